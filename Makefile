@@ -1,0 +1,84 @@
+# The verbs a person uses. `make` alone lists them.
+
+STACK ?= local
+
+TOOLCHAIN := python3 components/headrace/toolchain
+BIN := .venv/bin
+HEADRACE := $(BIN)/headrace
+PYTHON := $(BIN)/python
+AGENTS_PYTHON := agent_jobs/.venv/bin/python
+# Unit tests that need the agents' environment.
+AGENTS_TESTS := $(wildcard tests/unit/agents tests/unit/agents_docs tests/unit/scripted_model tests/unit/support_triage)
+SUITES := python3 tests/run_suites.py
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up down plan status watch clean lint format lock
+.PHONY: test test-unit test-components test-engine test-local test-chaos chaos bench bench-up bench-check
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install everything this checkout needs; quick where it is there
+	@$(TOOLCHAIN) setup
+
+up: setup ## bring the stack up, from whatever state it is in (STACK=local)
+	@$(HEADRACE) up --stack $(STACK)
+
+down: setup ## stop everything; data stays
+	@$(HEADRACE) down --stack $(STACK)
+
+plan: setup ## show what is worked out from the declaration, with reasons
+	@$(HEADRACE) plan --stack $(STACK)
+
+status: setup ## show what runs and how it is doing
+	@$(HEADRACE) status --stack $(STACK)
+
+watch: setup ## show decisions as they arrive
+	@$(HEADRACE) watch --stack $(STACK)
+
+clean: setup ## stop the stack and remove its data, after asking (FORCE=1 asks nothing)
+	@$(HEADRACE) clean --stack $(STACK) $(if $(FORCE),--yes)
+
+lint: setup ## check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy components/headrace stacks tests $(AGENTS_TESTS:%=--exclude %/)
+	$(BIN)/mypy --python-executable $(AGENTS_PYTHON) agent_jobs $(AGENTS_TESTS)
+	$(BIN)/lint-imports --no-logo
+
+format: setup ## format the code and sort imports
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: ## resolve dependencies anew and write locks/ (UPGRADE=1 takes newer versions)
+	@$(TOOLCHAIN) lock $(if $(UPGRADE),--upgrade)
+
+test: ## set up, lint, and run every suite, timed
+	@$(SUITES) setup lint unit components engine local chaos
+
+test-unit: setup ## pure code, no network; under 30 s
+	@$(SUITES) unit
+
+test-components: setup ## Pulumi mocks
+	@$(SUITES) components
+
+test-engine: setup ## the real Pulumi engine
+	@$(SUITES) engine
+
+test-local: setup ## the real pipeline on this machine
+	@$(SUITES) local
+
+test-chaos: setup ## the real pipeline, broken on purpose, small sizes
+	@$(SUITES) chaos
+
+chaos: setup ## the same at full size
+	@HEADRACE_TEST_SIZE=full HEADRACE_RECORD=1 $(SUITES) chaos
+
+bench: setup ## measure latency, checkpoints and memory; writes JSON
+	@$(PYTHON) -m tests.bench.run
+
+bench-up: setup ## measure a first and a second `make up`; writes JSON
+	@$(PYTHON) -m tests.bench.up
+
+bench-check: setup ## compare the newest figures with the limits
+	@$(PYTHON) -m tests.bench.check

@@ -1,0 +1,1 @@
+"""The agent operator as a Flink job. Needs the ``runtime`` extra."""

@@ -1,0 +1,138 @@
+"""The agent operator as Flink's keyed process function: one instance per subtask, keyed by shard."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pyflink.common import Row, Types
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+from pyflink.datastream.state import MapState, MapStateDescriptor
+
+from headrace_agents.agent import load
+from headrace_agents.chat import ChatModel
+from headrace_agents.events import EventReader
+from headrace_agents.loop import RunLoop
+from headrace_agents.model import OpenAiModel
+from headrace_agents.operator import AgentOperator
+from headrace_agents.records import InputRecord, OutputRecord, Position
+from headrace_agents.runs import AgentRuns
+from headrace_agents.spec import AgentJobSpec
+
+BUNDLE_EVENTS = 100
+"""``python.fn-execution.bundle.size``: small, so that slowing a bundle by 200 ms slows the intake."""
+
+
+class AgentFunction(KeyedProcessFunction):
+    """Carries the specification as JSON to the workers; all else is made there."""
+
+    def __init__(self, spec_json: str) -> None:
+        self._spec_json = spec_json
+        self._close: Callable[[], None] = _nothing
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        _die_with_task_manager()
+        spec = AgentJobSpec.model_validate_json(self._spec_json)
+        agent = load(spec.entry_point, spec.settings)
+        reader = EventReader(spec.inputs, spec.key, agent.handlers, spec.limits.max_event_bytes)
+        runs = AgentRuns(
+            spec.name,
+            agent,
+            deadline_ms=spec.limits.run_deadline_ms,
+            max_memory_bytes=spec.limits.max_memory_bytes,
+            clock=_now_ms,
+        )
+        slots = spec.limits.inbox_hard_events if spec.model is None else spec.model.max_concurrency
+        runner = RunLoop(runs, lambda: _open_model(spec), slots=slots)
+        operator = AgentOperator(spec, reader, runner, clock=_now_ms, bundle_events=BUNDLE_EVENTS)
+        self._process, self._on_timer, self._close = operator.process, operator.on_timer, operator.close
+        descriptor = MapStateDescriptor("shard", _BYTES, _BYTES)
+        self._state = _FlinkShardState(runtime_context.get_map_state(descriptor))
+        runtime_context.get_metrics_group().gauge("inbox_events", lambda: operator.inbox_events)
+
+    def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
+        timers = ctx.timer_service()
+        outputs = self._process(
+            ctx.get_current_key(), _record(value), self._state, timers.register_processing_time_timer
+        )
+        return map(_row, outputs)
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
+        timers = ctx.timer_service()
+        outputs = self._on_timer(
+            ctx.get_current_key(), timestamp, self._state, timers.register_processing_time_timer
+        )
+        return map(_row, outputs)
+
+    def close(self) -> None:
+        self._close()
+
+
+_BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
+
+RECORD_TYPE = Types.ROW_NAMED(
+    ["topic", "partition", "offset", "timestamp", "key", "value"],
+    [Types.STRING(), Types.INT(), Types.LONG(), Types.INSTANT(), _BYTES, _BYTES],
+)
+OUTPUT_TYPE = Types.ROW_NAMED(
+    ["topic", "record_key", "record_value", "headers"],
+    [Types.STRING(), _BYTES, _BYTES, Types.MAP(Types.STRING(), _BYTES)],
+)
+
+
+class _FlinkShardState:
+    """Flink's map of the current key. PyFlink's ``get`` of an absent key is None."""
+
+    def __init__(self, state: MapState) -> None:
+        self.get = state.get
+        self.put = state.put
+        self.remove = state.remove
+
+
+def _record(value: Row) -> InputRecord:
+    topic, partition, offset, timestamp, key, data = value
+    timestamp_ms = timestamp.seconds * 1000 + timestamp.nanos // 1_000_000
+    return InputRecord(Position(topic, partition, offset), timestamp_ms, key, data)
+
+
+def _row(record: OutputRecord) -> Row:
+    return Row(record.topic, record.key, record.value, record.headers)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _open_model(spec: AgentJobSpec) -> ChatModel | None:
+    return None if spec.model is None else OpenAiModel(spec.model)
+
+
+def _nothing() -> None:
+    """What is to be closed of a function that never opened."""
+
+
+def _die_with_task_manager() -> None:
+    """Ends this worker when its TaskManager is gone, however that ended.
+
+    Flink starts workers by a shell script and ends them in its own orderly shutdown; after a
+    ``kill -9`` of the TaskManager nobody would, and the worker would go on calling the model.
+    """
+    task_manager = os.pidfd_open(_parent(os.getppid()))
+    threading.Thread(target=_exit_with, args=(task_manager,), name="headrace-watch", daemon=True).start()
+
+
+def _exit_with(process: int) -> None:
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    poll.poll()
+    os._exit(1)
+
+
+def _parent(pid: int) -> int:
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    _, _, after_name = stat.rpartition(")")
+    return int(after_name.split()[1])

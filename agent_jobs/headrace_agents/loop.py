@@ -1,0 +1,108 @@
+"""Runs on an asyncio loop in a thread of its own, so that the operator never waits for a model."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+from headrace_agents.chat import ChatModel
+from headrace_agents.runs import AgentRuns, RunHandle, RunRequest, RunResult
+
+_CLOSE_TIMEOUT_S = 5.0
+
+
+class _Handle:
+    """Written once by the loop's thread, read by the operator's: an attribute is enough."""
+
+    __slots__ = ("ended",)
+
+    def __init__(self) -> None:
+        self.ended: RunResult | BaseException | None = None
+
+    @property
+    def result(self) -> RunResult | None:
+        if isinstance(self.ended, BaseException):
+            raise self.ended
+        return self.ended
+
+
+class RunLoop:
+    """A :class:`Runner`. At most ``slots`` runs are under way; others wait, and their deadline with them."""
+
+    def __init__(self, runs: AgentRuns, open_model: Callable[[], ChatModel | None], *, slots: int) -> None:
+        self._runs = runs
+        self._open_model = open_model
+        self._slots = slots
+        self._loop = asyncio.new_event_loop()
+        self._changed = threading.Condition()
+        self._started = 0
+        self._ended = 0
+        self._ready: threading.Event = threading.Event()
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._serve, name="headrace-runs", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def start(self, request: RunRequest) -> RunHandle:
+        handle = _Handle()
+        with self._changed:
+            self._started += 1
+        self._loop.call_soon_threadsafe(self._spawn, request, handle)
+        return handle
+
+    def wait(self) -> None:
+        with self._changed:
+            ended = self._ended
+            self._changed.wait_for(lambda: self._ended > ended or self._ended == self._started)
+
+    def close(self) -> None:
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            # A handler that blocks the loop can't be ended; the thread is a daemon and ends with the worker.
+            self._thread.join(_CLOSE_TIMEOUT_S)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._main())
+        finally:
+            self._loop.close()
+
+    async def _main(self) -> None:
+        self._stop = asyncio.Event()
+        self._free = asyncio.Semaphore(self._slots)
+        self._tasks: set[asyncio.Task[None]] = set()
+        try:
+            self._model = self._open_model()
+        except Exception as error:  # noqa: BLE001 - raised again where the loop was asked for
+            self._failure = error
+            return
+        finally:
+            self._ready.set()
+        await self._stop.wait()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._model is not None:
+            await self._model.close()
+
+    def _spawn(self, request: RunRequest, handle: _Handle) -> None:
+        task = self._loop.create_task(self._run(request, handle))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, request: RunRequest, handle: _Handle) -> None:
+        try:
+            async with self._free:
+                handle.ended = await self._runs.run(request, self._model)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - it belongs to the operator, which the handle tells
+            handle.ended = error
+        finally:
+            with self._changed:
+                self._ended += 1
+                self._changed.notify_all()

@@ -1,0 +1,111 @@
+"""What an agent's job is told: the one definition that the infrastructure and the runtime share.
+
+`headrace` writes an :class:`AgentJobSpec` from the plan; the job reads it back. The module imports
+neither Flink nor a model client, so both environments can use it.
+
+Units are in the names: ``_ms`` milliseconds, ``_bytes`` bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+DIGEST_PARAMETER = "headrace.spec-digest"
+"""Global job parameter that says which specification a running job was made from."""
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputTopic(_Spec):
+    """One captured table: the topic its changes are in, and the table as Debezium names it."""
+
+    topic: str
+    table: str
+    """``schema.table``, compared with the event's ``source.schema`` and ``source.table``."""
+
+
+class OutputTopics(_Spec):
+    """Where a run's results go, all within one Kafka transaction per subtask and checkpoint."""
+
+    decisions: str
+    outcomes: str
+    dead_letters: str
+
+
+class KafkaSpec(_Spec):
+    bootstrap_servers: str
+    client_properties: dict[str, str] = Field(default_factory=dict)
+    delivery: Literal["exactly-once", "at-least-once"] = "exactly-once"
+    transaction_timeout_ms: int = Field(gt=0)
+    max_request_bytes: int = Field(gt=0)
+
+
+class ModelSpec(_Spec):
+    """An OpenAI-compatible chat endpoint."""
+
+    endpoint: str
+    """Base URL, without ``/chat/completions``."""
+    name: str
+    api_key_file: str | None = None
+    """File that holds the key; the key itself is in no specification, argument or log."""
+    timeout_ms: int = Field(gt=0)
+    """Of one attempt."""
+    max_attempts: int = Field(gt=0)
+    max_concurrency: int = Field(gt=0)
+    """Calls in flight, per subtask."""
+
+
+class Limits(_Spec):
+    run_deadline_ms: int = Field(gt=0)
+    """From the start of a run to its outcome; past it the event is a dead letter."""
+    max_event_bytes: int = Field(gt=0)
+    max_memory_bytes: int = Field(gt=0)
+    """Per key, encoded."""
+    inbox_soft_events: int = Field(gt=0)
+    """Per subtask: above it each bundle is slowed by at most 200 ms in all."""
+    inbox_hard_events: int = Field(gt=0)
+    """Per subtask: at it the operator waits for runs to finish."""
+
+
+class RuntimeSpec(_Spec):
+    tick_ms: int = Field(gt=0)
+    """How often a busy shard looks for finished runs."""
+
+
+class AgentJobSpec(_Spec):
+    """One agent, one Flink job."""
+
+    name: str
+    """Logical name: in ids, topics and transactional ids; never Flink's job id."""
+    entry_point: str
+    """``package.module:Class`` of the agent."""
+    inputs: tuple[InputTopic, ...] = Field(min_length=1)
+    key: tuple[str, ...] = Field(min_length=1)
+    """Fields of the record's key that make the business key."""
+    outputs: OutputTopics
+    kafka: KafkaSpec
+    model: ModelSpec | None
+    limits: Limits
+    runtime: RuntimeSpec
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """The agent's own settings, checked by its class."""
+    shards: int = Field(gt=0)
+    """Fixed for the job's life: state is kept per shard."""
+    parallelism: int = Field(gt=0)
+    max_parallelism: int = Field(gt=0)
+    flink_configuration: dict[str, str] = Field(default_factory=dict)
+    """Job-level Flink options, ready to be set as they are."""
+
+    code: str = ""
+    """Digest of the agent's code: other code is another job, though nothing else is different."""
+
+    def digest(self) -> str:
+        """Hex SHA-256 over the canonical JSON: two jobs with the same digest are the same job."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Support triage: an example agent."""

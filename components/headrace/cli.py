@@ -1,0 +1,188 @@
+"""The command `headrace`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from headrace.environment import DeclarationError
+from headrace.errors import HeadraceError
+from headrace.local.context import HOST
+from headrace.operations.clean import clean as clean_stack
+from headrace.operations.decisions import follow
+from headrace.operations.down import down as down_stack
+from headrace.operations.session import session
+from headrace.operations.stack import Stack
+from headrace.operations.status import status as stack_status
+from headrace.operations.status import status_view
+from headrace.operations.up import decision_line
+from headrace.operations.up import up as up_stack
+from headrace.plan_view import plan_json, plan_renderable
+from headrace.toolchain import MissingRuntime
+
+DECLARATION_REFUSED = 2
+FAILED = 1
+
+app = typer.Typer(
+    help="Managed streaming agents: database changes to AI agents on Apache Flink, from one declaration.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+console = Console()
+errors = Console(stderr=True)
+
+StackName = Annotated[str, typer.Option("--stack", "-s", help="Environment: stacks/Pulumi.NAME.yaml.")]
+DeclarationFile = Annotated[
+    Path | None,
+    typer.Option("--file", "-f", help="A declaration elsewhere; its name must be Pulumi.NAME.yaml."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Errors that are meant for a person, as text and exit code."""
+    try:
+        yield
+    except DeclarationError as error:
+        errors.print(f"[red]{escape(str(error))}[/]", soft_wrap=True)
+        raise typer.Exit(DECLARATION_REFUSED) from None
+    except (HeadraceError, MissingRuntime) as error:
+        errors.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(FAILED) from None
+    except KeyboardInterrupt:
+        errors.print("interrupted; run the same command again to go on from there")
+        raise typer.Exit(130) from None
+
+
+@app.command()
+def up(
+    stack: StackName = "local",
+    file: DeclarationFile = None,
+    demo: Annotated[bool, typer.Option(help="Send the demo load where it was not sent before.")] = True,
+) -> None:
+    """Bring a stack up, or to its changed declaration.
+
+    [dim]headrace up --stack local[/]
+    """
+    with _reported():
+        up_stack(Stack.find(stack, file), console, demo=demo)
+
+
+@app.command()
+def down(stack: StackName = "local", file: DeclarationFile = None) -> None:
+    """Stop a stack: agents with savepoints, then every process. Data stays.
+
+    [dim]headrace down --stack local[/]
+    """
+    with _reported():
+        down_stack(Stack.find(stack, file))
+
+
+@app.command()
+def clean(
+    stack: StackName = "local",
+    file: DeclarationFile = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Stop a stack and remove its data for good.
+
+    [dim]headrace clean --stack local[/]
+    """
+    with _reported():
+        found = Stack.find(stack, file)
+        if not yes:
+            typer.confirm(f"Remove {found.files.root} with its database, topics and checkpoints?", abort=True)
+        clean_stack(found)
+
+
+@app.command()
+def plan(stack: StackName = "local", file: DeclarationFile = None, as_json: AsJson = False) -> None:
+    """Print everything that is worked out from a declaration, each value with its reason.
+
+    [dim]headrace plan --stack local[/]
+    [dim]headrace plan --stack local --json | jq .flink[/]
+    """
+    with _reported():
+        found = Stack.find(stack, file).plan
+        if as_json:
+            sys.stdout.write(plan_json(found) + "\n")
+        else:
+            console.print(plan_renderable(found))
+
+
+@app.command()
+def preview(stack: StackName = "local", file: DeclarationFile = None) -> None:
+    """Say what `up` would change, compared with what runs now.
+
+    [dim]headrace preview --stack local[/]
+    """
+    with _reported():
+        found = Stack.find(stack, file)
+        with session(found.files):
+            found.engine.select()
+            found.engine.preview()
+
+
+@app.command()
+def env(stack: StackName = "local", file: DeclarationFile = None) -> None:
+    """Print the variables that plain `pulumi` needs to work on a stack.
+
+    [dim]eval "$(headrace env --stack local)"[/]
+    """
+    with _reported():
+        for name, value in Stack.find(stack, file).engine.environment().items():
+            sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+
+
+@app.command()
+def status(stack: StackName = "local", file: DeclarationFile = None, as_json: AsJson = False) -> None:
+    """Show a stack's processes, connectors and agents as they are now.
+
+    [dim]headrace status --stack local --json[/]
+    """
+    with _reported():
+        found = stack_status(Stack.find(stack, file))
+        if as_json:
+            sys.stdout.write(json.dumps(found, indent=2) + "\n")
+        else:
+            console.print(*status_view(found))
+
+
+@app.command()
+def watch(
+    stack: StackName = "local",
+    file: DeclarationFile = None,
+    as_json: AsJson = False,
+    from_beginning: Annotated[
+        bool, typer.Option(help="Everything that the topics still hold, first.")
+    ] = False,
+) -> None:
+    """Print decisions as they become visible, with the time since the database's commit.
+
+    [dim]headrace watch --stack local[/]
+    [dim]headrace watch --from-beginning --json | jq .outcome.status[/]
+    """
+    with _reported():
+        found = Stack.find(stack, file).plan
+        for decided in follow(found, f"{HOST}:{found.ports.kafka}", from_beginning=from_beginning):
+            if decided and as_json:
+                line = {
+                    "outcome": decided.outcome,
+                    "decisions": decided.decisions,
+                    "latency_ms": decided.latency_ms,
+                }
+                print(json.dumps(line), flush=True)
+            elif decided:
+                console.print(decision_line(decided), soft_wrap=True)

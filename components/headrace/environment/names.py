@@ -1,0 +1,50 @@
+"""Names that follow from declared names.
+
+They stand beside the declaration, not in the plan, because a declaration is refused when two of
+them collide or when one is too long for PostgreSQL or Kafka.
+"""
+
+from __future__ import annotations
+
+NAME = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
+"""Fit for topics, consumer groups, Flink job names and, with ``_`` for ``-``, replication slots."""
+TABLE = r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*"
+COLUMN = r"[a-z_][a-z0-9_]*"
+
+SLOT_MAX_CHARS = 63
+"""PostgreSQL cuts identifiers at 63 bytes (``NAMEDATALEN - 1``)."""
+
+
+def slot(environment: str, source: str) -> str:
+    """Replication slot of a source; the publication has the same name."""
+    return f"headrace_{environment}_{source}".replace("-", "_")
+
+
+def connector(environment: str, source: str) -> str:
+    return f"{environment}-{source}"
+
+
+def table_topic(source: str, table: str) -> str:
+    """Topic of a captured table, as Debezium names it: ``prefix.schema.table``."""
+    return f"{source}.{table}"
+
+
+def heartbeat_topic(source: str) -> str:
+    """Topic of a connector's heartbeats, as Debezium names it."""
+    return f"__debezium-heartbeat.{source}"
+
+
+def decisions_topic(agent: str) -> str:
+    return f"{agent}.decisions"
+
+
+def outcomes_topic(agent: str) -> str:
+    return f"{agent}.outcomes"
+
+
+def dead_letters_topic(agent: str) -> str:
+    return f"{agent}.dead-letters"
+
+
+def agent_topics(agent: str) -> tuple[str, str, str]:
+    return decisions_topic(agent), outcomes_topic(agent), dead_letters_topic(agent)

@@ -1,0 +1,96 @@
+"""An agent on this machine: one Flink job."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from pathlib import Path
+
+import pulumi
+
+from headrace.errors import HeadraceError
+from headrace.local.context import LocalContext
+from headrace.local.files import StackFiles
+from headrace.local.flink import client_environment, client_files, storage_options
+from headrace.local.provider.agent_job import AgentJobInputs, folder_name
+from headrace.local.resources import AgentJobResource
+from headrace.plan.model import AgentPlan
+from headrace_agents.spec import AgentJobSpec
+
+RUNTIME_PACKAGE = "headrace_agents"
+
+
+class Agent(pulumi.ComponentResource):
+    """The job that runs an agent; its snapshots survive it, and the next job goes on from the newest."""
+
+    def __init__(
+        self,
+        agent: AgentPlan,
+        context: LocalContext,
+        depends_on: list[pulumi.Resource],
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        super().__init__("headrace:local:Agent", agent.name, None, opts)
+        spec = complete(agent, context.files)
+        runtimes = context.runtimes
+        self.job = AgentJobResource(
+            f"{agent.name}-job",
+            AgentJobInputs(
+                root=context.root,
+                flink_endpoint=context.flink_endpoint,
+                object_store_endpoint=context.object_store_endpoint,
+                spec=spec.model_dump(mode="json"),
+                command=(
+                    str(runtimes.flink / "bin" / "flink"),
+                    "run",
+                    "--detached",
+                    "--python",
+                    str(package_folder(RUNTIME_PACKAGE) / "flink" / "job.py"),
+                ),
+                client_files=client_files(context),
+                environment=client_environment(context, folder_name(agent.name)),
+            ),
+            pulumi.ResourceOptions(parent=self, depends_on=depends_on),
+        )
+        self.register_outputs({"decisions": spec.outputs.decisions})
+
+
+def api_key_file(files: StackFiles, agent: AgentPlan) -> Path:
+    """Where the stack keeps the key of an agent whose declaration names an environment variable."""
+    return files.secret(f"agent-{agent.name}.key")
+
+
+def complete(agent: AgentPlan, files: StackFiles) -> AgentJobSpec:
+    """The plan's specification with what this substrate knows: where files are, what code is there."""
+    spec, model = agent.spec, agent.spec.model
+    if model and agent.api_key_env:
+        model = model.model_copy(update={"api_key_file": str(api_key_file(files, agent))})
+    package = spec.entry_point.partition(":")[0].partition(".")[0]
+    return spec.model_copy(
+        update={
+            "flink_configuration": spec.flink_configuration | storage_options(spec.name),
+            "model": model,
+            "code": code_digest(RUNTIME_PACKAGE, package),
+        }
+    )
+
+
+def package_folder(package: str) -> Path:
+    """Folder of an installed package, found without running its code."""
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise HeadraceError(
+            f"package {package} is not installed: an agent's `entry_point` names a package below agent_jobs/"
+        )
+    return Path(found.submodule_search_locations[0])
+
+
+def code_digest(*packages: str) -> str:
+    """Hex SHA-256 over the Python files of the packages: other code is another job."""
+    digest = hashlib.sha256()
+    for package in sorted(set(packages)):
+        folder = package_folder(package)
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(f"{package}/{path.relative_to(folder)}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

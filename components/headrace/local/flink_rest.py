@@ -1,0 +1,122 @@
+"""Client of Flink's REST interface, as far as jobs go.
+
+https://nightlies.apache.org/flink/flink-docs-stable/docs/ops/rest_api/
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from headrace.errors import HeadraceError
+from headrace.local.waiting import wait_until
+from headrace_agents.spec import DIGEST_PARAMETER
+
+TIMEOUT_S = 15
+INITIALIZING = "UnavailableDispatcherOperationException"
+"""In an answer (500) about a job that a new JobManager has not recovered yet."""
+TERMINAL = frozenset({"FINISHED", "CANCELED", "FAILED"})
+
+
+class Unreachable(HeadraceError):
+    """The JobManager does not answer."""
+
+
+class SavepointFailed(HeadraceError):
+    """The job could not make its savepoint, and goes on running."""
+
+
+class JobGone(HeadraceError):
+    """There is no such job, savepoint request, or it has ended already."""
+
+
+@dataclass(frozen=True)
+class Job:
+    id: str
+    name: str
+    state: str
+    started_ms: int
+
+
+class FlinkRest:
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+
+    def jobs(self, name: str) -> list[Job]:
+        """Jobs of that name that have not ended, newest first."""
+        found = [
+            Job(j["jid"], j["name"], j["state"], j["start-time"])
+            for j in self._get("/jobs/overview")["jobs"]
+            if j["name"] == name and j["state"] not in TERMINAL
+        ]
+        return sorted(found, key=lambda job: job.started_ms, reverse=True)
+
+    def digest(self, job_id: str) -> str:
+        """The digest that the job was submitted with; empty where Flink does not know it (yet).
+
+        While a job waits for its slots, after a recovery too, Flink answers with an empty configuration.
+        """
+        config = self._get(f"/jobs/{job_id}/config")
+        return str(config.get("execution-config", {}).get("user-config", {}).get(DIGEST_PARAMETER, ""))
+
+    def all_running(self, job_id: str) -> bool:
+        body = self._get(f"/jobs/{job_id}")
+        return body["state"] == "RUNNING" and all(v["status"] == "RUNNING" for v in body["vertices"])
+
+    def stop_with_savepoint(self, job_id: str, folder: str, timeout_s: float) -> str:
+        """Stop without draining, so that timers and state stay as they are; returns the savepoint's path."""
+        body = {"drain": False, "targetDirectory": folder}
+        trigger = self._send("POST", f"/jobs/{job_id}/stop", body)["request-id"]
+        result = wait_until(
+            "the savepoint", lambda: self._savepoint(job_id, trigger), timeout_s, "the job was left running"
+        )
+        if "failure-cause" in result:
+            raise SavepointFailed(
+                f"savepoint failed: {result['failure-cause'].get('stack-trace', '')[:2000]}"
+            )
+        return str(result["location"])
+
+    def cancel(self, job_id: str) -> None:
+        """Its retained checkpoints stay."""
+        self._send("PATCH", f"/jobs/{job_id}?mode=cancel", None)
+
+    def state(self, job_id: str) -> str:
+        """As Flink names it; it keeps ended jobs for a while."""
+        return str(self._get(f"/jobs/{job_id}")["state"])
+
+    def last_checkpoint_ms(self, job_id: str) -> int | None:
+        """When the newest completed checkpoint was acknowledged, epoch milliseconds."""
+        latest = self._get(f"/jobs/{job_id}/checkpoints")["latest"]["completed"]
+        return int(latest["latest_ack_timestamp"]) if latest else None
+
+    def checkpoint_durations_ms(self, job_id: str) -> dict[str, float]:
+        """Count, and p50, p99 and max of the end-to-end durations, as Flink sums them up."""
+        body = self._get(f"/jobs/{job_id}/checkpoints")
+        duration = body["summary"]["end_to_end_duration"]
+        return {"count": body["counts"]["completed"], **{q: duration[q] for q in ("p50", "p99", "max")}}
+
+    def _savepoint(self, job_id: str, trigger: str) -> dict[str, Any] | None:
+        body = self._get(f"/jobs/{job_id}/savepoints/{trigger}")
+        return body["operation"] if body["status"]["id"] == "COMPLETED" else None
+
+    def _get(self, path: str) -> dict[str, Any]:
+        return self._send("GET", path, None)
+
+    def _send(self, method: str, path: str, body: Any) -> dict[str, Any]:
+        try:
+            answer = httpx.request(
+                method, self.endpoint + path, json=body, timeout=TIMEOUT_S, trust_env=False
+            )
+        except httpx.TransportError as error:
+            raise Unreachable(f"Flink's JobManager does not answer at {self.endpoint}: {error}") from error
+        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            raise Unreachable(f"Flink's JobManager at {self.endpoint} has no leader yet")
+        if not answer.is_success and INITIALIZING in answer.text:
+            raise Unreachable(f"Flink's JobManager at {self.endpoint} is recovering the job")
+        if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.CONFLICT):
+            raise JobGone(f"Flink knows nothing to {method} at {path}: {answer.text[:500]}")
+        if not answer.is_success:
+            raise HeadraceError(f"Flink refused {method} {path}: {answer.status_code} {answer.text[:2000]}")
+        return dict(answer.json()) if answer.content else {}

@@ -1,0 +1,3 @@
+"""The Pulumi provider `headrace-local`: processes, and what lives in them, as resources."""
+
+__all__: list[str] = []

@@ -1,0 +1,35 @@
+"""Entry point of the plugin `pulumi-resource-headrace-local`."""
+
+from __future__ import annotations
+
+import sys
+
+from headrace.local.provider.agent_job import AgentJobKind
+from headrace.local.provider.bucket import BucketKind
+from headrace.local.provider.connector import ConnectorKind
+from headrace.local.provider.database import DatabaseKind
+from headrace.local.provider.plugin import serve
+from headrace.local.provider.process import ProcessKind
+from headrace.local.provider.server import LocalProvider
+from headrace.local.provider.supervisor import SupervisorKind
+from headrace.local.provider.topic import TopicKind
+
+VERSION = "0.1.0"
+
+
+def main() -> None:
+    kinds = (
+        SupervisorKind(),
+        ProcessKind(),
+        DatabaseKind(),
+        TopicKind(),
+        BucketKind(),
+        ConnectorKind(),
+        AgentJobKind(),
+    )
+    # Flags of the engine's logging and tracing may stand before its address.
+    serve(sys.argv[-1], VERSION, LocalProvider(kinds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""A source on this machine: its database, and the connector that captures it."""
+
+from __future__ import annotations
+
+import pulumi
+
+from headrace.local.context import HOST, LocalContext
+from headrace.local.provider.connector import ConnectorInputs
+from headrace.local.provider.database import Column, DatabaseInputs, Table
+from headrace.local.resources import ConnectorResource, DatabaseResource
+from headrace.plan.model import SourcePlan
+
+
+class Source(pulumi.ComponentResource):
+    """Database and connector. The database is data: it stays when the stack is destroyed."""
+
+    def __init__(
+        self,
+        source: SourcePlan,
+        context: LocalContext,
+        server: pulumi.Resource,
+        worker: list[pulumi.Resource],
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        super().__init__("headrace:local:Source", source.name, None, opts)
+        role = source.slot
+        password_file = context.files.secret(f"{source.name}.properties")
+        self.database = DatabaseResource(
+            f"{source.name}-database",
+            DatabaseInputs(
+                root=context.root,
+                port=context.plan.ports.postgres,
+                database=source.database,
+                role=role,
+                password_file=str(password_file),
+                publication=source.publication,
+                tables=tuple(
+                    Table(
+                        name=table.name,
+                        columns=tuple(Column(name=column.name, type=column.type) for column in table.columns),
+                        primary_key=table.primary_key,
+                        key=table.key,
+                    )
+                    for table in source.tables
+                ),
+            ),
+            pulumi.ResourceOptions(parent=self, depends_on=[server], retain_on_delete=True),
+        )
+        config = source.connector_config | {
+            "database.hostname": HOST,
+            "database.port": str(context.plan.ports.postgres),
+            "database.user": role,
+            # The worker's FileConfigProvider reads it; Connect's topics and interface show the reference.
+            "database.password": f"${{file:{password_file}:password}}",
+        }
+        self.connector = ConnectorResource(
+            source.connector,
+            ConnectorInputs(endpoint=context.connect_endpoint, name=source.connector, config=config),
+            pulumi.ResourceOptions(parent=self, depends_on=[self.database, *worker]),
+        )
+        self.register_outputs({"connector": source.connector})

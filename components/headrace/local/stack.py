@@ -1,0 +1,71 @@
+"""The whole of a local stack, from its plan."""
+
+from __future__ import annotations
+
+import shutil
+
+import pulumi
+
+from headrace.local.agent import RUNTIME_PACKAGE, Agent, code_digest
+from headrace.local.connect import ConnectWorker
+from headrace.local.context import LocalContext
+from headrace.local.files import StackFiles
+from headrace.local.flink import FlinkCluster
+from headrace.local.kafka import KafkaBroker
+from headrace.local.object_store import ObjectStore
+from headrace.local.postgres import PostgresServer
+from headrace.local.prometheus import Prometheus
+from headrace.local.provider.supervisor import SupervisorInputs
+from headrace.local.resources import SupervisorResource
+from headrace.local.scripted_model import ScriptedModel
+from headrace.local.source import Source
+from headrace.local.zookeeper import ZooKeeper
+from headrace.plan.model import StackPlan
+from headrace.toolchain.runtimes import Runtimes
+
+
+class LocalStack(pulumi.ComponentResource):
+    """PostgreSQL, Kafka, Connect, object store, ZooKeeper, Flink and the agents on this machine.
+
+    Order is given by data and dependencies alone; what does not depend on each other starts side by side.
+    """
+
+    def __init__(
+        self,
+        plan: StackPlan,
+        files: StackFiles,
+        runtimes: Runtimes,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("headrace:local:LocalStack", plan.environment, None, opts)
+        context = LocalContext(plan, files, runtimes)
+        child = pulumi.ResourceOptions(parent=self)
+        supervisor = SupervisorResource("supervisor", SupervisorInputs(root=context.root), child)
+        supervised = pulumi.ResourceOptions(parent=self, depends_on=[supervisor])
+
+        postgres = PostgresServer(context, supervised)
+        kafka = KafkaBroker(context, supervised)
+        store = ObjectStore(context, supervised)
+        zookeeper = ZooKeeper(context, supervised)
+        model = (
+            ScriptedModel(context, code_digest(RUNTIME_PACKAGE), supervised) if plan.scripted_model else None
+        )
+        if prometheus := shutil.which("prometheus"):
+            Prometheus(context, prometheus, supervised)
+
+        worker = ConnectWorker(context, kafka.process, supervised)
+        for source in plan.sources:
+            Source(source, context, postgres.process, [worker.process, *kafka.topics], child)
+
+        flink = FlinkCluster(context, [zookeeper.process, *store.buckets], supervised)
+        needs = [*flink.taskmanagers, *kafka.topics, *([model.process] if model else [])]
+        for agent in plan.agents:
+            Agent(agent, context, needs, child)
+
+        self.register_outputs(
+            {
+                "bootstrap_servers": context.bootstrap_servers,
+                "flink": context.flink_endpoint,
+                "connect": context.connect_endpoint,
+            }
+        )

@@ -1,0 +1,66 @@
+"""Restarts failed tasks of Kafka Connect: `python -m headrace.local.task_restarter ENDPOINT`.
+
+A worker reports a task as FAILED and leaves it so; on MSK Connect and with Strimzi a controller restarts
+it. This is that controller for one worker: each task's restarts are spaced further and further apart.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+POLL_S = 2.0
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+FORGIVEN_AFTER_S = 300.0
+
+
+@dataclass
+class TaskRestarter:
+    client: httpx.Client
+    pauses: dict[str, float] = field(default_factory=dict)
+    restarted_at: dict[str, float] = field(default_factory=dict)
+
+    def pass_over(self, now: float) -> list[str]:
+        """Look once; returns the connectors that were restarted."""
+        connectors = self.client.get("/connectors", params={"expand": "status"}).raise_for_status().json()
+        failed = [name for name, found in connectors.items() if _failed(found["status"])]
+        return [name for name in failed if self._due(name, now) and self._restart(name, now)]
+
+    def _due(self, name: str, now: float) -> bool:
+        since = now - self.restarted_at.get(name, float("-inf"))
+        if since > FORGIVEN_AFTER_S:
+            self.pauses.pop(name, None)
+        return since >= self.pauses.get(name, 0.0)
+
+    def _restart(self, name: str, now: float) -> bool:
+        query = {"includeTasks": "true", "onlyFailed": "true"}
+        answer = self.client.post(f"/connectors/{name}/restart", params=query)
+        self.restarted_at[name] = now
+        self.pauses[name] = min(max(self.pauses.get(name, 0.0) * 2, FIRST_PAUSE_S), LONGEST_PAUSE_S)
+        return answer.is_success
+
+
+def _failed(status: dict[str, Any]) -> bool:
+    return any(part["state"] == "FAILED" for part in (status["connector"], *status["tasks"]))
+
+
+def main() -> None:
+    with httpx.Client(base_url=sys.argv[1], timeout=10, trust_env=False) as client:
+        restarter = TaskRestarter(client)
+        while True:
+            try:
+                for name in restarter.pass_over(time.monotonic()):
+                    print(f"restarted failed tasks of connector {name}", flush=True)
+            except httpx.HTTPError as error:
+                # The worker is being restarted itself: the next look finds it again.
+                print(f"Kafka Connect does not answer: {error}", flush=True)
+            time.sleep(POLL_S)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,256 @@
+"""Change capture: tables, replication slot, publication, and the Debezium connector's configuration."""
+
+from __future__ import annotations
+
+from headrace.environment import names
+from headrace.environment.model import MAX_EVENT_BYTES, Environment, Source, Table
+from headrace.plan import recovery
+from headrace.plan.because import Because, because, build, merged, sequence, settings
+from headrace.plan.kafka import CLIENT_REQUEST_BYTES
+from headrace.plan.model import ColumnPlan, Ports, SourcePlan, TablePlan
+from headrace.plan.ports import LOOPBACK
+
+MIB = 1024 * 1024
+POLL_MS = 10
+HEARTBEAT_MS = 5_000
+RETRY_WAIT_MS = 2_000
+QUEUE_BYTES = 32 * MIB
+MESSAGE_PREFIX = "headrace"
+"""Prefix of the logical decoding messages that keep the slot moving; never sent to Kafka."""
+
+
+def sources(environment: Environment, ports: Ports) -> Because[tuple[SourcePlan, ...]]:
+    """One connector per source."""
+    return sequence(_source(environment, source, ports) for source in environment.sources)
+
+
+def _source(environment: Environment, source: Source, ports: Ports) -> Because[SourcePlan]:
+    slot = names.slot(environment.name, source.name)
+    return build(
+        SourcePlan,
+        name=because(source.name, "declared"),
+        database=because(source.database, "declared"),
+        tables=sequence(_table(source, table) for table in source.tables),
+        slot=because(slot, f"environment {environment.name} and source {source.name}, with _ for -"),
+        publication=because(slot, "the same name as the slot's: 1 belongs to 1"),
+        connector=because(
+            names.connector(environment.name, source.name),
+            f"environment {environment.name} and source {source.name}: 1 connector per source",
+        ),
+        connector_config=merged(
+            _where(source, slot, ports),
+            _what(source),
+            _records(),
+            _speed(),
+            _delivery(environment),
+            _slot_keeping(),
+        ),
+    )
+
+
+def _table(source: Source, table: Table) -> Because[TablePlan]:
+    beyond = [column for column in table.message_key if column not in table.primary_key]
+    declared = "declared"
+    return build(
+        TablePlan,
+        name=because(table.name, declared),
+        columns=sequence(
+            build(ColumnPlan, name=because(column, declared), type=because(kind, declared))
+            for column, kind in table.columns.items()
+        )
+        if table.columns
+        else because((), "0 columns are listed: the table has to exist"),
+        primary_key=because(table.primary_key, declared),
+        key=because(table.message_key, declared if table.key else "0 columns are declared: the primary key"),
+        replica_identity=because(
+            "full" if beyond else "default",
+            (
+                f"{', '.join(beyond)} of the record's key is not in the primary key, "
+                "and a delete logs no other column"
+            )
+            if beyond
+            else "the record's key is within the primary key, which a delete logs",
+        ),
+        topic=because(
+            names.table_topic(source.name, table.name), "as Debezium names it: source, schema, table"
+        ),
+    )
+
+
+def _where(source: Source, slot: str, ports: Ports) -> Because[dict[str, str]]:
+    return settings(
+        {
+            "connector.class": (
+                "io.debezium.connector.postgresql.PostgresConnector",
+                f"the source's engine is {source.engine}",
+            ),
+            "tasks.max": (1, "a replication slot has 1 reader"),
+            "database.hostname": (LOOPBACK, "the local database, loopback only"),
+            "database.port": (ports.postgres, f"the local database's port, {ports.postgres}"),
+            "database.dbname": (source.database, "declared"),
+            "database.tcpKeepAlive": (True, "a connection that died is noticed, not waited for"),
+            "topic.prefix": (source.name, "the source's name starts its topics' names"),
+            "plugin.name": (
+                "pgoutput",
+                "built into PostgreSQL; Debezium's default, decoderbufs, is an extension",
+            ),
+            "slot.name": (slot, "the source's slot"),
+            "publication.name": (slot, "the source's publication"),
+            "publication.autocreate.mode": (
+                "filtered",
+                f"the {len(source.tables)} declared tables, not all tables",
+            ),
+        }
+    )
+
+
+def _what(source: Source) -> Because[dict[str, str]]:
+    full = [table for table in source.tables if not set(table.message_key) <= set(table.primary_key)]
+    include = settings(
+        {
+            "table.include.list": (
+                ",".join(_exactly(table) for table in source.tables),
+                (
+                    f"the {len(source.tables)} declared tables; each name is a pattern to "
+                    "Debezium, so dots are escaped"
+                ),
+            ),
+            "message.key.columns": (
+                ";".join(f"{_exactly(table)}:{','.join(table.message_key)}" for table in source.tables),
+                "the declared key of each table: a key's changes stay in 1 partition, in order",
+            ),
+            "snapshot.mode": ("initial", "rows that are there come first, once; then changes"),
+            "skipped.operations": ("t", "a truncate has 0 keys, so there is no agent to decide on it"),
+        }
+    )
+    if not full:
+        return include
+    identity = settings(
+        {
+            "replica.identity.autoset.values": (
+                ",".join(f"{_exactly(table)}:FULL" for table in full),
+                (
+                    f"{len(full)} tables whose record key is not in the primary key: "
+                    "without the old row a delete has no key"
+                ),
+            )
+        }
+    )
+    return merged(include, identity)
+
+
+def _records() -> Because[dict[str, str]]:
+    json = "org.apache.kafka.connect.json.JsonConverter"
+    plain = "JSON without a schema in each record, as the agents read it: a fifth of the bytes"
+    return settings(
+        {
+            "key.converter": (json, plain),
+            "key.converter.schemas.enable": (False, plain),
+            "value.converter": (json, plain),
+            "value.converter.schemas.enable": (False, plain),
+            "tombstones.on.delete": (False, "the topics are not compacted, and a delete is 1 record, not 2"),
+            "decimal.handling.mode": ("string", "exact: a binary number can't hold 0.1"),
+            "time.precision.mode": (
+                "isostring",
+                "text that says its unit, as records carry no schema: 1 form for all",
+            ),
+            "interval.handling.mode": ("string", "ISO 8601 text: 1 month has no number of microseconds"),
+            "binary.handling.mode": ("base64", "bytes have 1 usual form in JSON"),
+        }
+    )
+
+
+def _speed() -> Because[dict[str, str]]:
+    return settings(
+        {
+            "poll.interval.ms": (POLL_MS, f"a change waits {POLL_MS} ms at most; Debezium's default is 500"),
+            "max.batch.size": (2048, "2048 changes in 1 transaction of Kafka at most"),
+            "max.queue.size": (8192, "4 batches read ahead"),
+            "max.queue.size.in.bytes": (
+                QUEUE_BYTES,
+                (
+                    f"{QUEUE_BYTES // MIB} MiB: 8192 changes of {MAX_EVENT_BYTES // MIB} "
+                    "MiB would not fit the heap"
+                ),
+            ),
+            "producer.override.max.request.size": (
+                CLIENT_REQUEST_BYTES,
+                (
+                    f"{CLIENT_REQUEST_BYTES // MIB} MiB; the topic decides what is too "
+                    f"large, at {MAX_EVENT_BYTES // MIB} MiB"
+                ),
+            ),
+            "producer.override.linger.ms": (0, "0 ms: a change is sent when it is read"),
+        }
+    )
+
+
+def _delivery(environment: Environment) -> Because[dict[str, str]]:
+    goal = environment.recovery
+    retry_ms = recovery.retry_ms(goal)
+    long_enough = recovery.outage_text(goal)
+    return settings(
+        {
+            "exactly.once.support": ("required", "1 change is 1 record, or the connector does not start"),
+            "transaction.boundary": ("poll", "each of Debezium's batches is 1 transaction, so nothing waits"),
+            "producer.override.delivery.timeout.ms": (
+                retry_ms,
+                f"{long_enough}: a broker that is away makes the task wait, not fail",
+            ),
+            "producer.override.transaction.timeout.ms": (
+                retry_ms + 60_000,
+                f"{long_enough} + 60 s: the broker does not abort what the producer still retries",
+            ),
+            "errors.max.retries": (
+                -(-retry_ms // RETRY_WAIT_MS),
+                f"{long_enough}, in steps of {RETRY_WAIT_MS} ms: then the task fails, where it can be seen",
+            ),
+            "retriable.restart.connector.wait.ms": (
+                RETRY_WAIT_MS,
+                f"{RETRY_WAIT_MS} ms, as a restarted database is back in seconds; the default is 10000",
+            ),
+            "slot.max.retries": (
+                -(-retry_ms // RETRY_WAIT_MS),
+                f"{long_enough}, in steps of {RETRY_WAIT_MS} ms: the slot may be held by a dead connection",
+            ),
+            "slot.retry.delay.ms": (RETRY_WAIT_MS, f"{RETRY_WAIT_MS} ms, as for the connector"),
+            "offset.mismatch.strategy": (
+                "trust_offset",
+                (
+                    "a slot ahead of the stored offset fails the task: with the default "
+                    "the changes between the 2 are "
+                    "skipped in silence"
+                ),
+            ),
+        }
+    )
+
+
+def _slot_keeping() -> Because[dict[str, str]]:
+    return settings(
+        {
+            "heartbeat.interval.ms": (
+                HEARTBEAT_MS,
+                f"{HEARTBEAT_MS} ms; off by default, and then quiet tables keep the server from removing WAL",
+            ),
+            "heartbeat.action.query": (
+                f"SELECT pg_logical_emit_message(true, '{MESSAGE_PREFIX}', 'heartbeat')",
+                "something to confirm when the captured tables are quiet; needs 0 tables in the source",
+            ),
+            "message.prefix.exclude.list": (
+                MESSAGE_PREFIX,
+                "those messages move the slot and are 0 records in Kafka",
+            ),
+            "lsn.flush.mode": (
+                "connector",
+                "the slot never passes what Kafka has; keepalives of the driver could",
+            ),
+            "slot.drop.on.stop": (False, "changes made while the connector is stopped are kept: 0 lost"),
+            "slot.failover": (False, "the local server has 0 standbys to fail over to"),
+        }
+    )
+
+
+def _exactly(table: Table) -> str:
+    """The pattern that matches this table's name and no other."""
+    return table.name.replace(".", r"\.")

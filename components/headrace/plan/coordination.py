@@ -1,0 +1,37 @@
+"""ZooKeeper, for Flink's leader election."""
+
+from __future__ import annotations
+
+from headrace.plan.because import Because, because, build, settings
+from headrace.plan.model import JvmProcessPlan, Ports
+from headrace.plan.ports import LOOPBACK
+
+HEAP_MIB = 128
+TICK_MS = 2_000
+SESSION_MS = 15_000
+"""How long a dead JobManager stays leader. Between 2 and 20 ticks, or the server overrides it."""
+
+
+def zookeeper(ports: Ports) -> Because[JvmProcessPlan]:
+    """``zoo.cfg`` but for the folder of the data."""
+    return build(
+        JvmProcessPlan,
+        heap_mib=because(HEAP_MIB, f"{HEAP_MIB} MiB: a few hundred small nodes"),
+        settings=settings(
+            {
+                "tickTime": (
+                    TICK_MS,
+                    f"{TICK_MS} ms, so that sessions of {SESSION_MS} ms are within 2 to 20 ticks",
+                ),
+                "initLimit": (10, "10 ticks; a quorum of 1 waits for nobody"),
+                "syncLimit": (5, "5 ticks; a quorum of 1 waits for nobody"),
+                "clientPort": (ports.zookeeper, f"the stack's port for it, {ports.zookeeper}"),
+                "clientPortAddress": (LOOPBACK, "loopback only, 1 address"),
+                "maxClientCnxns": (60, "60 connections from this machine: JobManager, TaskManagers, clients"),
+                "admin.enableServer": (False, "its web server is not in Flink's jar: 1 port less"),
+                "4lw.commands.whitelist": ("srvr,ruok", "the 2 commands that tell whether it is ready"),
+                "autopurge.snapRetainCount": (3, "3 snapshots, ZooKeeper's least"),
+                "autopurge.purgeInterval": (1, "every 1 hour, so that the folder does not grow"),
+            }
+        ),
+    )

@@ -1,0 +1,122 @@
+"""Bounds of an agent's runs: time, bytes, inbox."""
+
+from __future__ import annotations
+
+from headrace.environment.model import Agent, Model
+from headrace.plan.because import Because, because, build
+from headrace_agents.spec import Limits
+
+KIB, MIB = 1024, 1024 * 1024
+USUAL_EVENT_BYTES = MIB
+MEMORY_HEADROOM = 16
+MEMORY_MIN_BYTES, MEMORY_MAX_BYTES = 64 * KIB, 8 * MIB
+INBOX_SECONDS = 30
+INBOX_MIN_EVENTS = 500
+HARD_TO_SOFT = 4
+TIMEOUT_TO_LATENCY = 20
+TIMEOUT_MIN_MS, TIMEOUT_MAX_MS = 10_000, 300_000
+USUAL_ATTEMPTS = 4
+DEADLINE_MIN_MS = 60_000
+
+
+def limits(agent: Agent) -> Because[Limits]:
+    """What was declared, and the rest worked out from the workload."""
+    soft = _inbox_soft(agent)
+    return build(
+        Limits,
+        run_deadline_ms=run_deadline_ms(agent),
+        max_event_bytes=_max_event_bytes(agent),
+        max_memory_bytes=_max_memory_bytes(agent),
+        inbox_soft_events=soft,
+        inbox_hard_events=_inbox_hard(agent, soft.value),
+    )
+
+
+def run_deadline_ms(agent: Agent) -> Because[int]:
+    """From the start of a run to its outcome."""
+    if agent.limits.run_deadline is not None:
+        declared = agent.limits.run_deadline
+        return because(declared.milliseconds, f"declared as limits.run_deadline {declared}")
+    if agent.model is None:
+        return because(DEADLINE_MIN_MS, f"{DEADLINE_MIN_MS} ms, as the agent calls no model")
+    timeout, attempts = model_timeout_ms(agent, agent.model).value, model_attempts(agent.model).value
+    return because(
+        max(DEADLINE_MIN_MS, timeout * attempts * 3 // 2),
+        f"{attempts} attempts x {timeout} ms x 1.5 for the waits between them, at least {DEADLINE_MIN_MS} ms",
+    )
+
+
+def model_timeout_ms(agent: Agent, model: Model) -> Because[int]:
+    """Of one attempt of a model call."""
+    if model.timeout is not None:
+        return because(model.timeout.milliseconds, f"declared as model.timeout {model.timeout}")
+    latency = agent.workload.model_latency.milliseconds if agent.workload.model_latency else 0
+    usual = max(2 * latency, min(TIMEOUT_MAX_MS, max(TIMEOUT_MIN_MS, TIMEOUT_TO_LATENCY * latency)))
+    deadline = agent.limits.run_deadline
+    if deadline is not None and deadline.milliseconds < usual:
+        return because(
+            deadline.milliseconds,
+            f"limits.run_deadline {deadline}, as {TIMEOUT_TO_LATENCY} x {latency} ms is over it",
+        )
+    return because(
+        usual,
+        f"{TIMEOUT_TO_LATENCY} x model_latency {latency} ms, kept between {TIMEOUT_MIN_MS} "
+        f"and {TIMEOUT_MAX_MS} ms but never under 2 x {latency} ms",
+    )
+
+
+def model_attempts(model: Model) -> Because[int]:
+    """Attempts of one model call."""
+    if model.max_attempts is not None:
+        return because(model.max_attempts, f"declared as model.max_attempts {model.max_attempts}")
+    return because(USUAL_ATTEMPTS, f"{USUAL_ATTEMPTS}: 3 waits outlast a 429 or a restart of the endpoint")
+
+
+def _max_event_bytes(agent: Agent) -> Because[int]:
+    if agent.limits.max_event_bytes is not None:
+        return because(
+            agent.limits.max_event_bytes, f"declared as limits.max_event_bytes {agent.limits.max_event_bytes}"
+        )
+    return because(
+        USUAL_EVENT_BYTES, f"{USUAL_EVENT_BYTES // MIB} MiB: more is seldom a row and never fits a prompt"
+    )
+
+
+def _max_memory_bytes(agent: Agent) -> Because[int]:
+    if agent.limits.max_memory_bytes is not None:
+        return because(
+            agent.limits.max_memory_bytes,
+            f"declared as limits.max_memory_bytes {agent.limits.max_memory_bytes}",
+        )
+    usual = agent.workload.state_bytes_per_key
+    return because(
+        max(usual, min(MEMORY_MAX_BYTES, max(MEMORY_MIN_BYTES, MEMORY_HEADROOM * usual))),
+        (
+            f"{MEMORY_HEADROOM} x state_bytes_per_key {usual}, kept between "
+            f"{MEMORY_MIN_BYTES} and {MEMORY_MAX_BYTES} "
+            "but never under the declared size"
+        ),
+    )
+
+
+def _inbox_soft(agent: Agent) -> Because[int]:
+    declared, hard = agent.limits.inbox_soft_events, agent.limits.inbox_hard_events
+    if declared is not None:
+        return because(declared, f"declared as limits.inbox_soft_events {declared}")
+    rate, subtasks = agent.workload.events_per_second, agent.scaling.parallelism_min
+    usual = max(INBOX_MIN_EVENTS, -(-rate * INBOX_SECONDS // subtasks))
+    if hard is not None and hard < usual:
+        return because(
+            hard, f"the declared inbox_hard_events {hard}, as {INBOX_SECONDS} s of load are {usual} events"
+        )
+    return because(
+        usual,
+        f"{INBOX_SECONDS} s of {rate} events/s over {subtasks} subtasks, at least {INBOX_MIN_EVENTS}",
+    )
+
+
+def _inbox_hard(agent: Agent, soft: int) -> Because[int]:
+    declared = agent.limits.inbox_hard_events
+    if declared is not None:
+        return because(declared, f"declared as limits.inbox_hard_events {declared}")
+    return because(HARD_TO_SOFT * soft, f"{HARD_TO_SOFT} x the soft bound of {soft}")

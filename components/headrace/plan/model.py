@@ -1,0 +1,149 @@
+"""The shape of a plan: everything that is worked out from an environment, ready to be built.
+
+Values only; how each is worked out stands in the module of its subject. Every leaf has a reason in
+:attr:`StackPlan.reasons` under its dotted path (``flink.taskmanager.process_mib``).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from headrace_agents.spec import AgentJobSpec
+
+
+class PlanModel(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Ports(PlanModel):
+    """Loopback ports of the local substrate, one range from ``port_base``."""
+
+    postgres: int
+    kafka: int
+    kafka_controller: int
+    connect: int
+    object_store: int
+    zookeeper: int
+    flink_rest: int
+    flink_rpc: int
+    flink_blob: int
+    jobmanager_metrics: int
+    scripted_model: int
+    prometheus: int
+    taskmanager_rpc: tuple[int, ...]
+    taskmanager_data: tuple[int, ...]
+    taskmanager_metrics: tuple[int, ...]
+
+
+class TopicPlan(PlanModel):
+    name: str
+    partitions: int
+    replication: int
+    config: dict[str, str]
+
+
+class ColumnPlan(PlanModel):
+    name: str
+    type: str
+    """PostgreSQL type, as it stands in ``CREATE TABLE``."""
+
+
+class TablePlan(PlanModel):
+    name: str
+    """``schema.table``"""
+    columns: tuple[ColumnPlan, ...]
+    """Empty when the declaration does not list them: then the table is expected to exist."""
+    primary_key: tuple[str, ...]
+    key: tuple[str, ...]
+    """Columns that make the message key."""
+    replica_identity: Literal["default", "full"]
+    """What PostgreSQL logs of a row's old values; a local table is created with it."""
+    topic: str
+
+
+class SourcePlan(PlanModel):
+    name: str
+    database: str
+    tables: tuple[TablePlan, ...]
+    slot: str
+    publication: str
+    connector: str
+    connector_config: dict[str, str]
+    """Complete configuration for Kafka Connect but for the password, which is a reference to a file."""
+
+
+class JvmProcessPlan(PlanModel):
+    heap_mib: int
+    settings: dict[str, str]
+    """The process's own configuration, as ``key=value`` of its properties file."""
+
+
+class DatabaseServerPlan(PlanModel):
+    settings: dict[str, str]
+    """``postgresql.conf``"""
+
+
+class JobManagerPlan(PlanModel):
+    process_mib: int
+
+
+class TaskManagerPlan(PlanModel):
+    count: int
+    slots: int
+    process_mib: int
+    """``taskmanager.memory.process.size``; the components follow, and add up to it."""
+    jvm_overhead_mib: int
+    metaspace_mib: int
+    framework_heap_mib: int
+    framework_offheap_mib: int
+    task_heap_mib: int
+    network_mib: int
+    managed_mib: int
+
+
+class CheckpointPlan(PlanModel):
+    interval_ms: int
+    min_pause_ms: int
+    timeout_ms: int
+    tolerable_failures: int
+    retained: int
+
+
+class FlinkPlan(PlanModel):
+    jobmanager: JobManagerPlan
+    taskmanager: TaskManagerPlan
+    checkpoints: CheckpointPlan
+    configuration: dict[str, str]
+    """Cluster-wide options of ``config.yaml``, but for those that say where files are."""
+
+
+class AgentPlan(PlanModel):
+    name: str
+    spec: AgentJobSpec
+    model_calls_in_flight: int
+    """Little's law over the declared workload."""
+    api_key_env: str | None
+    """Environment variable whose value the substrate puts into a file, and that file's path into
+    ``spec.model.api_key_file``."""
+
+
+class StackPlan(PlanModel):
+    environment: str
+    data_dir: str | None
+    """Folder of the stack's data; ``None``: the substrate's own choice."""
+    ports: Ports
+    sources: tuple[SourcePlan, ...]
+    topics: tuple[TopicPlan, ...]
+    """Every topic of the stack: captured tables, agents' outputs."""
+    database_server: DatabaseServerPlan
+    kafka: JvmProcessPlan
+    connect: JvmProcessPlan
+    object_store: JvmProcessPlan
+    zookeeper: JvmProcessPlan
+    flink: FlinkPlan
+    agents: tuple[AgentPlan, ...]
+    scripted_model: bool
+    """Whether any agent of the stack uses the scripted model."""
+    reasons: dict[str, str]

@@ -1,0 +1,101 @@
+"""`docs/measurements.md` from the newest figures: written by each benchmark at its end, or by this alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.bench import machine
+
+DOCUMENT = machine.PROJECT / "docs" / "measurements.md"
+PART_NAMES = {
+    "commit_to_kafka": "commit in PostgreSQL to record in Kafka",
+    "kafka_to_run": "record in Kafka to start of the run",
+    "run": "the run: the model's 200 ms and the agent's own work",
+    "run_to_visible": "end of the run to a `read_committed` consumer",
+    "total": "all of it",
+    "added": "**added to the model's own time**",
+}
+
+
+def write() -> None:
+    DOCUMENT.write_text(text())
+
+
+def text() -> str:
+    """The whole document; a benchmark that was never run is said to be so."""
+    sections = [
+        "# Measurements",
+        "The newest figures, written by the benchmarks themselves from `tests/bench/results/`.",
+        _section("Latency, checkpoints and memory", "make bench", machine.newest("latency"), _latency),
+        _section("From a fresh clone to the first decision", "make bench-up", machine.newest("up"), _up),
+        _section("After a kill", "make chaos", machine.newest("healing"), _healing),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _section(
+    title: str, command: str, found: dict[str, Any] | None, body: Callable[[dict[str, Any]], str]
+) -> str:
+    if found is None:
+        return f"## {title}\n\nNot measured yet: `{command}`."
+    on = found["machine"]
+    where = (
+        f"`{command}`, {on['at']}, commit {on['commit']}: {on['processor']}, {on['cores']} cores,"
+        f" {on['memory_gib']} GiB, kernel {on['kernel']}, Python {on['python']}, {on['java']}."
+    )
+    return f"## {title}\n\n{where}\n\n{body(found)}"
+
+
+def _latency(found: dict[str, Any]) -> str:
+    load = found["load"]
+    agents = list(found["latency_ms"])
+    rows = [
+        [name]
+        + [
+            f"{cell['median']:.0f} ({cell['min']:.0f}-{cell['max']:.0f})"
+            for agent in agents
+            for cell in (found["latency_ms"][agent][part]["p50"], found["latency_ms"][agent][part]["p99"])
+        ]
+        for part, name in PART_NAMES.items()
+    ]
+    head = ["ms, median of the runs (least-most)"] + [
+        f"{agent} {q}" for agent in agents for q in ("p50", "p99")
+    ]
+    checkpoints = [
+        [agent, *(f"{c[q]:.0f}" for q in ("count", "p50", "p99", "max"))]
+        for agent, c in found["checkpoint_ms"].items()
+    ]
+    memory = [[name, str(mib)] for name, mib in found["memory_mib"]["at-least-once"].items()]
+    how = f"{load['events_per_second']} inserts/s for {load['seconds']} s, each kind of delivery by itself"
+    parts = [
+        f"{how}; model {load['model_ms']} ms; checkpoint interval {found['checkpoint_interval_ms']} ms.",
+        _table(head, rows),
+        _table(["checkpoint duration, ms", "count", "p50", "p99", "max"], checkpoints),
+        _table(["memory (PSS with children)", "MiB"], memory),
+    ]
+    return "\n\n".join(parts)
+
+
+def _up(found: dict[str, Any]) -> str:
+    rows = [
+        [case, *(f"{figures[name]:.0f}" for name in ("to_first_decision", "first_up", "second_up"))]
+        for case, figures in found["seconds"].items()
+    ]
+    return _table(
+        ["seconds; all caches cold", "to the first decision", "first `make up`", "second `make up`"], rows
+    )
+
+
+def _healing(found: dict[str, Any]) -> str:
+    rows = [[victim, ", ".join(f"{s:.0f}" for s in seconds)] for victim, seconds in found["seconds"].items()]
+    return _table(["`kill -9` of, under load", "seconds until new events are decided"], rows)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] + ["--:"] * (len(head) - 1), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,54 @@
+"""`kill -9` of any one process under load: it heals with no hand, in time, with nothing lost or repeated."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from headrace.local.supervision import Supervisor
+from tests.chaos.victims import VICTIMS, Victim
+from tests.pipeline.plugin import Pipeline
+from tests.pipeline.sizes import SIZES
+from tests.pipeline.waiting import until
+
+HEALED_WITHIN_S = 90
+"""The bound that is promised."""
+PATIENCE_S = 240
+"""How long is waited, to know by how much the promise was broken."""
+
+
+@pytest.mark.parametrize("attempt", range(SIZES.kill_rounds))
+@pytest.mark.parametrize("victim", VICTIMS, ids=lambda victim: victim.name)
+def test_a_killed_process_heals_and_the_count_holds(
+    pipeline: Pipeline, victim: Victim, attempt: int, healing: dict[str, list[float]]
+) -> None:
+    with pipeline.load.running(SIZES.transactions_per_second):
+        pipeline.decide_an_event(PATIENCE_S)
+        seconds = kill_and_heal(pipeline, victim)
+    healing.setdefault(victim.name, []).append(round(seconds, 1))
+    pipeline.verify()
+    assert seconds <= HEALED_WITHIN_S
+
+
+def test_a_killed_supervisor_is_replaced_by_the_next_up(pipeline: Pipeline) -> None:
+    stack = pipeline.stack
+    with pipeline.load.running(SIZES.transactions_per_second):
+        pipeline.decide_an_event(PATIENCE_S)
+        supervisor = int(stack.files.supervisor_pid.read_text())
+        next(process for process in stack.members() if process.pid == supervisor).kill()
+        until("no supervisor", lambda: not Supervisor(stack.files).alive(), PATIENCE_S)
+        stack.up()
+        pipeline.decide_an_event(PATIENCE_S)
+    pipeline.verify()
+
+
+def kill_and_heal(pipeline: Pipeline, victim: Victim) -> float:
+    """Seconds until it is back, everything runs, and every agent has decided an event from after that."""
+    stack = pipeline.stack
+    killed_at = time.monotonic()
+    before = victim.kill(stack)
+    until(f"{victim.name} is back", lambda: victim.is_back(stack, before), PATIENCE_S)
+    pipeline.decide_an_event(PATIENCE_S)
+    until("every job and connector runs", stack.is_whole, PATIENCE_S)
+    return time.monotonic() - killed_at

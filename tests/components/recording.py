@@ -1,0 +1,59 @@
+"""What a program registers, recorded by Pulumi's mocks: with parents, dependencies and options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks
+
+STACK = "pulumi:pulumi:Stack"
+Registered = dict[str, dict[str, Any]]
+"""``type name`` -> parent, depends_on, retained, inputs."""
+
+
+def registered(program: Callable[[], object]) -> Registered:
+    """Everything that `program` registers, in the order of names."""
+    monitor = _Recorder(_Echo())
+    pulumi.runtime.set_mocks(monitor.mocks, "headrace", "local", preview=False, monitor=monitor)
+    # It waits for every registration, and raises what one of them raised.
+    pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
+    return dict(sorted(monitor.recorded.items()))
+
+
+class _Echo(mocks.Mocks):
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        return args.name, dict(args.inputs)
+
+    def call(self, args: mocks.MockCallArgs) -> Any:
+        raise AssertionError(f"a function of a provider is called: {args.token}")
+
+
+class _Recorder(mocks.MockMonitor):
+    def __init__(self, made: mocks.Mocks) -> None:
+        super().__init__(made)
+        self.recorded: Registered = {}
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        if request.type != STACK:
+            self.recorded[f"{request.type} {request.name}"] = {
+                "parent": _name(request.parent),
+                "depends_on": sorted(map(_name, request.dependencies)),
+                "retained": request.retainOnDelete,
+                "inputs": _whole(pulumi.runtime.rpc.deserialize_properties(request.object)),
+            }
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+
+
+def _name(urn: str) -> str:
+    return urn.rpartition("::")[2]
+
+
+def _whole(value: Any) -> Any:
+    """The wire knows only doubles."""
+    if isinstance(value, dict):
+        return {name: _whole(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_whole(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

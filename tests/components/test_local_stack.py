@@ -1,0 +1,181 @@
+"""The local stack of the shipped declaration, resource by resource."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
+
+from headrace.environment import load_environment
+from headrace.local import LocalStack, StackFiles
+from headrace.local.agent import RUNTIME_PACKAGE, api_key_file, code_digest
+from headrace.local.secrets import SUPERUSER_PASSWORD, write_secret
+from headrace.plan import plan
+from headrace.plan.model import StackPlan
+from headrace.toolchain.runtimes import Runtimes
+from tests.components.recording import Registered, registered
+
+SHIPPED = Path(__file__).parents[2] / "stacks" / "Pulumi.local.yaml"
+PREFIX = "headrace-local:index:"
+AGENT = f"{PREFIX}AgentJob support-triage-job"
+
+
+@pytest.fixture(autouse=True)
+def ordinary_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user who is not root, with Prometheus installed."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+
+
+@pytest.fixture
+def runtimes(tmp_path: Path) -> Runtimes:
+    folder = tmp_path / "runtimes"
+    conf = folder / "flink" / "conf"
+    conf.mkdir(parents=True)
+    (conf / "config.yaml").write_text(
+        "env:\n  java:\n    opts:\n      all: --add-opens=java.base/java.util=ALL\n"
+    )
+    return Runtimes(
+        kafka=folder / "kafka",
+        connect_plugins=folder / "connect-plugins",
+        s3proxy=folder / "s3proxy",
+        postgres=folder / "postgres",
+        flink=folder / "flink",
+        agents_python=folder / "agents" / "python",
+        pulumi_bin=folder / "pulumi",
+    )
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> StackFiles:
+    return StackFiles(tmp_path / "stack")
+
+
+@pytest.fixture
+def shipped() -> StackPlan:
+    return plan(load_environment(SHIPPED))
+
+
+@pytest.fixture
+def stack(shipped: StackPlan, files: StackFiles, runtimes: Runtimes) -> Registered:
+    return registered(lambda: LocalStack(shipped, files, runtimes))
+
+
+def test_the_stack_is_the_agreed_one(
+    stack: Registered, files: StackFiles, runtimes: Runtimes, snapshot: SnapshotAssertion
+) -> None:
+    places = {
+        code_digest(RUNTIME_PACKAGE, "support_triage"): "CODE",
+        code_digest(RUNTIME_PACKAGE): "RUNTIME_CODE",
+        str(files.root): "STACK",
+        str(runtimes.flink.parent): "RUNTIMES",
+        _parent_of_package(RUNTIME_PACKAGE): "PACKAGES",
+        sys.executable: "PYTHON",
+    }
+    text = json.dumps(stack)
+    for given, shown in places.items():
+        text = text.replace(given, shown)
+    assert json.loads(text) == snapshot(extension_class=JSONSnapshotExtension)
+
+
+def test_data_outlives_its_stack_and_nothing_else_does(stack: Registered) -> None:
+    retained = {key.split()[0] for key, found in stack.items() if found["retained"]}
+    assert retained == {f"{PREFIX}Database", f"{PREFIX}Topic", f"{PREFIX}Bucket"}
+    assert all(found["retained"] for key, found in stack.items() if key.split()[0] in retained)
+
+
+def test_everything_that_runs_stands_below_something_that_waits_for_the_supervisor(stack: Registered) -> None:
+    components = {found["parent"] for key, found in stack.items() if key.startswith(f"{PREFIX}Process ")}
+    by_name = {key.split()[1]: found for key, found in stack.items() if key.startswith("headrace:local:")}
+    assert components
+    assert all(by_name[name]["depends_on"] == ["supervisor"] for name in components)
+
+
+def test_nothing_starts_before_what_it_needs(stack: Registered) -> None:
+    def needs(kind: str, name: str) -> set[str]:
+        return set(stack[f"{PREFIX}{kind} {name}"]["depends_on"])
+
+    topics = {key.split()[1] for key in stack if key.startswith(f"{PREFIX}Topic ")}
+    assert needs("Connector", "local-support") == {"support-database", "connect", *topics}
+    assert needs("AgentJob", "support-triage-job") == {
+        "taskmanager-1",
+        "taskmanager-2",
+        "scripted-model",
+        *topics,
+    }
+    assert needs("Process", "jobmanager") == {"zookeeper", "checkpoints", "savepoints", "high-availability"}
+
+
+def test_no_secret_is_in_any_input(files: StackFiles, runtimes: Runtimes, tmp_path: Path) -> None:
+    secret = "do-not-pass-this-on"
+    text = SHIPPED.read_text().replace("endpoint: scripted", "endpoint: https://models.example/v1")
+    declaration = tmp_path / SHIPPED.name
+    declaration.write_text(
+        text.replace("name: scripted-triage", "name: some-model\n          api_key: {env: MODEL_KEY}")
+    )
+    made = plan(load_environment(declaration))
+    (agent,) = made.agents
+    write_secret(files.secret(SUPERUSER_PASSWORD), secret)
+    write_secret(files.secret("support.properties"), f"password={secret}\n")
+    write_secret(api_key_file(files, agent), secret)
+
+    stack = registered(lambda: LocalStack(made, files, runtimes))
+
+    assert secret not in json.dumps(stack)
+    connector = stack[f"{PREFIX}Connector local-support"]["inputs"]["config"]
+    assert connector["database.password"] == f"${{file:{files.secret('support.properties')}:password}}"
+    model = stack[AGENT]["inputs"]["spec"]["model"]
+    assert model["api_key_file"] == str(api_key_file(files, agent))
+    assert not any("scripted" in key for key in stack)
+
+
+def test_for_root_postgres_runs_in_a_user_namespace(
+    shipped: StackPlan, files: StackFiles, runtimes: Runtimes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    inputs = _process(registered(lambda: LocalStack(shipped, files, runtimes)), "postgres")
+    assert inputs["command"][:2] == ["unshare", "--user"]
+    assert inputs["preparation"][0]["command"][:2] == ["unshare", "--user"]
+
+
+def test_prometheus_is_part_of_the_stack_only_where_it_is_installed(
+    shipped: StackPlan, files: StackFiles, runtimes: Runtimes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    stack = registered(lambda: LocalStack(shipped, files, runtimes))
+    assert not any("prometheus" in key.lower() for key in stack)
+
+
+def test_every_port_of_the_plan_is_guarded_by_the_process_that_listens_on_it(
+    stack: Registered, shipped: StackPlan
+) -> None:
+    guarded = [
+        port
+        for key, found in stack.items()
+        if key.startswith(f"{PREFIX}Process ")
+        for port in found["inputs"]["ports"].values()
+    ]
+    planned: list[int] = []
+    for _, value in shipped.ports:
+        planned += value if isinstance(value, tuple) else [value]
+    assert sorted(guarded) == sorted(planned)
+
+
+def _process(stack: Registered, name: str) -> dict[str, Any]:
+    inputs: dict[str, Any] = stack[f"{PREFIX}Process {name}"]["inputs"]
+    return inputs
+
+
+def _parent_of_package(package: str) -> str:
+    found = importlib.util.find_spec(package)
+    assert found is not None
+    assert found.origin is not None
+    return str(Path(found.origin).parents[1])

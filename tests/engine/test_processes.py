@@ -1,0 +1,208 @@
+"""Processes as resources, by the real engine: created, changed, mended, replaced, refused, removed."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from headrace.local.processes import SESSION_MARKER, STACK_MARKER, marked
+from headrace.local.waiting import wait_until
+from headrace.operations.engine import EngineFailed
+from headrace.operations.session import session
+from tests.engine.project import Project, free_port, greeting, listens
+
+
+def failed_up(project: Project, capfd: pytest.CaptureFixture[str]) -> str:
+    """What the engine prints of an `up` that fails."""
+    capfd.readouterr()
+    with pytest.raises(EngineFailed, match="run the same command again"):
+        project.engine.up()
+    return "".join(capfd.readouterr())
+
+
+def reason(output: str) -> str:
+    """The engine's last word on the process ``server``: what a person reads."""
+    return output.split("headrace-local:index:Process (server):\n")[1].split("\nResources:", maxsplit=1)[0]
+
+
+def test_up_creates_and_a_second_up_changes_nothing(
+    project: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    port = free_port()
+    project.declare(server=project.server("server", port))
+    project.engine.up()
+    assert greeting(port) == "hello"
+    assert "+ 3 created" in capfd.readouterr().out
+    before = project.pids()
+
+    project.engine.up()
+
+    output = capfd.readouterr().out
+    assert "3 unchanged" in output
+    assert "updated" not in output
+    assert project.pids() == before
+
+
+def test_a_changed_file_is_previewed_and_restarts_that_process_alone(
+    project: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    port, other = free_port(), free_port()
+    project.declare(server=project.server("server", port), other=project.server("other", other))
+    project.engine.up()
+    before = project.pids()
+    capfd.readouterr()
+
+    project.declare(
+        server=project.server("server", port, greeting="good evening"), other=project.server("other", other)
+    )
+    project.engine.preview()
+    preview = capfd.readouterr().out
+    assert "~ headrace-local:index:Process: (update)" in preview
+    assert "~ files" in preview
+    assert "good evening" in preview
+    assert "1 to update" in preview
+    assert "3 unchanged" in preview
+    assert project.pids() == before
+    assert greeting(port) == "hello"
+
+    project.engine.up()
+    after = project.pids()
+    assert greeting(port) == "good evening"
+    assert after["server"] != before["server"]
+    assert after["other"] == before["other"]
+
+
+def test_a_process_stopped_behind_the_back_is_seen_and_mended(
+    project: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    port = free_port()
+    project.declare(server=project.server("server", port))
+    project.engine.up()
+    project.supervisor._call("stopProcess", "server")
+    assert not listens(port)
+    capfd.readouterr()
+
+    project.engine.preview()
+    preview = capfd.readouterr().out
+    assert "1 to update" in preview
+    assert "status" in preview
+    assert not listens(port)
+
+    project.engine.up()
+    assert greeting(port) == "hello"
+
+
+def test_another_name_is_another_process(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    port = free_port()
+    project.declare(server=project.server("old", port))
+    project.engine.up()
+    capfd.readouterr()
+
+    project.declare(server=project.server("new", port))
+    project.engine.up()
+
+    assert "1 replaced" in capfd.readouterr().out
+    assert list(project.pids()) == ["new"]
+    assert greeting(port) == "hello"
+
+
+def test_what_is_no_longer_declared_is_stopped(project: Project) -> None:
+    port, other = free_port(), free_port()
+    project.declare(server=project.server("server", port), other=project.server("other", other))
+    project.engine.up()
+
+    project.declare(server=project.server("server", port))
+    project.engine.up()
+
+    assert list(project.pids()) == ["server"]
+    assert not listens(other)
+
+
+def test_a_process_that_fails_says_so_with_the_end_of_its_log(
+    project: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    kind, inputs = project.server("server", free_port())
+    words = "no such luck"
+    inputs["command"] = [sys.executable, "-c", f"raise SystemExit('{words}')"]
+    inputs["ready"]["timeout_s"] = 3
+    project.declare(server=(kind, inputs))
+
+    said = reason(failed_up(project, capfd))
+
+    assert said.strip().startswith("error: server ready: not within 3 s; the end of ")
+    assert str(project.files.log("server")) in said
+    assert words in said
+    assert 'File "' not in said
+
+
+def test_an_interrupted_create_is_adopted(project: Project) -> None:
+    port, gate = free_port(), project.folder / "gate"
+    kind, inputs = project.server("server", port)
+    inputs["command"][-1] = str(gate)
+    project.declare(server=(kind, inputs))
+
+    def up_that_is_killed() -> None:
+        with pytest.raises(EngineFailed):
+            project.engine.up()
+
+    interrupted = threading.Thread(target=up_that_is_killed)
+    interrupted.start()
+    wait_until("the process", project.pids, 60)
+    before = project.pids()
+    for process in marked(SESSION_MARKER, project.files.root):
+        process.kill()
+    interrupted.join()
+    gate.touch()
+
+    with session(project.files):
+        assert project.engine.export()["deployment"]["pending_operations"]
+        project.engine.clear_interrupted()
+        assert "pending_operations" not in project.engine.export()["deployment"]
+        project.engine.up()
+
+    assert project.pids() == before
+    assert greeting(port) == "hello"
+    copies = [p for p in marked(STACK_MARKER, project.files.root) if str(port) in p.cmdline()]
+    assert len(copies) == 1
+
+
+def test_a_taken_port_is_refused_with_its_holder(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        project.declare(server=project.server("server", port))
+        said = reason(failed_up(project, capfd))
+    assert said.strip().startswith("error: ports that this stack needs are taken:")
+    assert f"{port} (server's port): held by" in said
+    assert f"pid {os.getpid()}" in said
+    assert said.rstrip().endswith("nothing was started")
+    assert project.supervisor.status("server") == "absent"
+    assert not (project.files.data("server") / "prepared").exists()
+
+
+def test_an_unknown_input_is_refused_by_its_name(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    project.declare(server=project.server("server", free_port(), comand=["typo"]))
+    output = failed_up(project, capfd)
+    assert "property comand value" in output
+    assert "Extra inputs are not permitted (given: ['typo'])" in output
+    assert project.pids() == {}
+
+
+def test_destroy_leaves_no_process_and_no_port(project: Project) -> None:
+    port = free_port()
+    project.declare(server=project.server("server", port))
+    project.engine.up()
+    assert listens(port)
+    assert marked(STACK_MARKER, project.files.root)
+
+    project.engine.destroy()
+
+    assert not marked(STACK_MARKER, project.files.root)
+    assert not listens(port)
+    assert not Path(project.files.supervisor_socket).exists()
+    assert (project.files.data("server") / "prepared").read_text() == "prepared"
+    assert "resources" not in project.engine.export()["deployment"]

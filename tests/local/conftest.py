@@ -1,0 +1,5 @@
+"""The shared stack, and its logs where a test fails."""
+
+from tests.pipeline.plugin import pipeline, pytest_runtest_makereport
+
+__all__ = ["pipeline", "pytest_runtest_makereport"]

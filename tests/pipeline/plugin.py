@@ -1,0 +1,75 @@
+"""Fixtures and hooks of the suites that run a real stack; their `conftest.py` imports them from here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.ledger import Book, Ledger
+from tests.pipeline.load import Load
+from tests.pipeline.stack import ROOT, LiveStack
+from tests.pipeline.waiting import until
+
+DECLARATION = ROOT / "tests" / "local" / "Pulumi.test.yaml"
+SETTLE_TIMEOUT_S = 120
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A running stack, its load since it was empty, and the ledger of both."""
+
+    stack: LiveStack
+    load: Load
+    ledger: Ledger
+
+    def verify(self, timeout_s: float = SETTLE_TIMEOUT_S) -> Book:
+        """Hold that every change so far has exactly one right outcome from each agent."""
+        return self.ledger.verify(self.load.committed, timeout_s)
+
+    def decide_an_event(self, timeout_s: float) -> None:
+        """Wait for a ticket that the running load opens from now on to be decided by every agent."""
+        now = time.monotonic()
+        ticket = until("a ticket", lambda: self.load.first_insert_after(now), timeout_s)
+        until(f"ticket {ticket} decided", lambda: self.ledger.has_decided(ticket), timeout_s)
+
+    def settle(self, timeout_s: float = SETTLE_TIMEOUT_S) -> None:
+        """Wait until every change so far has an outcome from each agent."""
+        self.ledger.settle(self.load.committed, timeout_s)
+
+
+@pytest.fixture(scope="session")
+def pipeline() -> Iterator[Pipeline]:
+    """The stack that all tests of a run share, from nothing to up; a test leaves it as it found it: up."""
+    yield from running(DECLARATION)
+
+
+def running(declaration: Path) -> Iterator[Pipeline]:
+    """From nothing to up, and to nothing again."""
+    stack = LiveStack(declaration)
+    stack.clean()
+    try:
+        stack.up()
+        made = Pipeline(stack, Load(stack.database), Ledger(stack))
+        try:
+            yield made
+        finally:
+            made.load.close()
+            made.ledger.close()
+    finally:
+        stack.clean()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure says how the stack's processes saw it."""
+    report = yield
+    found = getattr(item, "funcargs", {}).get("pipeline")
+    if report.failed and found is not None:
+        report.sections.append(("the ends of the stack's logs", found.stack.log_tails()))
+    return report

@@ -1,0 +1,94 @@
+"""Whatever stands in a record, it is read as one thing: work, nothing to do, or a dead letter."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headrace_agents.agent import prepare
+from headrace_agents.events import EventReader
+from headrace_agents.spec import InputTopic
+from tests.unit.agents.worlds import TABLE, Tracker, envelope, key, record
+
+ROW = {"id": 1, "key": 7}
+CREATED = envelope(ROW)
+
+
+@pytest.fixture
+def reader() -> EventReader:
+    inputs = (InputTopic(topic=TABLE, table=TABLE),)
+    return EventReader(inputs, ("key",), prepare(Tracker, {}).handlers, max_event_bytes=2_000)
+
+
+@pytest.mark.parametrize(
+    ("raw_key", "value", "reason"),
+    [
+        (None, None, "no_value"),
+        (key(7), b"null", "no_value"),
+        (key(7), b"", "malformed"),
+        (key(7), b"{", "malformed"),
+        (key(7), b"\xff", "malformed"),
+        (key(7), b"[]", "malformed"),
+        (key(7), b"5", "malformed"),
+        (key(7), b"{}", "malformed"),
+        (key(7), json.dumps({"source": {"schema": "public", "table": "things"}}).encode(), "malformed"),
+        (key(7), envelope(None), "malformed"),
+        (key(7), CREATED.replace(b'{"id": 1, "key": 7}', b"3"), "malformed"),
+        (key(7), envelope(ROW, table="others"), "unknown_table"),
+        (None, CREATED, "no_key"),
+        (b"{", CREATED, "no_key"),
+        (b"7", CREATED, "no_key"),
+        (b"{}", CREATED, "no_key"),
+        (b'{"key": null}', CREATED, "no_key"),
+        (key(7), b"x" * 2_000, "too_large"),
+    ],
+)
+def test_what_can_not_be_decided_says_why(
+    reader: EventReader, raw_key: bytes | None, value: bytes | None, reason: str
+) -> None:
+    reading = reader.read(record(0, raw_key, value))
+
+    assert reading.work is None
+    assert reading.rejected is not None
+    assert reading.rejected.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("raw_key", "value"),
+    [
+        (key(7), None),
+        (b"not json", None),
+        (key(7), envelope(ROW, op="d")),
+        (key(7), envelope(ROW, op="m")),
+        (None, envelope(None, op="t")),
+    ],
+    ids=["tombstone", "tombstone of another's key", "no handler", "message", "truncate"],
+)
+def test_what_no_handler_wants_is_nothing_to_do(
+    reader: EventReader, raw_key: bytes | None, value: bytes | None
+) -> None:
+    reading = reader.read(record(0, raw_key, value))
+
+    assert reading.work is None
+    assert reading.rejected is None
+
+
+def test_a_change_reaches_its_handler(reader: EventReader) -> None:
+    reading = reader.read(record(0, key(7), CREATED))
+
+    assert reading.business_key == b"[7]"
+    assert reading.committed_at_ms == 5
+    assert reading.work is not None
+    assert reading.work.handler.name == "thing"
+    assert reading.work.key == {"key": 7}
+
+
+@given(st.none() | st.binary(), st.none() | st.binary())
+def test_no_record_is_too_strange_to_be_read(raw_key: bytes | None, value: bytes | None) -> None:
+    inputs = (InputTopic(topic=TABLE, table=TABLE),)
+    reader = EventReader(inputs, ("key",), prepare(Tracker, {}).handlers, max_event_bytes=2_000)
+
+    assert reader.read(record(0, raw_key, value)).work is None

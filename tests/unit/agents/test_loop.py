@@ -1,0 +1,163 @@
+"""Runs beside the operator's thread: many at once, bounded, ended with the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from headrace_agents import Agent, Change, Context, codec, on
+from headrace_agents.agent import prepare
+from headrace_agents.chat import ChatModel
+from headrace_agents.events import Work
+from headrace_agents.loop import RunLoop
+from headrace_agents.records import Position
+from headrace_agents.runs import AgentRuns, RunHandle, RunRequest, UnreadableMemoryError
+from tests.unit.agents.worlds import TABLE, Decided, Seen, Thing
+
+
+class Crowd(Agent[Seen, Decided]):
+    """Counts how many of its runs are under way at once."""
+
+    now = 0
+    most = 0
+    cancelled = 0
+
+    @on(TABLE)
+    async def thing(self, ctx: Context[Seen, Decided], change: Change[Thing]) -> None:
+        if change.row.do == "exit":
+            raise SystemExit(3)
+        if change.row.do == "cancel":
+            raise asyncio.CancelledError
+        if change.row.do == "end all":
+            raise KeyboardInterrupt
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            await asyncio.sleep(3600 if change.row.do == "hang" else 0.01)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        self.now -= 1
+
+
+class ClosableModel:
+    closed = False
+
+    async def complete(self, request: object) -> object:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Loops:
+    def __init__(self, *, slots: int = 100) -> None:
+        agent = prepare(Crowd, {})
+        assert isinstance(agent.instance, Crowd)
+        self.agent = agent.instance
+        self.handler = agent.handlers[TABLE, "create"]
+        self.model = ClosableModel()
+        runs = AgentRuns(
+            "crowd",
+            agent,
+            deadline_ms=60_000,
+            max_memory_bytes=1_000,
+            clock=lambda: time.time_ns() // 1_000_000,
+        )
+        self.loop = RunLoop(runs, self._open, slots=slots)
+
+    def start(self, number: int, do: str = "", memory: bytes | None = None) -> RunHandle:
+        row = {"id": number, "key": number, "do": do}
+        work = Work(self.handler, "create", TABLE, None, row, {"key": number})
+        return self.loop.start(RunRequest(b"[%d]" % number, Position(TABLE, 0, number), None, work, memory))
+
+    def wait_for(self, handles: list[RunHandle]) -> None:
+        while any(handle.result is None for handle in handles):
+            self.loop.wait()
+
+    def _open(self) -> ChatModel:
+        return self.model  # type: ignore[return-value]
+
+
+def test_at_most_as_many_runs_as_slots_are_under_way() -> None:
+    loops = Loops(slots=4)
+
+    handles = [loops.start(number) for number in range(20)]
+    loops.wait_for(handles)
+    loops.loop.close()
+
+    assert loops.agent.most == 4
+    assert all(handle.result is not None and handle.result.rejected is None for handle in handles)
+
+
+@pytest.mark.parametrize("do", ["exit", "cancel"])
+def test_no_handler_can_end_the_loop(do: str) -> None:
+    loops = Loops()
+
+    bad = loops.start(1, do)
+    good = loops.start(2)
+    loops.wait_for([bad, good])
+    loops.loop.close()
+
+    assert bad.result is not None
+    assert bad.result.rejected is not None
+    assert bad.result.rejected.reason == "handler_error"
+    assert good.result is not None
+    assert good.result.rejected is None
+
+
+@pytest.mark.parametrize(
+    ("do", "memory", "raised"),
+    [
+        ("end all", None, KeyboardInterrupt),
+        ("", codec.encode_memory(b"{"), UnreadableMemoryError),
+        ("", b"\x63{}", UnreadableMemoryError),
+    ],
+)
+def test_what_a_run_raises_reaches_who_asks_for_its_result(
+    do: str, memory: bytes | None, raised: type[BaseException]
+) -> None:
+    loops = Loops(slots=1)
+
+    bad = loops.start(1, do, memory)
+    loops.loop.wait()
+
+    with pytest.raises(raised):
+        _ = bad.result
+    good = loops.start(2)
+    loops.wait_for([good])
+    loops.loop.close()
+
+
+def test_closing_cancels_what_is_in_flight_and_leaves_no_thread() -> None:
+    before = threading.active_count()
+    loops = Loops()
+    hanging = [loops.start(number, "hang") for number in range(3)]
+    loops.wait_for([loops.start(9)])
+
+    loops.loop.close()
+
+    assert loops.agent.cancelled == 3
+    assert all(handle.result is None for handle in hanging)
+    assert loops.model.closed
+    assert threading.active_count() == before
+
+
+def test_a_model_that_can_not_be_opened_fails_the_start() -> None:
+    class Broken(Loops):
+        def _open(self) -> ChatModel:
+            raise OSError("no such key file")
+
+    with pytest.raises(OSError, match="no such key file"):
+        Broken()
+
+
+def test_waiting_for_nothing_returns_at_once() -> None:
+    loops = Loops()
+
+    loops.loop.wait()
+
+    loops.loop.close()

@@ -1,0 +1,41 @@
+"""The example of docs/agents.md: its agent is imported and its tests are run, as they stand on the page."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from headrace_agents.records import Reason
+
+PAGE = Path(__file__).parents[3] / "docs" / "agents.md"
+
+
+def test_the_example_passes_its_own_tests(tmp_path: Path) -> None:
+    agent, tests = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    package = tmp_path / "overload_watch"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "agent.py").write_text(agent)
+    (tmp_path / "test_page.py").write_text(tests)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "test_page.py"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{tests.count('def test_')} passed" in done.stdout
+
+
+@pytest.mark.parametrize("reason", get_args(Reason))
+def test_every_reason_is_explained(reason: str) -> None:
+    assert f"`{reason}`" in PAGE.read_text()

@@ -1,0 +1,57 @@
+"""What the pages name is there: files, `make` verbs, commands, links; and their examples hold."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from headrace.cli import app
+from headrace.environment import CONFIG_KEY, parse_environment
+from headrace.plan import plan
+
+CHECKOUT = Path(__file__).parents[3]
+PAGES = [CHECKOUT / "README.md", CHECKOUT / "CHANGELOG.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
+EXAMPLE_PACKAGE = "agent_jobs/overload_watch/"
+"""What the reader of docs/agents.md makes."""
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
+
+
+@every_page
+def test_every_relative_link_resolves(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert missing == []
+
+
+@every_page
+def test_every_path_of_the_checkout_exists(page: Path) -> None:
+    roots = "agent_jobs|components|docs|locks|policies|stacks|tests"
+    words = re.findall(rf"(?<![\w./-])((?:{roots})/[^\s`()\[\]|,;:]+)", page.read_text())
+    paths = {word.rstrip(".") for word in words if not set(word) & set("<*{")} - {EXAMPLE_PACKAGE}
+    assert {path for path in paths if not (CHECKOUT / path).exists()} == set()
+
+
+@every_page
+def test_every_make_verb_exists(page: Path) -> None:
+    verbs = set(re.findall(r"^([a-z-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(), re.MULTILINE)) <= verbs
+
+
+@every_page
+def test_every_command_exists(page: Path) -> None:
+    commands = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert set(re.findall(r"(?:^|`)headrace ([a-z]+)", page.read_text(), re.MULTILINE)) <= commands
+
+
+def test_the_agent_of_the_agents_page_can_be_declared() -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", (CHECKOUT / "docs" / "agents.md").read_text(), re.DOTALL)
+    shipped = yaml.safe_load((CHECKOUT / "stacks" / "Pulumi.local.yaml").read_text())
+    declaration: dict[str, Any] = shipped["config"][CONFIG_KEY]
+    declaration["agents"].append(yaml.safe_load(block))
+    made = plan(parse_environment(declaration, "docs/agents.md", "local"))
+    assert [agent.name for agent in made.agents] == ["support-triage", "overload-watch"]

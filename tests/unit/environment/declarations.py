@@ -1,0 +1,89 @@
+"""Declarations for tests: the shipped one as data, and a strategy that makes others."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis import strategies as st
+
+from headrace.environment import CONFIG_KEY, Environment, parse_environment
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+SHIPPED = REPOSITORY / "stacks" / "Pulumi.local.yaml"
+
+
+def shipped() -> dict[str, Any]:
+    """The shipped declaration, to be changed at will."""
+    declaration = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))["config"][CONFIG_KEY]
+    assert isinstance(declaration, dict)
+    return copy.deepcopy(declaration)
+
+
+def parsed(declaration: dict[str, Any]) -> Environment:
+    return parse_environment(declaration, "a test", "local")
+
+
+@st.composite
+def environments(draw: st.DrawFn) -> Environment:
+    """Any well-formed environment: one to three sources, one to four agents."""
+    sources = [_source(draw, at) for at in range(draw(st.integers(1, 3)))]
+    agents = [_agent(draw, at, sources) for at in range(draw(st.integers(1, 4)))]
+    max_replay = draw(st.integers(1_000, 3_600_000))
+    declaration = {
+        "owner": "someone",
+        "cost_centre": "somewhere",
+        "substrate": {
+            "kind": "local",
+            "port_base": draw(st.integers(1024, 65436)),
+            "taskmanagers": draw(st.integers(1, 16)),
+        },
+        "sources": sources,
+        "agents": agents,
+        "recovery": {"max_replay": f"{max_replay}ms", "max_outage": f"{draw(st.integers(60, 86_400))}s"},
+    }
+    if draw(st.booleans()):
+        declaration["checkpoints"] = {"interval": f"{draw(st.integers(200, max_replay))}ms"}
+    return parsed(declaration)
+
+
+def _source(draw: st.DrawFn, at: int) -> dict[str, Any]:
+    tables = [
+        {
+            "name": f"public.t{number}",
+            "columns": {"id": "bigint", "owner_id": "bigint"} if draw(st.booleans()) else {},
+            "primary_key": ["id"],
+            "key": draw(st.sampled_from([["owner_id"], ["owner_id", "id"]])),
+        }
+        for number in range(draw(st.integers(1, 3)))
+    ]
+    return {"name": f"source-{at}", "engine": "postgresql", "database": f"db_{at}", "tables": tables}
+
+
+def _agent(draw: st.DrawFn, at: int, sources: list[dict[str, Any]]) -> dict[str, Any]:
+    inputs = [f"{source['name']}.{table['name']}" for source in sources for table in source["tables"]]
+    least = draw(st.integers(1, 128))
+    workload: dict[str, Any] = {
+        "events_per_second": draw(st.integers(1, 100_000)),
+        "keys": draw(st.integers(1, 10**9)),
+        "state_bytes_per_key": draw(st.integers(1, 10**7)),
+    }
+    agent: dict[str, Any] = {
+        "name": f"agent-{at}",
+        "entry_point": "some.module:Agent",
+        "inputs": draw(st.lists(st.sampled_from(inputs), min_size=1, unique=True)),
+        "key": ["owner_id"],
+        "delivery": draw(st.sampled_from(["exactly-once", "at-least-once"])),
+        "workload": workload,
+        "scaling": {"parallelism_min": least, "parallelism_max": draw(st.integers(least, 128))},
+        "settings": draw(st.sampled_from([{}, {"a": 1, "b": {"c": [1, "2"]}, "d": {}}])),
+    }
+    if draw(st.booleans()):
+        endpoint = draw(st.sampled_from(["scripted", "https://models.example/v1"]))
+        agent["model"] = {"endpoint": endpoint, "name": "some-model"}
+        workload["model_latency"] = f"{draw(st.integers(1, 600_000))}ms"
+        if endpoint != "scripted":
+            agent["model"]["api_key"] = draw(st.sampled_from([{"env": "KEY"}, {"file": "/run/key"}]))
+    return agent

@@ -1,0 +1,34 @@
+"""The reference in ``docs/`` says what the code says."""
+
+from __future__ import annotations
+
+from headrace.environment import reference, rules
+from tests.unit.environment.declarations import REPOSITORY
+
+DOCUMENT = REPOSITORY / "docs" / "declaration.md"
+
+
+def test_tables_and_rules_are_those_of_the_code() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert text == reference.up_to_date(text), (
+        "run: python -m headrace.environment.reference docs/declaration.md"
+    )
+
+
+def test_every_field_of_every_part_is_in_the_tables() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for path, model in reference.parts():
+        fields = [field for field in model.model_fields if (path, field) != ("", "name")]
+        assert fields
+        for field in fields:
+            assert f"| `{field}` |" in text, f"{path}.{field}"
+
+
+def test_every_rule_is_applied_and_described() -> None:
+    defined = [
+        rule for name, rule in vars(rules).items()
+        if callable(rule) and getattr(rule, "__module__", "") == rules.__name__
+        and not name.startswith("_") and name not in {"Placed", "Parts", "problems"}
+    ]  # fmt: skip
+    assert set(defined) == set(rules.RULES)
+    assert all(rule.__doc__ for rule in rules.RULES)

@@ -1,0 +1,67 @@
+"""What is refused before anything is started."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from headrace.environment import DeclarationError
+from headrace.local.ports import PortTaken
+from headrace.operations.preflight import named_ports, preflight, refuse_agents
+from headrace.operations.stack import Stack
+from headrace.toolchain.environments import AGENTS
+
+
+def test_every_port_of_the_plan_has_a_name(stack: Stack) -> None:
+    named = dict(named_ports(stack.plan.ports))
+    assert {"postgres", "kafka", "taskmanager_data[0]", "taskmanager_data[1]"} <= named.keys()
+    assert len(set(named.values())) == len(named)
+
+
+def test_a_taken_port_is_refused_and_nothing_is_made(project: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        taken = holder.getsockname()[1]
+        declaration = project / "stacks" / "Pulumi.local.yaml"
+        base = f"port_base: {min(taken, 65_000)}"
+        declaration.write_text(declaration.read_text().replace("port_base: 17000", base))
+        stack = Stack.find("local", start=project)
+        with pytest.raises(PortTaken, match=str(taken)):
+            preflight(stack)
+    assert not stack.files.root.exists()
+
+
+def test_the_shipped_agents_are_accepted(stack: Stack) -> None:
+    refuse_agents(stack, AGENTS.python)
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        (
+            "support_triage.agent:Nobody",
+            r"agents\[0\]\.entry_point: given support_triage\.agent:Nobody; .* has no Nobody",
+        ),
+        (
+            "nowhere.agent:SupportTriage",
+            r"agents\[0\]\.entry_point: given nowhere\.agent:SupportTriage; .* No module named 'nowhere'",
+        ),
+        (
+            "support_triage.agent:SupportTriage\n        settings: {escalate_evry: 3}",
+            r"agents\[0\]\.settings: given \{\"escalate_evry\": 3\}; .* escalate_evry: Extra inputs",
+        ),
+    ],
+)
+def test_an_agent_that_would_not_load_is_refused_and_nothing_is_made(
+    project: Path, given: str, refused: str
+) -> None:
+    declaration = project / "stacks" / "Pulumi.local.yaml"
+    written = declaration.read_text().replace("support_triage.agent:SupportTriage", given)
+    declaration.write_text(written)
+    stack = Stack.find("local", start=project)
+
+    with pytest.raises(DeclarationError, match=rf"(?s){refused}.*nothing was changed$"):
+        refuse_agents(stack, AGENTS.python)
+
+    assert not stack.files.root.exists()
