@@ -1,10 +1,17 @@
-"""What an author writes: a class with typed memory, decisions and settings, and a coroutine per table.
+"""What an author writes: a class with typed memory, decisions and settings, a coroutine per kind of event.
 
 class CountTickets(Agent[Memory, Decision]):
     @on("public.tickets", "create")
     async def ticket(self, ctx: Context[Memory, Decision], change: Change[Ticket]) -> None:
         ctx.memory.tickets += 1
         ctx.emit(Decision(tickets=ctx.memory.tickets))
+        ctx.remind(timedelta(days=1), StillOpen(ticket=change.row.id))
+
+    @on_reminder
+    async def still_open(self, ctx: Context[Memory, Decision], reminder: Reminder[StillOpen]) -> None: ...
+
+    @on_answer
+    async def answered(self, ctx: Context[Memory, Decision], answer: Answer[Verdict]) -> None: ...
 """
 
 from __future__ import annotations
@@ -12,16 +19,16 @@ from __future__ import annotations
 import importlib
 import types
 import typing
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from inspect import iscoroutinefunction
-from typing import Any, Generic, Literal, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Generic, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from typing_extensions import TypeVar
 
-from headrace_agents.chat import RunModel
+from headrace_agents.context import Context
 from headrace_agents.records import Position
 
 Operation = Literal["create", "update", "delete", "read"]
@@ -39,6 +46,7 @@ D = TypeVar("D", bound=BaseModel)
 S = TypeVar("S", bound=BaseModel, default=NoSettings)
 R = TypeVar("R", bound=BaseModel)
 F = TypeVar("F", bound=Callable[..., Awaitable[None]])
+G = TypeVar("G", bound=Callable[[dict[str, Any]], dict[str, Any]])
 
 
 class AgentError(Exception):
@@ -73,27 +81,29 @@ class Change(Generic[R]):
         return row
 
 
-class Context(Generic[M, D]):
-    """What one run may use. Nothing of it takes effect before the run has ended well."""
+@dataclass(frozen=True, slots=True)
+class Reminder(Generic[R]):
+    """What :meth:`Context.remind` was given, when its time has come."""
 
-    def __init__(self, memory: M, model: RunModel, decision_types: tuple[type[BaseModel], ...]) -> None:
-        self.memory = memory
-        """What the agent remembers for this key; change it in place or replace it."""
-        self.model = model
-        self._decision_types = decision_types
-        self._decisions: list[BaseModel] = []
+    payload: R
+    key: Mapping[str, Any]
+    position: Position
+    due_at: datetime
 
-    def emit(self, decision: D) -> None:
-        """Adds a decision. Raises TypeError if it is of no type that the agent's class declares."""
-        if not isinstance(decision, self._decision_types):
-            names = ", ".join(kind.__name__ for kind in self._decision_types)
-            raise TypeError(f"emitted a {type(decision).__name__}; the agent declares {names}")
-        self._decisions.append(decision)
 
-    @property
-    def decisions(self) -> tuple[BaseModel, ...]:
-        """What was emitted so far."""
-        return tuple(self._decisions)
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[R]):
+    """What a human answered to :meth:`Context.escalate`."""
+
+    answer: R
+    review: str
+    """The id that the question has in the review topic."""
+    by: str
+    key: Mapping[str, Any]
+    position: Position
+
+
+Event = Change[Any] | Reminder[Any] | Answer[Any]
 
 
 class Agent(Generic[M, D, S]):
@@ -102,7 +112,13 @@ class Agent(Generic[M, D, S]):
     Memory needs a default for every field. Decisions may be a union. One instance serves all keys of
     a subtask, so what belongs to a key goes into ``ctx.memory``, never into ``self``. Handlers share one
     event loop: what blocks (``time.sleep``, a synchronous client) holds up every other run.
+
+    When memory changes its shape so that pydantic can't read the old one, raise ``memory_version`` and add a
+    function marked with :func:`migrates`.
     """
+
+    memory_version: ClassVar[int] = 1
+    """Of the memory's model, from 1 to 65535; kept beside every memory."""
 
     def __init__(self, settings: S) -> None:
         self.settings = settings
@@ -123,16 +139,48 @@ def on(table: str, *operations: Operation) -> Callable[[F], F]:
     return mark
 
 
+def on_reminder(function: F) -> F:
+    """Makes a coroutine ``(self, ctx, reminder: Reminder[Payload])`` the handler of such reminders."""
+    setattr(function, _MARK, (REMINDER,))
+    return function
+
+
+def on_answer(function: F) -> F:
+    """Makes a coroutine ``(self, ctx, answer: Answer[Verdict])`` the handler of humans' answers."""
+    setattr(function, _MARK, (ANSWER,))
+    return function
+
+
+def migrates(from_version: int) -> Callable[[G], G]:
+    """Makes a static method ``(memory: dict) -> dict`` what brings a memory to the next version."""
+
+    def mark(function: G) -> G:
+        setattr(function, _MIGRATES, from_version)
+        return function
+
+    return mark
+
+
+Subscription = tuple[str, str]
+"""Table and operation, or :data:`REMINDER` or :data:`ANSWER`, of which no table has the name."""
+REMINDER: Subscription = ("", "reminder")
+ANSWER: Subscription = ("", "answer")
+_EVENTS: Mapping[Subscription, type] = {REMINDER: Reminder, ANSWER: Answer}
 _MARK = "__headrace_subscriptions__"
+_MIGRATES = "__headrace_migrates__"
+_MAX_VERSION = 65_535
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """One coroutine of an agent's class and the type of the rows it takes."""
+    """One coroutine of an agent's class and the type of what it takes: rows, payloads or answers."""
 
     name: str
-    row_type: type[BaseModel]
-    function: Callable[[Agent[Any, Any, Any], Context[Any, Any], Change[Any]], Awaitable[None]]
+    payload_type: type[BaseModel]
+    function: Callable[[Agent[Any, Any, Any], Context[Any, Any], Any], Awaitable[None]]
+
+
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +190,21 @@ class LoadedAgent:
     instance: Agent[Any, Any, Any]
     memory_type: type[BaseModel]
     decision_types: tuple[type[BaseModel], ...]
-    handlers: Mapping[tuple[str, Operation], Handler]
+    changes: Mapping[Subscription, Handler]
+    """By table and operation."""
+    reminders: Mapping[str, Handler]
+    """By the name of the payload's class."""
+    answers: Handler | None
+    migrations: Mapping[int, Migration]
+    """By the version that they start from."""
+
+    @property
+    def memory_version(self) -> int:
+        return type(self.instance).memory_version
+
+    @property
+    def tables(self) -> frozenset[str]:
+        return frozenset(table for table, _ in self.changes)
 
 
 def load(entry_point: str, settings: Mapping[str, Any]) -> LoadedAgent:
@@ -153,7 +215,8 @@ def load(entry_point: str, settings: Mapping[str, Any]) -> LoadedAgent:
 def prepare(agent_class: type[Agent[Any, Any, Any]], settings: Mapping[str, Any]) -> LoadedAgent:
     """Checks an agent's class and its settings, and makes its instance. Raises AgentError."""
     memory_type, decision_types, settings_type = _type_arguments(agent_class)
-    handlers = _handlers(agent_class)
+    changes, reminders, answers = _handlers(agent_class)
+    migrations = _migrations(agent_class)
     try:
         memory_type()
     except ValidationError as error:
@@ -164,7 +227,9 @@ def prepare(agent_class: type[Agent[Any, Any, Any]], settings: Mapping[str, Any]
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, at['loc']))}: {at['msg']}" for at in error.errors())
         raise SettingsError(f"{_name(agent_class)}: settings are wrong: {wrong}") from error
-    return LoadedAgent(agent_class(checked), memory_type, decision_types, handlers)
+    return LoadedAgent(
+        agent_class(checked), memory_type, decision_types, changes, reminders, answers, migrations
+    )
 
 
 def _find(entry_point: str) -> type[Agent[Any, Any, Any]]:
@@ -200,41 +265,83 @@ def _type_arguments(
     raise AgentError(f"{_name(agent_class)}: derive it from Agent[Memory, Decisions], so that both are known")
 
 
-def _handlers(agent_class: type[Agent[Any, Any, Any]]) -> Mapping[tuple[str, Operation], Handler]:
-    handlers: dict[tuple[str, Operation], Handler] = {}
+def _handlers(
+    agent_class: type[Agent[Any, Any, Any]],
+) -> tuple[dict[Subscription, Handler], dict[str, Handler], Handler | None]:
+    changes: dict[Subscription, Handler] = {}
+    reminders: dict[str, Handler] = {}
+    answers: dict[Subscription, Handler] = {}
+    for subscription, handler in _subscriptions(agent_class):
+        if subscription == REMINDER:
+            _add(agent_class, reminders, handler.payload_type.__name__, handler)
+        elif subscription == ANSWER:
+            _add(agent_class, answers, subscription, handler)
+        else:
+            _add(agent_class, changes, subscription, handler)
+    if not changes:
+        raise AgentError(f'{_name(agent_class)}: no handler; mark a coroutine with @on("schema.table")')
+    return changes, reminders, answers.get(ANSWER)
+
+
+def _add(agent_class: type[Any], handlers: dict[Any, Handler], subject: Any, handler: Handler) -> None:
+    if subject in handlers:
+        both = f"{handlers[subject].name} and {handler.name}"
+        raise AgentError(f"{_name(agent_class)}: {both} both handle {subject}")
+    handlers[subject] = handler
+
+
+def _subscriptions(agent_class: type[Agent[Any, Any, Any]]) -> Iterator[tuple[Subscription, Handler]]:
     for name in dir(agent_class):
         function = getattr(agent_class, name)
-        subscriptions = getattr(function, _MARK, ())
-        if not subscriptions:
-            continue
-        if not iscoroutinefunction(function):
-            raise AgentError(f"{_name(agent_class)}.{name}: a handler is an `async def`")
-        handler = Handler(name, _row_type(agent_class, name, function), function)
-        for subscription in subscriptions:
-            if subscription[1] not in get_args(Operation):
+        for subscription in getattr(function, _MARK, ()):
+            if not iscoroutinefunction(function):
+                raise AgentError(f"{_name(agent_class)}.{name}: a handler is an `async def`")
+            event = _EVENTS.get(subscription, Change)
+            if event is Change and subscription[1] not in get_args(Operation):
                 allowed = ", ".join(get_args(Operation))
                 raise AgentError(
                     f"{_name(agent_class)}.{name}: operation {subscription[1]!r} is none of {allowed}"
                 )
-            if subscription in handlers:
-                other = handlers[subscription].name
-                raise AgentError(f"{_name(agent_class)}: {other} and {name} both handle {subscription}")
-            handlers[subscription] = handler
-    if not handlers:
-        raise AgentError(f'{_name(agent_class)}: no handler; mark a coroutine with @on("schema.table")')
-    return handlers
+            yield subscription, Handler(name, _payload_type(agent_class, name, function, event), function)
 
 
-def _row_type(agent_class: type[Any], name: str, function: Callable[..., Any]) -> type[BaseModel]:
+def _payload_type(
+    agent_class: type[Any], name: str, function: Callable[..., Any], event: type
+) -> type[BaseModel]:
+    where = f"{_name(agent_class)}.{name}"
     try:
         hints = [hint for parameter, hint in get_type_hints(function).items() if parameter != "return"]
     except NameError as error:
-        raise AgentError(f"{_name(agent_class)}.{name}: annotations can't be resolved: {error}") from error
-    rows = [get_args(hint)[0] for hint in hints if get_origin(hint) is Change]
-    if len(rows) != 1 or not (isinstance(rows[0], type) and issubclass(rows[0], BaseModel)):
-        where = f"{_name(agent_class)}.{name}"
-        raise AgentError(f"{where}: annotate its last parameter as Change[Row], Row a pydantic model")
-    return rows[0]
+        raise AgentError(f"{where}: annotations can't be resolved: {error}") from error
+    payloads = [get_args(hint)[0] for hint in hints if get_origin(hint) is event]
+    if len(payloads) != 1 or not (isinstance(payloads[0], type) and issubclass(payloads[0], BaseModel)):
+        what = "Row" if event is Change else "Payload"
+        raise AgentError(
+            f"{where}: annotate its last parameter as {event.__name__}[{what}], {what} a pydantic model"
+        )
+    return payloads[0]
+
+
+def _migrations(agent_class: type[Agent[Any, Any, Any]]) -> dict[int, Migration]:
+    """Without a gap from some version to the one before the class's own."""
+    now = agent_class.memory_version
+    if not 1 <= now <= _MAX_VERSION:
+        raise AgentError(f"{_name(agent_class)}: memory_version {now} is not from 1 to {_MAX_VERSION}")
+    migrations: dict[int, Migration] = {}
+    for name in dir(agent_class):
+        function = getattr(agent_class, name)
+        version = getattr(function, _MIGRATES, None)
+        if version is None:
+            continue
+        if version in migrations:
+            raise AgentError(f"{_name(agent_class)}.{name}: a second migration from version {version}")
+        migrations[version] = function
+    if sorted(migrations) != list(range(now - len(migrations), now)):
+        raise AgentError(
+            f"{_name(agent_class)}: memory_version is {now}; migrations start from"
+            f" {', '.join(map(str, sorted(migrations))) or 'none'}, which do not lead to it without a gap"
+        )
+    return migrations
 
 
 def _name(agent_class: type[Any]) -> str:

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
 
-from headrace_agents.agent import Change, Handler, Operation
-from headrace_agents.records import InputRecord, Position, Reason
-from headrace_agents.spec import InputTopic
+from headrace_agents.agent import Answer, Change, Event, Handler, LoadedAgent, Operation, Reminder
+from headrace_agents.records import (
+    EventRef,
+    InputRecord,
+    Position,
+    Reason,
+    ReviewAnswer,
+    decode_replay,
+    is_reminder,
+)
+from headrace_agents.spec import AgentJobSpec
 
 _OPERATIONS: Mapping[str, Operation] = {"c": "create", "u": "update", "d": "delete", "r": "read"}
 
@@ -26,78 +34,171 @@ class RejectedError(Exception):
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A change that a handler of the agent is to see."""
+class Work(Protocol):
+    """An event that a handler of the agent is to see."""
 
+    @property
+    def handler(self) -> Handler: ...
+
+    @property
+    def key(self) -> Mapping[str, Any]:
+        """The business key, by field."""
+
+    def event(self, position: Position, committed_at_ms: int | None) -> Event:
+        """The typed event. Raises RejectedError when its content does not fit the handler's model."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeWork:
     handler: Handler
+    key: Mapping[str, Any]
     operation: Operation
     table: str
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
-    key: Mapping[str, Any]
 
-    def change(self, position: Position, committed_at_ms: int | None) -> Change[BaseModel]:
-        """The typed change. Raises RejectedError when the row does not fit the handler's model."""
+    def event(self, position: Position, committed_at_ms: int | None) -> Event:
         committed_at = None if committed_at_ms is None else _moment(committed_at_ms)
-        before, after = self._row(self.before), self._row(self.after)
+        before, after = (
+            None if row is None else _payload(self.handler, row, self.table)
+            for row in (self.before, self.after)
+        )
         return Change(self.operation, self.table, before, after, self.key, position, committed_at)
 
-    def _row(self, row: Mapping[str, Any] | None) -> BaseModel | None:
-        try:
-            return None if row is None else self.handler.row_type.model_validate(row)
-        except ValidationError as error:
-            raise RejectedError("malformed", f"{self.table}: {error}") from error
+
+@dataclass(frozen=True, slots=True)
+class ReminderWork:
+    handler: Handler
+    key: Mapping[str, Any]
+    body: ReminderBody
+
+    def event(self, position: Position, _committed_at_ms: int | None) -> Event:
+        payload = _payload(self.handler, self.body.payload, self.body.kind)
+        return Reminder(payload, self.key, position, _moment(self.body.due_at_ms))
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerWork:
+    handler: Handler
+    key: Mapping[str, Any]
+    said: ReviewAnswer
+
+    def event(self, position: Position, _committed_at_ms: int | None) -> Event:
+        answer = _payload(self.handler, self.said.answer, f"answer to {self.said.review}")
+        return Answer(answer, self.said.review, self.said.by, self.key, position)
+
+
+class ReminderBody(BaseModel):
+    """A reminder as state has it until it is due, and as its event's value."""
+
+    set_by: EventRef
+    kind: str
+    """Name of the payload's class."""
+    payload: dict[str, Any]
+    due_at_ms: int
+
+
+def _payload(handler: Handler, content: Mapping[str, Any], what: str) -> BaseModel:
+    try:
+        return handler.payload_type.model_validate(content)
+    except ValidationError as error:
+        raise RejectedError("malformed", f"{what}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a record says. ``work`` is None when there is nothing to do: decided, without decisions."""
 
+    position: Position
+    """Of the event: of a replay, the position that it had at first. Ids are made from it."""
     business_key: bytes | None = None
     """None where the record has none that can be read."""
     committed_at_ms: int | None = None
     work: Work | None = None
     rejected: RejectedError | None = None
+    origin: Position | None = None
+    """As in :class:`headrace_agents.records.Outcome`."""
+    replayed: InputRecord | None = None
+    """The dead letter that a replay carries."""
 
 
 class EventReader:
-    """Reads the records of an agent's input topics."""
+    """Reads the records of an agent's input topics, and its reminders."""
 
-    def __init__(
-        self,
-        inputs: tuple[InputTopic, ...],
-        key_fields: tuple[str, ...],
-        handlers: Mapping[tuple[str, Operation], Handler],
-        max_event_bytes: int,
-    ) -> None:
-        self._tables = {topic.topic: topic.table for topic in inputs}
-        self._key_fields = key_fields
-        self._handlers = handlers
-        self._max_event_bytes = max_event_bytes
-
-    def _is_too_large(self, record: InputRecord) -> bool:
-        return len(record.key or b"") + len(record.value or b"") > self._max_event_bytes
+    def __init__(self, spec: AgentJobSpec, agent: LoadedAgent) -> None:
+        self._tables = {topic.topic: topic.table for topic in spec.inputs}
+        self._key_fields = spec.key
+        self._agent = agent
+        self._max_event_bytes = spec.limits.max_event_bytes
+        self._answers, self._replays = spec.feedback.answers, spec.feedback.replays
 
     def read(self, record: InputRecord) -> Reading:
         """Never raises: what is wrong with the record is in the reading.
 
         The key is read whatever is wrong with the value, of which nothing is read when it is too large.
         """
+        if record.position.topic == self._replays:
+            return self._replay(record)
+        return self._read(record, None, None)
+
+    def business_key(self, raw: bytes | None) -> bytes | None:
+        """Of a record's raw key; None where it has none that can be read."""
+        key = self._key(raw)
+        return None if isinstance(key, RejectedError) else to_json(list(key.values()))
+
+    def _replay(self, record: InputRecord) -> Reading:
+        try:
+            event = decode_replay(record)
+        except ValueError as error:
+            key = self.business_key(record.key)
+            return Reading(record.position, key, rejected=RejectedError("malformed", str(error)))
+        return self._read(event, event.position, event)
+
+    def _read(self, record: InputRecord, origin: Position | None, replayed: InputRecord | None) -> Reading:
         key = self._key(record.key)
         business_key = None if isinstance(key, RejectedError) else to_json(list(key.values()))
-        if self._is_too_large(record):
-            detail = f"more than {self._max_event_bytes} bytes"
-            return Reading(business_key, rejected=RejectedError("too_large", detail))
-        committed_at_ms = None
+        committed_at_ms: int | None = None
+        work: Work | None = None
+        rejected: RejectedError | None = None
+        position = record.position
         try:
-            envelope = self._envelope(record)
-            if envelope is None:
-                return Reading(business_key)
-            committed_at_ms = _committed_at_ms(envelope)
-            return Reading(business_key, committed_at_ms, self._work(record.position, envelope, key))
-        except RejectedError as rejected:
-            return Reading(business_key, committed_at_ms, rejected=rejected)
+            self._check_size(record)
+            if is_reminder(position):
+                work = self._reminder(record, key)
+                origin = origin or work.body.set_by.position
+            elif position.topic == self._answers:
+                work = self._answer(record, key)
+            elif (envelope := self._envelope(record)) is not None:
+                committed_at_ms = _committed_at_ms(envelope)
+                work = self._change(position, envelope, key)
+        except RejectedError as error:
+            rejected = error
+        return Reading(position, business_key, committed_at_ms, work, rejected, origin, replayed)
+
+    def _check_size(self, record: InputRecord) -> None:
+        if len(record.key or b"") + len(record.value or b"") > self._max_event_bytes:
+            raise RejectedError("too_large", f"more than {self._max_event_bytes} bytes")
+
+    def _reminder(self, record: InputRecord, key: Mapping[str, Any] | RejectedError) -> ReminderWork:
+        if isinstance(key, RejectedError):
+            raise key
+        body = ReminderBody.model_validate_json(record.value or b"")
+        handler = self._agent.reminders.get(body.kind)
+        if handler is None:
+            raise RejectedError("malformed", f"no handler takes a reminder with a {body.kind} any more")
+        return ReminderWork(handler, key, body)
+
+    def _answer(self, record: InputRecord, key: Mapping[str, Any] | RejectedError) -> AnswerWork | None:
+        if isinstance(key, RejectedError):
+            raise key
+        if record.value is None:
+            raise RejectedError("no_value", "an answer without a value")
+        try:
+            said = ReviewAnswer.model_validate_json(record.value)
+        except ValidationError as error:
+            raise RejectedError("malformed", f"no answer: {error}") from error
+        handler = self._agent.answers
+        return None if handler is None else AnswerWork(handler, key, said)
 
     def _key(self, raw: bytes | None) -> Mapping[str, Any] | RejectedError:
         try:
@@ -127,16 +228,16 @@ class EventReader:
             raise RejectedError("malformed", "the value is no JSON object")
         return envelope
 
-    def _work(
+    def _change(
         self, position: Position, envelope: Mapping[str, Any], key: Mapping[str, Any] | RejectedError
-    ) -> Work | None:
+    ) -> ChangeWork | None:
         table, code = _table(envelope), envelope.get("op")
         if not isinstance(code, str):
             raise RejectedError("malformed", "the envelope has no op")
         if table != self._tables.get(position.topic):
             raise RejectedError("unknown_table", f"{table} on {position.topic}")
         operation = _OPERATIONS.get(code)
-        handler = None if operation is None else self._handlers.get((table, operation))
+        handler = None if operation is None else self._agent.changes.get((table, operation))
         if operation is None or handler is None:
             return None
         if isinstance(key, RejectedError):
@@ -144,7 +245,7 @@ class EventReader:
         before, after = _row(envelope, "before"), _row(envelope, "after")
         if before is None and after is None:
             raise RejectedError("malformed", f"{operation} without a row")
-        return Work(handler, operation, table, before, after, key)
+        return ChangeWork(handler, key, operation, table, before, after)
 
 
 def _table(envelope: Mapping[str, Any]) -> str:

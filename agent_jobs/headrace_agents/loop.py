@@ -4,27 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from headrace_agents.chat import ChatModel
-from headrace_agents.runs import AgentRuns, RunHandle, RunRequest, RunResult
+from headrace_agents.codec import JournalEntry
+from headrace_agents.runs import AgentRuns, Attempt, RunHandle, RunRequest, RunResult
 
 _CLOSE_TIMEOUT_S = 5.0
 
 
 class _Handle:
-    """Written once by the loop's thread, read by the operator's: an attribute is enough."""
+    """Written by the loop's thread, read by the operator's: attributes are enough."""
 
-    __slots__ = ("ended",)
+    __slots__ = ("_loop", "attempt", "ended", "task")
 
-    def __init__(self) -> None:
+    def __init__(self, attempt: Attempt, loop: asyncio.AbstractEventLoop) -> None:
+        self.attempt = attempt
         self.ended: RunResult | BaseException | None = None
+        self.task: asyncio.Task[None] | None = None
+        self._loop = loop
 
     @property
     def result(self) -> RunResult | None:
         if isinstance(self.ended, BaseException):
             raise self.ended
         return self.ended
+
+    @property
+    def finished_steps(self) -> Sequence[JournalEntry]:
+        return self.attempt.steps.finished
+
+    def cancel(self) -> None:
+        self._loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
 
 
 class RunLoop:
@@ -47,7 +62,7 @@ class RunLoop:
             raise self._failure
 
     def start(self, request: RunRequest) -> RunHandle:
-        handle = _Handle()
+        handle = _Handle(self._runs.attempt(request), self._loop)
         with self._changed:
             self._started += 1
         self._loop.call_soon_threadsafe(self._spawn, request, handle)
@@ -90,14 +105,14 @@ class RunLoop:
             await self._model.close()
 
     def _spawn(self, request: RunRequest, handle: _Handle) -> None:
-        task = self._loop.create_task(self._run(request, handle))
+        handle.task = task = self._loop.create_task(self._run(request, handle))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, request: RunRequest, handle: _Handle) -> None:
         try:
             async with self._free:
-                handle.ended = await self._runs.run(request, self._model)
+                handle.ended = await self._runs.run(request, handle.attempt, self._model)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - it belongs to the operator, which the handle tells

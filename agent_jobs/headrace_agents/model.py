@@ -1,25 +1,37 @@
 """The client of an OpenAI-compatible endpoint: one layer of attempts, errors as :class:`ModelError`.
 
 The openai package's own retries are off. A call's total time is bound by the run's deadline, which
-cancels it. An answer that does not fit the wanted structure is a failed attempt.
+cancels it. Whether an answer fits the wanted structure is not looked at here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import time
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import openai
-from pydantic import BaseModel, ValidationError
 
-from headrace_agents.chat import ChatRequest, ModelError, Reply, Usage
+from headrace_agents.chat import (
+    ChatRequest,
+    Completion,
+    Message,
+    ModelError,
+    ModelErrorKind,
+    ToolCall,
+    ToolSchema,
+    Usage,
+    answer_schema,
+)
 from headrace_agents.spec import ModelSpec
 
 _FIRST_BACKOFF_S = 0.25
 _MAX_BACKOFF_S = 8.0
+_WORTH_ANOTHER: frozenset[ModelErrorKind] = frozenset({"rate_limited", "overloaded", "timeout", "malformed"})
 
 
 class OpenAiModel:
@@ -40,13 +52,13 @@ class OpenAiModel:
         )
         self._free = asyncio.Semaphore(spec.max_concurrency)
 
-    async def complete(self, request: ChatRequest) -> Reply[str | BaseModel]:
+    async def complete(self, request: ChatRequest) -> Completion:
         for attempt in range(1, self._spec.max_attempts + 1):
             try:
                 async with self._free:
                     return await self._attempt(request)
             except ModelError as error:
-                if error.kind == "refused" or attempt == self._spec.max_attempts:
+                if error.kind not in _WORTH_ANOTHER or attempt == self._spec.max_attempts:
                     raise
                 await asyncio.sleep(_pause_s(attempt, error.retry_after_s))
         raise AssertionError("unreachable: the last attempt returns or raises")
@@ -54,12 +66,12 @@ class OpenAiModel:
     async def close(self) -> None:
         await self._client.close()
 
-    async def _attempt(self, request: ChatRequest) -> Reply[str | BaseModel]:
+    async def _attempt(self, request: ChatRequest) -> Completion:
         try:
             async with asyncio.timeout(self._spec.timeout_ms / 1000):
                 completion = await self._client.chat.completions.create(
                     model=self._spec.name,
-                    messages=[{"role": m.role, "content": m.content} for m in request.messages],  # type: ignore[misc]
+                    messages=[_message(message) for message in request.messages],  # type: ignore[misc]
                     extra_headers={"Idempotency-Key": request.idempotency_key},
                     **_options(request),
                 )
@@ -68,38 +80,74 @@ class OpenAiModel:
         except openai.APIStatusError as error:
             raise _status_error(error) from error
         except openai.APIConnectionError as error:
-            raise ModelError("unavailable", f"{self._spec.endpoint}: {error.__cause__ or error}") from error
+            raise ModelError("overloaded", f"{self._spec.endpoint}: {error.__cause__ or error}") from error
         except (openai.OpenAIError, ValueError) as error:
             raise ModelError("malformed", f"not a chat completion: {error}") from error
-        return _reply(request, completion)
+        return _completion(completion)
 
 
 def _options(request: ChatRequest) -> dict[str, Any]:
+    """What is not asked for is not sent: some endpoints refuse an empty list or a null."""
     options: dict[str, Any] = {}
     if request.temperature is not None:
         options["temperature"] = request.temperature
+    if request.max_output_tokens is not None:
+        options["max_tokens"] = request.max_output_tokens
+    if request.tools:
+        options["tools"] = [_tool(tool) for tool in request.tools]
     if request.answer_type is not None:
-        schema = {"name": request.answer_type.__name__, "schema": request.answer_type.model_json_schema()}
+        schema = {"name": request.answer_type.__name__, "schema": answer_schema(request.answer_type)}
         options["response_format"] = {"type": "json_schema", "json_schema": schema}
     return options
 
 
-def _reply(request: ChatRequest, completion: Any) -> Reply[str | BaseModel]:
-    """``completion`` is what the endpoint sent, so its parts may be of any type."""
+def _tool(tool: ToolSchema) -> dict[str, Any]:
+    described = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": described}
+
+
+def _message(message: Message) -> dict[str, Any]:
+    if message.tool_call_id is not None:
+        return {"role": message.role, "content": message.content, "tool_call_id": message.tool_call_id}
+    if not message.tool_calls:
+        return {"role": message.role, "content": message.content}
+    calls = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in message.tool_calls
+    ]
+    return {"role": message.role, "content": message.content or None, "tool_calls": calls}
+
+
+def _completion(sent: Any) -> Completion:
+    """``sent`` is what the endpoint sent, so its parts may be of any type."""
     try:
-        text = completion.choices[0].message.content
-        usage = completion.usage
+        choice = sent.choices[0]
+        text, refusal = choice.message.content, getattr(choice.message, "refusal", None)
+        calls = tuple(
+            ToolCall(_text(call.id), _text(call.function.name), _text(call.function.arguments))
+            for call in choice.message.tool_calls or ()
+        )
     except (AttributeError, IndexError, TypeError) as error:
         raise ModelError("malformed", "not a chat completion") from error
-    if not isinstance(text, str):
-        raise ModelError("malformed", "the answer has no text")
-    counted = Usage() if usage is None else Usage(usage.prompt_tokens, usage.completion_tokens)
-    if request.answer_type is None:
-        return Reply(text, counted)
-    try:
-        return Reply(request.answer_type.model_validate_json(text), counted)
-    except ValidationError as error:
-        raise ModelError("malformed", str(error)) from error
+    if refusal:
+        raise ModelError("refused", f"by the model: {refusal}")
+    if not isinstance(text, str) and not calls:
+        raise ModelError("malformed", "the answer has neither text nor calls of tools")
+    cut_off = getattr(choice, "finish_reason", None) == "length"
+    return Completion(text if isinstance(text, str) else None, calls, _usage(sent), cut_off)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _usage(sent: Any) -> Usage:
+    """An endpoint that counts no tokens is taken at its word: none."""
+    counted = getattr(sent, "usage", None)
+    counts = (getattr(counted, name, None) for name in ("prompt_tokens", "completion_tokens"))
+    return Usage(*(count if isinstance(count, int) else 0 for count in counts))
 
 
 def _status_error(error: openai.APIStatusError) -> ModelError:
@@ -108,13 +156,31 @@ def _status_error(error: openai.APIStatusError) -> ModelError:
     if status == 429:
         return ModelError("rate_limited", "429", retry_after_s=retry_after_s)
     if status >= 500 or status in (408, 409):
-        return ModelError("unavailable", str(status), retry_after_s=retry_after_s)
-    return ModelError("refused", f"{status}: {error.message}")
+        return ModelError("overloaded", str(status), retry_after_s=retry_after_s)
+    return ModelError(_refusal(error), f"{status}: {error.message}")
+
+
+def _refusal(error: openai.APIStatusError) -> ModelErrorKind:
+    """Kinds of what would be refused again."""
+    if error.status_code in (401, 403):
+        return "auth"
+    # Compatible endpoints say it in words only.
+    of_context = error.code == "context_length_exceeded" or "context length" in error.message.lower()
+    if error.status_code == 413 or (error.status_code == 400 and of_context):
+        return "too_long"
+    return "refused" if error.status_code >= 400 else "unknown"
 
 
 def _seconds(header: str | None) -> float | None:
+    """From now; None for what is neither seconds nor a date."""
+    if header is None:
+        return None
     try:
-        return None if header is None else max(0.0, float(header))
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
     except ValueError:
         return None
 

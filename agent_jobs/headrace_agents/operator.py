@@ -3,67 +3,64 @@
 Flink's function (:mod:`headrace_agents.flink.function`) calls it from one thread, shard by shard, with
 that shard's state. What is kept in Python is only an image of the state plus the runs in flight, made
 anew from the state when a shard is first touched after a restore.
+
+Timers: looks at a shard are at even milliseconds, reminders at odd ones, so that a look never has to ask
+the state whether a reminder is due.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 
 from headrace_agents import codec
-from headrace_agents.codec import InboxEntry
+from headrace_agents.agent import LoadedAgent
+from headrace_agents.codec import InboxEntry, JournalEntry, StoredReminder
+from headrace_agents.control import Command
 from headrace_agents.events import EventReader, Reading
-from headrace_agents.records import InputRecord, Outcome, OutputRecord, Times, dead_letter_headers
-from headrace_agents.runs import Clock, RunHandle, Runner, RunRequest, RunResult
+from headrace_agents.journal import Journal
+from headrace_agents.memory import MemoryFormat
+from headrace_agents.records import (
+    EventRef,
+    InputRecord,
+    Outcome,
+    OutputRecord,
+    Position,
+    Status,
+    Times,
+    dead_letter_headers,
+)
+from headrace_agents.runs import Clock, DueReminder, Runner, RunRequest, RunResult
+from headrace_agents.shard import Run, Shard, ShardState, read_entry, size_of
+from headrace_agents.shards import shard_ids
 from headrace_agents.spec import AgentJobSpec
+from headrace_agents.tasks import Task, Workbench, restore_tasks, save_tasks
 
 SOFT_SLOWDOWN_S = 0.2
 """What a bundle is slowed by, at most and in all, above the inbox's soft bound."""
 
 _TICK_PART_OF_WAIT = 8
 _MAX_TICK_MS = 250
-
-
-class ShardState(Protocol):
-    """The state of the shard that is being worked on: one map of bytes."""
-
-    def get(self, key: bytes) -> bytes | None: ...
-
-    def put(self, key: bytes, value: bytes) -> None: ...
-
-    def remove(self, key: bytes) -> None: ...
-
+_SWEEPS_IN_EXPIRY = 10
+_TAIL_KEPT_MS = 3_600_000
+_SWEEP_MIN_MS, _SWEEP_MAX_MS = 60_000, 3_600_000
 
 Schedule = Callable[[int], None]
 """Registers a processing-time timer (ms since the epoch) for the shard; it is part of Flink's state."""
 
 
 @dataclass(slots=True)
-class _Run:
-    sequence: int
-    entry: InboxEntry
-    reading: Reading
-    handle: RunHandle
+class Figures:
+    """Of this subtask since it started."""
 
-
-@dataclass(slots=True)
-class _Shard:
-    """Image of one shard's inbox. Sequence numbers are in order of arrival."""
-
-    following: int = 0
-    unsettled: dict[int, None] = field(default_factory=dict)
-    """Sequence numbers in the inbox, ascending."""
-    queues: dict[bytes, deque[int]] = field(default_factory=dict)
-    """Per business key, what is in the inbox; the first of each is in flight."""
-    runs: dict[bytes, _Run] = field(default_factory=dict)
-    """In flight or ended and not yet applied, by business key."""
-    changed_at_ms: int = 0
-    """When a run was last started or applied."""
-    timer_at_ms: int | None = None
-    """The next timer that this instance registered."""
+    inbox_events: int = 0
+    """In the inboxes of the shards that were touched."""
+    inbox_bytes: int = 0
+    shards: int = 0
+    """That were touched."""
+    steps_read_back: int = 0
+    """Steps of unfinished runs that a failure did not repeat."""
 
 
 class AgentOperator:
@@ -75,182 +72,262 @@ class AgentOperator:
     def __init__(
         self,
         spec: AgentJobSpec,
-        reader: EventReader,
+        agent: LoadedAgent,
         runner: Runner,
         *,
         clock: Clock,
         bundle_events: int,
+        journal: Journal | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._spec = spec
-        self._reader = reader
+        self._reader = EventReader(spec, agent)
         self._runner = runner
+        self._journal = journal
         self._clock = clock
         self._slowdown_s = SOFT_SLOWDOWN_S / bundle_events
         self._sleep = sleep
-        self._shards: dict[int, _Shard] = {}
-        self.inbox_events = 0
-        """In all inboxes of this subtask that were touched since the start."""
+        self._memory = memory_format(spec, agent)
+        self._workbench = Workbench(spec, self._reader, self._memory, self, clock)
+        self._index_of = {
+            id_: index for index, id_ in enumerate(shard_ids(spec.shards, spec.max_parallelism))
+        }
+        self._shards: dict[int, Shard] = {}
+        self.figures = Figures()
 
     def process(
         self, shard_id: int, record: InputRecord, state: ShardState, schedule: Schedule
     ) -> Iterator[OutputRecord]:
-        """Takes one record in; gives what can be given out at once.
-
-        An event that needs a run, or whose key has events in the inbox, waits there for its turn: a
-        rejected one too, even a too large one, whose bytes its dead letter needs. Any other is settled
-        here and never enters state.
-        """
-        shard = self._open(shard_id, state)
-        yield from self._hold_back(shard, state)
-        entry = InboxEntry(record, self._clock())
-        reading = self._reader.read(record)
-        key = reading.business_key
-        if key is not None and (reading.work is not None or key in shard.queues):
-            sequence = self._accept(shard, key, entry, state)
-            if len(shard.queues[key]) == 1:
-                self._start(shard, key, sequence, entry, reading, state)
+        """Takes one record in; gives what can be given out at once."""
+        shard = yield from self._open(shard_id, record.timestamp_ms, state)
+        if record.position.topic == self._spec.feedback.control:
+            yield from self._command(shard, record, state)
         else:
-            yield from self._settled(entry, reading)
+            yield from self._hold_back(shard, state, schedule)
+            yield from self._take(shard, record, state)
         self._schedule(shard, schedule)
 
     def on_timer(
         self, shard_id: int, timestamp_ms: int, state: ShardState, schedule: Schedule
     ) -> Iterator[OutputRecord]:
-        """Applies what has ended in the shard; the timer goes on for as long as its inbox is not empty.
+        """Takes reminders that are due in; applies what has ended in the shard, and goes on with its tasks.
 
         Raises what a run's handle raises, which fails the job: its state is as it was.
         """
-        shard = self._open(shard_id, state)
-        if shard.timer_at_ms is not None and timestamp_ms >= shard.timer_at_ms:
+        # Of events to come nothing is known, so without an offset the whole journal is their tail.
+        shard = yield from self._open(shard_id, 0, state)
+        if _is_of_reminders(timestamp_ms):
+            yield from self._remind(shard, timestamp_ms, state)
+        elif shard.timer_at_ms is not None and timestamp_ms >= shard.timer_at_ms:
             shard.timer_at_ms = None
-        yield from self._apply_ended(shard, state)
+        yield from self._look(shard, state, schedule)
         self._schedule(shard, schedule)
 
     def close(self) -> None:
         self._runner.close()
 
+    def _look(self, shard: Shard, state: ShardState, schedule: Schedule) -> Iterator[OutputRecord]:
+        # Asked before steps are kept: all below it is then kept, or its run has ended.
+        collected = None if self._journal is None else self._journal.collected_until(shard.index)
+        yield from self._apply_ended(shard, state, schedule)
+        for run in shard.runs.values():
+            self._keep_steps(run, state)
+        if collected is not None:
+            self._note_journal(shard, collected, state)
+        yield from self._work(shard, state)
+
     # The inbox
 
-    def _open(self, shard_id: int, state: ShardState) -> _Shard:
+    def _open(self, shard_id: int, since_ms: int, state: ShardState) -> Generator[OutputRecord, None, Shard]:
         shard = self._shards.get(shard_id)
         if shard is None:
-            shard = self._shards[shard_id] = _Shard(changed_at_ms=self._clock())
-            self._restore(shard, state)
+            now = self._clock()
+            shard = Shard(self._index_of[shard_id], opened_at_ms=now, changed_at_ms=now, swept_at_ms=now)
+            self._shards[shard_id] = shard
+            self.figures.shards += 1
+            yield from self._restore(shard, since_ms, state)
         return shard
 
-    def _restore(self, shard: _Shard, state: ShardState) -> None:
-        bounds = state.get(codec.BOUNDS_KEY)
-        if bounds is None:
-            return
-        first, shard.following = codec.decode_bounds(bounds)
-        heads: list[tuple[bytes, int, InboxEntry, Reading]] = []
-        for sequence in range(first, shard.following):
-            data = state.get(codec.inbox_key(sequence))
-            if data is None:
-                continue
-            entry = codec.decode_entry(data)
-            reading = self._reader.read(entry.record)
-            key = reading.business_key or b""
-            if key not in shard.queues:
-                heads.append((key, sequence, entry, reading))
-            self._enqueue(shard, key, sequence)
-        for key, sequence, entry, reading in heads:
-            self._start(shard, key, sequence, entry, reading, state)
+    def _restore(self, shard: Shard, since_ms: int, state: ShardState) -> Iterator[OutputRecord]:
+        head = shard.restore_head(state)
+        for sequence in range(head.first, head.following):
+            if (data := state.get(codec.inbox_key(sequence))) is not None:
+                entry = codec.decode_entry(data)
+                since_ms = min(since_ms, entry.record.timestamp_ms)
+                key = self._reader.business_key(entry.record.key) or b""
+                self._enqueue(shard, key, sequence, entry)
+        if self._journal is not None:
+            for written in self._journal.tail(shard.index, head.journal_offset, since_ms):
+                shard.tail.setdefault(written.position, []).append(written.entry)
+            if (collected := self._journal.collected_until(shard.index)) is not None:
+                self._note_journal(shard, collected, state)
+        shard.tasks = restore_tasks(state)
+        for key in list(shard.queues):
+            yield from self._advance(shard, key, state)
 
-    def _accept(self, shard: _Shard, key: bytes, entry: InboxEntry, state: ShardState) -> int:
+    def _note_journal(self, shard: Shard, collected_until: int, state: ShardState) -> None:
+        """Notes that state holds what the journal says below an offset; not while it does not.
+
+        What is left of the tail belongs to events that wait for their turn or that the source brings again
+        at once, so what is left after a long time belongs to none.
+        """
+        if shard.tail and self._clock() - shard.opened_at_ms < _TAIL_KEPT_MS:
+            return
+        shard.tail.clear()
+        if collected_until > (shard.journal_offset or -1):
+            shard.journal_offset = collected_until
+            shard.write_head(state)
+
+    def _take(self, shard: Shard, record: InputRecord, state: ShardState) -> Iterator[OutputRecord]:
+        """An event that needs a run, or whose key has events in the inbox, waits there for its turn: a
+        rejected one too, even a too large one, whose bytes its dead letter needs. Any other is settled
+        here and never enters state.
+        """
+        entry = InboxEntry(record, self._clock())
+        reading = self._reader.read(record)
+        key = reading.business_key
+        if key is None or (reading.work is None and key not in shard.queues):
+            yield from self._settled(entry, reading, None)
+            return
         sequence = shard.following
         shard.following += 1
-        self._enqueue(shard, key, sequence)
+        is_first = key not in shard.queues
+        self._enqueue(shard, key, sequence, entry)
         state.put(codec.inbox_key(sequence), codec.encode_entry(entry))
-        self._write_bounds(shard, state)
-        return sequence
+        shard.write_head(state)
+        if is_first and shard.may_start(sequence):
+            self._start(shard, key, sequence, entry, reading, state)
 
-    def _enqueue(self, shard: _Shard, key: bytes, sequence: int) -> None:
-        shard.unsettled[sequence] = None
-        shard.queues.setdefault(key, deque()).append(sequence)
-        self.inbox_events += 1
+    def _enqueue(self, shard: Shard, key: bytes, sequence: int, entry: InboxEntry) -> None:
+        size = size_of(entry)
+        shard.enqueue(key, sequence, size)
+        self.figures.inbox_events += 1
+        self.figures.inbox_bytes += size
 
-    def _leave(self, shard: _Shard, key: bytes, sequence: int, state: ShardState) -> None:
-        del shard.unsettled[sequence]
-        queue = shard.queues[key]
-        queue.popleft()
-        if not queue:
-            del shard.queues[key]
-        self.inbox_events -= 1
+    def _leave(self, shard: Shard, key: bytes, sequence: int, kept_steps: int, state: ShardState) -> None:
+        self.figures.inbox_bytes -= shard.dequeue(key, sequence)
+        self.figures.inbox_events -= 1
         state.remove(codec.inbox_key(sequence))
-        self._write_bounds(shard, state)
-
-    def _write_bounds(self, shard: _Shard, state: ShardState) -> None:
-        first = next(iter(shard.unsettled), None)
-        if first is None:
-            shard.following = 0
-            state.remove(codec.BOUNDS_KEY)
-        else:
-            state.put(codec.BOUNDS_KEY, codec.encode_bounds(first, shard.following))
+        for number in range(kept_steps):
+            state.remove(codec.journal_key(sequence, number))
+        shard.write_head(state)
 
     # Runs
 
-    def _start(
-        self, shard: _Shard, key: bytes, sequence: int, entry: InboxEntry, reading: Reading, state: ShardState
-    ) -> None:
-        """Starts the run of a key's first event; an event that needs none counts as a run that has ended."""
-        handle: RunHandle = _NOTHING_TO_RUN
-        if reading.work is not None:
-            memory = state.get(codec.memory_key(key))
-            handle = self._runner.start(
-                RunRequest(key, entry.record.position, reading.committed_at_ms, reading.work, memory)
-            )
-        shard.runs[key] = _Run(sequence, entry, reading, handle)
-        shard.changed_at_ms = self._clock()
-
-    def _apply_ended(self, shard: _Shard, state: ShardState) -> Iterator[OutputRecord]:
-        ended = [(key, run) for key, run in shard.runs.items() if run.handle.result is not None]
-        for key, run in ended:
-            yield from self._apply(shard, key, run, state)
-
-    def _apply(self, shard: _Shard, key: bytes, run: _Run, state: ShardState) -> Iterator[OutputRecord]:
-        """Applies a run and those after it that need no run; then the key's next event runs."""
-        result = None if run.handle is _NOTHING_TO_RUN else run.handle.result
-        del shard.runs[key]
-        if result is not None and result.memory is not None:
-            state.put(codec.memory_key(key), result.memory)
-        self._leave(shard, key, run.sequence, state)
-        shard.changed_at_ms = self._clock()
-        yield from self._settled(run.entry, run.reading, result)
+    def _advance(self, shard: Shard, key: bytes, state: ShardState) -> Iterator[OutputRecord]:
+        """Settles a key's first events that need no run, and starts the first one that does."""
         while (queue := shard.queues.get(key)) is not None:
             sequence = queue[0]
-            data = state.get(codec.inbox_key(sequence))
-            if data is None:
-                raise LookupError(f"the inbox has no event {sequence}, though its bounds say so")
-            entry = codec.decode_entry(data)
+            if not shard.may_start(sequence):
+                return
+            entry = read_entry(state, sequence)
             reading = self._reader.read(entry.record)
             if reading.work is not None:
                 self._start(shard, key, sequence, entry, reading, state)
                 return
-            self._leave(shard, key, sequence, state)
-            yield from self._settled(entry, reading)
+            self._leave(shard, key, sequence, len(kept_steps(shard, sequence, state)), state)
+            yield from self._settled(entry, reading, None)
+
+    def _start(
+        self, shard: Shard, key: bytes, sequence: int, entry: InboxEntry, reading: Reading, state: ShardState
+    ) -> None:
+        if reading.work is None:
+            raise AssertionError("only an event that a handler is to see is run")
+        kept = kept_steps(shard, sequence, state)
+        known = [*kept, *shard.tail.pop(reading.position, ())]
+        self.figures.steps_read_back += len(known)
+        handle = self._runner.start(
+            RunRequest(
+                shard=shard.index,
+                business_key=key,
+                raw_key=entry.record.key or b"",
+                position=reading.position,
+                committed_at_ms=reading.committed_at_ms,
+                accepted_at_ms=entry.accepted_at_ms,
+                work=reading.work,
+                memory=state.get(codec.memory_key(key)),
+                journal=known,
+            )
+        )
+        shard.runs[key] = run = Run(sequence, entry, reading, handle, len(kept))
+        for step in known[len(kept) :]:
+            _keep(run, step, state)
+        shard.changed_at_ms = self._clock()
+
+    def _keep_steps(self, run: Run, state: ShardState) -> None:
+        finished = run.handle.finished_steps
+        while run.seen_steps < len(finished):
+            _keep(run, finished[run.seen_steps], state)
+            run.seen_steps += 1
+
+    def _apply_ended(self, shard: Shard, state: ShardState, schedule: Schedule) -> Iterator[OutputRecord]:
+        ended = [
+            (key, run, result) for key, run in shard.runs.items() if (result := run.handle.result) is not None
+        ]
+        for key, run, result in ended:
+            yield from self._apply(shard, key, run, result, state, schedule)
+
+    def _apply(
+        self, shard: Shard, key: bytes, run: Run, result: RunResult, state: ShardState, schedule: Schedule
+    ) -> Iterator[OutputRecord]:
+        """Applies a run, all of it in one step of the operator; then the key's next event runs."""
+        del shard.runs[key]
+        if result.memory is not None:
+            state.put(codec.memory_key(key), result.memory)
+        for due in result.reminders:
+            _set_reminder(due, state, schedule)
+        self._leave(shard, key, run.sequence, run.kept_steps, state)
+        shard.changed_at_ms = self._clock()
+        yield from self._settled(run.entry, run.reading, result)
+        yield from self._advance(shard, key, state)
+
+    def _remind(self, shard: Shard, due_at_ms: int, state: ShardState) -> Iterator[OutputRecord]:
+        """Reminders become events of their keys. They come in above the inbox's bounds, too."""
+        entry = codec.reminders_key(due_at_ms)
+        data = state.get(entry)
+        if data is None:
+            return
+        state.remove(entry)
+        for reminder in codec.decode_reminders(data):
+            position = Position(reminder.topic, 0, 0)
+            record = InputRecord(position, due_at_ms, reminder.raw_key, reminder.json)
+            yield from self._take(shard, record, state)
 
     def _settled(
-        self, entry: InboxEntry, reading: Reading, result: RunResult | None = None
+        self,
+        entry: InboxEntry,
+        reading: Reading,
+        result: RunResult | None,
+        status: Status | None = None,
     ) -> Iterator[OutputRecord]:
-        """The records of an event that is done with: its decisions or its dead letter, and its outcome."""
+        """The records of an event that is done with: what its run put out or its dead letter; its outcome."""
         record, outputs = entry.record, self._spec.outputs
         rejected = reading.rejected if result is None else result.rejected
         decisions = () if result is None else result.decisions
         for decision in decisions:
             yield OutputRecord(outputs.decisions, record.key, decision.encode(), {})
-        if rejected is not None:
-            headers = dead_letter_headers(self._spec.name, record.position, rejected.reason, rejected.detail)
-            yield OutputRecord(outputs.dead_letters, record.key, record.value, headers)
+        for review in () if result is None else result.reviews:
+            yield OutputRecord(outputs.reviews, record.key, review.encode(), {})
+        if rejected is not None and status is None:
+            replayed = reading.replayed
+            headers = dead_letter_headers(
+                self._spec.name,
+                record.position,
+                rejected.reason,
+                rejected.detail,
+                None if replayed is None else replayed.position,
+            )
+            value = record.value if replayed is None else replayed.value
+            yield OutputRecord(outputs.dead_letters, record.key, value, headers)
         outcome = Outcome(
             agent=self._spec.name,
             topic=record.position.topic,
             partition=record.position.partition,
             offset=record.position.offset,
-            status="decided" if rejected is None else "dead_lettered",
+            origin=None if reading.origin is None else EventRef(**reading.origin._asdict()),
+            status=status or ("decided" if rejected is None else "dead_lettered"),
             decisions=tuple(decision.id for decision in decisions),
-            reason=None if rejected is None else rejected.reason,
+            reason=None if rejected is None or status else rejected.reason,
             times=Times(
                 committed_at_ms=reading.committed_at_ms,
                 kafka_at_ms=record.timestamp_ms,
@@ -263,36 +340,139 @@ class AgentOperator:
         )
         yield OutputRecord(outputs.outcomes, record.key, outcome.encode(), {})
 
+    # Commands
+
+    def _command(self, shard: Shard, record: InputRecord, state: ShardState) -> Iterator[OutputRecord]:
+        try:
+            command = Command.model_validate_json(record.value or b"")
+        except ValueError:
+            # Nobody waits for the report of something that is no command.
+            return
+        if command.kind == "resume":
+            yield from self.resume(shard, command, state)
+        else:
+            if command.kind in ("pause", "drain"):
+                shard.held_from = shard.following if command.kind == "drain" else 0
+                shard.write_head(state)
+            shard.tasks.append(Task(command))
+            save_tasks(shard.tasks, state)
+        yield from self._work(shard, state)
+
+    def resume(self, shard: Shard, command: Command, state: ShardState) -> Iterator[OutputRecord]:
+        """Starts what was held."""
+        shard.held_from = None
+        shard.write_head(state)
+        for waiting in [task for task in shard.tasks if task.kind in ("pause", "drain")]:
+            shard.tasks.remove(waiting)
+            yield self._workbench.report(shard, waiting)
+        save_tasks(shard.tasks, state)
+        for key in [key for key in shard.queues if key not in shard.runs]:
+            yield from self._advance(shard, key, state)
+        yield self._workbench.report(shard, Task(command))
+
+    def _work(self, shard: Shard, state: ShardState) -> Iterator[OutputRecord]:
+        self._plan_sweep(shard)
+        if shard.tasks:
+            yield from self._workbench.work(shard, state)
+
+    def forget(self, shard: Shard, key: bytes, state: ShardState) -> Generator[OutputRecord, None, int]:
+        """Ends a key's run and settles its events as erased; returns how many they were."""
+        run = shard.runs.pop(key, None)
+        if run is not None:
+            run.handle.cancel()
+        count = 0
+        while (queue := shard.queues.get(key)) is not None:
+            sequence = queue[0]
+            entry = read_entry(state, sequence)
+            reading = self._reader.read(entry.record)
+            shard.tail.pop(reading.position, None)
+            if run is not None and run.sequence == sequence:
+                kept = run.kept_steps
+            else:
+                kept = len(kept_steps(shard, sequence, state))
+            self._leave(shard, key, sequence, kept, state)
+            yield from self._settled(entry, reading, None, "erased")
+            count += 1
+        return count
+
+    def _plan_sweep(self, shard: Shard) -> None:
+        """Memory of keys that nothing happens to any more has to be looked for."""
+        expiry = self._spec.limits.memory_expiry_ms
+        if expiry is None:
+            return
+        now = self._clock()
+        pause = min(_SWEEP_MAX_MS, max(_SWEEP_MIN_MS, expiry // _SWEEPS_IN_EXPIRY))
+        if now - shard.swept_at_ms >= pause:
+            shard.swept_at_ms = now
+            shard.tasks.append(Task(None))
+
     # Timers and back pressure
 
-    def _schedule(self, shard: _Shard, schedule: Schedule) -> None:
-        """A shard with a non-empty inbox always has a timer, so that its runs start again after a restore.
+    def _schedule(self, shard: Shard, schedule: Schedule) -> None:
+        """A shard with an event that waits for its run always has a timer, so that runs start again after a
+        restore; where there is something to note or to sweep now and then, every shard has one.
 
         The longer nothing has happened, the rarer a look: a wait grows by an eighth at most.
         """
-        if not shard.queues:
-            return
         now, tick = self._clock(), self._spec.runtime.tick_ms
-        quiet = (now - shard.changed_at_ms) // _TICK_PART_OF_WAIT
-        at = now + max(tick, min(quiet, _MAX_TICK_MS))
-        at += -at % tick
+        if shard.waits_for_runs:
+            quiet = (now - shard.changed_at_ms) // _TICK_PART_OF_WAIT
+            at = now + max(tick, min(quiet, _MAX_TICK_MS))
+            at += -at % tick
+        elif (pause := self._housekeeping_ms()) is not None:
+            at = now + pause
+            at += -at % pause
+        else:
+            return
+        at += at % 2
         if shard.timer_at_ms is None or at < shard.timer_at_ms:
             shard.timer_at_ms = at
             schedule(at)
 
-    def _hold_back(self, shard: _Shard, state: ShardState) -> Iterator[OutputRecord]:
-        limits = self._spec.limits
-        if self.inbox_events >= limits.inbox_hard_events:
+    def _housekeeping_ms(self) -> int | None:
+        if self._journal is not None:
+            return self._spec.journal.mark_interval_ms
+        return None if self._spec.limits.memory_expiry_ms is None else _SWEEP_MIN_MS
+
+    def _hold_back(self, shard: Shard, state: ShardState, schedule: Schedule) -> Iterator[OutputRecord]:
+        limits, figures = self._spec.limits, self.figures
+        is_full = (
+            figures.inbox_events >= limits.inbox_hard_events or figures.inbox_bytes >= limits.inbox_hard_bytes
+        )
+        if is_full and shard.held_from is None:
             self._runner.wait()
-            yield from self._apply_ended(shard, state)
-        elif self.inbox_events >= limits.inbox_soft_events:
+            yield from self._apply_ended(shard, state, schedule)
+        elif is_full or figures.inbox_events >= limits.inbox_soft_events:
+            # Of a shard that is held no run may end: waiting for one would keep out the command to resume.
             self._sleep(self._slowdown_s)
 
 
-class _NothingToRun:
-    """Handle of an event that waits its turn behind others of its key and then needs no run."""
-
-    result = RunResult(0, 0, 0)
+def memory_format(spec: AgentJobSpec, agent: LoadedAgent) -> MemoryFormat:
+    return MemoryFormat(agent, max_bytes=spec.limits.max_memory_bytes, expiry_ms=spec.limits.memory_expiry_ms)
 
 
-_NOTHING_TO_RUN = _NothingToRun()
+def kept_steps(shard: Shard, sequence: int, state: ShardState) -> list[JournalEntry]:
+    """What state holds of an event's run from before a failure."""
+    kept: list[JournalEntry] = []
+    if sequence < shard.restored_below:
+        while (data := state.get(codec.journal_key(sequence, len(kept)))) is not None:
+            kept.append(codec.decode_journal(data))
+    return kept
+
+
+def _keep(run: Run, step: JournalEntry, state: ShardState) -> None:
+    state.put(codec.journal_key(run.sequence, run.kept_steps), codec.encode_journal(step))
+    run.kept_steps += 1
+
+
+def _set_reminder(due: DueReminder, state: ShardState, schedule: Schedule) -> None:
+    at = due.due_at_ms | 1
+    entry = codec.reminders_key(at)
+    data = state.get(entry)
+    there: list[StoredReminder] = [] if data is None else codec.decode_reminders(data)
+    state.put(entry, codec.encode_reminders([*there, due.reminder]))
+    schedule(at)
+
+
+def _is_of_reminders(timer_at_ms: int) -> bool:
+    return timer_at_ms % 2 == 1

@@ -5,11 +5,21 @@ Bytes in Kafka are JSON, UTF-8. Times are milliseconds since the epoch.
 ==============  =========================  =====================================================
 topic           key                        value
 ==============  =========================  =====================================================
-outcomes        the event's raw key        :class:`Outcome`: exactly one for every input record
+outcomes        the event's raw key        :class:`Outcome`: exactly one for every event
 decisions       the event's raw key        :class:`DecisionRecord`: what runs emitted
 dead letters    the event's raw key        the event's raw value (null stays null); the headers say
                                            where it came from and why
+reviews         the event's raw key        :class:`Review`: a question to a human
+answers         the review's raw key       :class:`ReviewAnswer`; it comes back to the same key
+replays         the dead letter's raw key  a dead letter that is to be tried again:
+                                           :func:`encode_replay`
 ==============  =========================  =====================================================
+
+What the control topic and the reports hold is in :mod:`headrace_agents.control`.
+
+An event is a change, an answer, a replay or a reminder. All but reminders are Kafka records, known by their
+position for ever. A reminder is known by the event that set it and its place among that event's reminders;
+its position has a topic that Kafka can't have, ``reminder/ID``.
 """
 
 from __future__ import annotations
@@ -17,7 +27,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 Reason = Literal[
     "malformed",
@@ -27,6 +37,7 @@ Reason = Literal[
     "no_key",
     "handler_error",
     "model_error",
+    "loop_limit",
     "deadline",
     "memory_too_large",
 ]
@@ -83,19 +94,38 @@ class Times(_Record):
     """Memory, decisions and this outcome were handed to Flink, in one step."""
 
 
+Status = Literal["decided", "dead_lettered", "erased"]
+"""``erased``: its key was erased before it was decided; neither decision nor dead letter is left of it."""
+
+
+class EventRef(_Record):
+    """A position, as JSON has it."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    @property
+    def position(self) -> Position:
+        return Position(self.topic, self.partition, self.offset)
+
+
 class Outcome(_Record):
-    """What became of one input record."""
+    """What became of one event."""
 
     agent: str
     topic: str
     partition: int
     offset: int
-    status: Literal["decided", "dead_lettered"]
+    origin: EventRef | None = None
+    """Of a replay: the event that became the dead letter. Of a reminder: the event that set it."""
+    status: Status
     decisions: tuple[str, ...]
     """Ids, in the order of emission."""
     reason: Reason | None
     times: Times
     model_calls: int
+    """That were made; what was read back from the journal is not among them."""
 
 
 class DecisionRecord(_Record):
@@ -115,17 +145,60 @@ class DecisionRecord(_Record):
     decided_at_ms: int
 
 
+class Review(_Record):
+    """A question to a human; its answer is an event of the same key."""
+
+    id: str
+    agent: str
+    key: dict[str, Any]
+    event: EventRef
+    """That was being decided when the question came up."""
+    kind: str
+    """Name of the question's class."""
+    question: dict[str, Any]
+    asked_at_ms: int
+
+
+class ReviewAnswer(_Record):
+    """What a human said; whoever writes it to the answers topic keeps the review's Kafka key."""
+
+    review: str
+    """The review's id."""
+    answer: dict[str, Any]
+    by: str = ""
+    """Who answered."""
+
+
 def decision_id(agent: str, position: Position, index: int) -> str:
-    """32 hex digits, the same for the same decision of the same event."""
+    """32 hex digits, the same for the same decision of the same event, a replay of it included."""
     return _digest(agent, *position, index)
 
 
-def idempotency_key(agent: str, key: bytes, position: Position, call: int) -> str:
-    """Of one model call: the same whenever the run is run again."""
-    return _digest(agent, key.decode(), *position, call)
+def review_id(agent: str, position: Position, index: int) -> str:
+    return _digest(agent, *position, "review", index)
 
 
-def dead_letter_headers(agent: str, position: Position, reason: Reason, detail: str) -> dict[str, bytes]:
+def idempotency_key(agent: str, key: bytes, position: Position, step: str, occurrence: int) -> str:
+    """Of one step: the same whenever the run is run again."""
+    return _digest(agent, key.decode(), *position, step, occurrence)
+
+
+def reminder_position(agent: str, set_by: Position, index: int) -> Position:
+    """The same whenever the event that sets the reminder is decided again."""
+    return Position(f"{_REMINDER}{_digest(agent, *set_by, 'reminder', index)}", 0, 0)
+
+
+def is_reminder(position: Position) -> bool:
+    return position.topic.startswith(_REMINDER)
+
+
+_REMINDER = "reminder/"
+
+
+def dead_letter_headers(
+    agent: str, position: Position, reason: Reason, detail: str, origin: Position | None = None
+) -> dict[str, bytes]:
+    """``origin`` is where the event of a replay came from at first."""
     values = {
         "agent": agent,
         "topic": position.topic,
@@ -134,10 +207,36 @@ def dead_letter_headers(agent: str, position: Position, reason: Reason, detail: 
         "reason": reason,
         "detail": detail[:_MAX_DETAIL],
     }
+    if origin is not None:
+        values |= {f"origin.{name}": str(value) for name, value in origin._asdict().items()}
     return {f"headrace.{name}": value.encode() for name, value in values.items()}
 
 
 _MAX_DETAIL = 1000
+
+
+class _ReplayHead(_Record):
+    origin: EventRef
+    timestamp_ms: int
+    null: bool
+    """Whether the value is Kafka's null."""
+
+
+def encode_replay(event: InputRecord) -> bytes:
+    """A line of JSON that says where the event came from, then the event's own bytes."""
+    ref = EventRef.model_validate(event.position._asdict())
+    head = _ReplayHead(origin=ref, timestamp_ms=event.timestamp_ms, null=event.value is None)
+    return head.encode() + b"\n" + (event.value or b"")
+
+
+def decode_replay(record: InputRecord) -> InputRecord:
+    """The event, with the position that it had at first. Raises ValueError when it is no replay."""
+    head, _, value = (record.value or b"").partition(b"\n")
+    try:
+        found = _ReplayHead.model_validate_json(head)
+    except ValidationError as error:
+        raise ValueError(f"no replay: {error}") from error
+    return InputRecord(found.origin.position, found.timestamp_ms, record.key, None if found.null else value)
 
 
 def _digest(*parts: object) -> str:

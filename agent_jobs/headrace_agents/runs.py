@@ -7,17 +7,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pydantic import BaseModel
+from pydantic_core import to_json
 
-from headrace_agents import codec
-from headrace_agents.agent import Context, LoadedAgent
-from headrace_agents.chat import ChatModel, ModelError, RunModel
-from headrace_agents.events import RejectedError, Work
-from headrace_agents.records import DecisionRecord, Position, decision_id, idempotency_key
+from headrace_agents.agent import LoadedAgent
+from headrace_agents.chat import ChatModel, LoopLimitError, ModelError
+from headrace_agents.codec import JournalEntry, StoredReminder
+from headrace_agents.context import Context, SetReminder
+from headrace_agents.events import RejectedError, ReminderBody, Work
+from headrace_agents.journal import Journal, Written
+from headrace_agents.memory import MemoryFormat, MemoryTooLargeError, UnreadableMemoryError
+from headrace_agents.records import (
+    DecisionRecord,
+    EventRef,
+    Position,
+    Review,
+    decision_id,
+    idempotency_key,
+    reminder_position,
+    review_id,
+)
+from headrace_agents.run_model import RunModel
+from headrace_agents.steps import RunSteps, WriteAhead
 
 log = logging.getLogger(__name__)
 
@@ -25,19 +41,26 @@ Clock = Callable[[], int]
 """Milliseconds since the epoch."""
 
 
-class UnreadableMemoryError(Exception):
-    """A key's memory was written by a runtime or an agent that this one is not compatible with."""
-
-
 @dataclass(frozen=True, slots=True)
 class RunRequest:
     """What a run needs; ``memory`` is as the state has it, None for a key seen first."""
 
+    shard: int
     business_key: bytes
+    raw_key: bytes
+    """Kafka's, of the event's record."""
     position: Position
     committed_at_ms: int | None
+    accepted_at_ms: int
     work: Work
     memory: bytes | None
+    journal: Sequence[JournalEntry] = ()
+    """Steps that earlier attempts finished."""
+
+
+class DueReminder(NamedTuple):
+    due_at_ms: int
+    reminder: StoredReminder
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +73,8 @@ class RunResult:
     memory: bytes | None = None
     """New value for the state; None where it stays as it was."""
     decisions: tuple[DecisionRecord, ...] = ()
+    reviews: tuple[Review, ...] = ()
+    reminders: tuple[DueReminder, ...] = ()
     rejected: RejectedError | None = None
 
 
@@ -59,6 +84,13 @@ class RunHandle(Protocol):
     @property
     def result(self) -> RunResult | None:
         """None until the run has ended. Raises what the run raised."""
+
+    @property
+    def finished_steps(self) -> Sequence[JournalEntry]:
+        """That this attempt finished so far; it only grows."""
+
+    def cancel(self) -> None:
+        """Ends the run as soon as can be; nobody looks at its result any more."""
 
 
 class Runner(Protocol):
@@ -73,6 +105,61 @@ class Runner(Protocol):
         """Ends what is in flight; its results are never seen."""
 
 
+@dataclass(slots=True)
+class _Effects:
+    """What a run that ends well does, beside its memory."""
+
+    decisions: tuple[DecisionRecord, ...] = ()
+    reviews: tuple[Review, ...] = ()
+    reminders: tuple[DueReminder, ...] = ()
+    memory: bytes | None = None
+
+
+class Deadline:
+    """A run's time. Waiting for the journal is not the run's, so an outage of Kafka ends no run."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._timeout = asyncio.Timeout(None)
+        self._waiting = 0
+        self._left_s = 0.0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Raises RejectedError when time is over."""
+        try:
+            async with self._timeout:
+                self._timeout.reschedule(asyncio.get_running_loop().time() + self.seconds)
+                yield
+        except TimeoutError as error:
+            if self._timeout.expired():
+                raise RejectedError("deadline", f"the run took more than {self.seconds:g} s") from error
+            raise
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Time stands still; several steps of a run may be in here at once."""
+        now = asyncio.get_running_loop().time
+        if self._waiting == 0:
+            self._left_s = (self._timeout.when() or now()) - now()
+            self._timeout.reschedule(None)
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            if self._waiting == 0 and not self._timeout.expired():
+                self._timeout.reschedule(now() + self._left_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A run that is under way for the first time, or again after a failure."""
+
+    steps: RunSteps
+    deadline: Deadline
+
+
 class AgentRuns:
     """Runs the events of one agent."""
 
@@ -80,18 +167,41 @@ class AgentRuns:
         self,
         name: str,
         agent: LoadedAgent,
+        memory: MemoryFormat,
         *,
         deadline_ms: int,
-        max_memory_bytes: int,
+        write_ahead: WriteAhead,
         clock: Clock,
+        journal: Journal | None = None,
     ) -> None:
         self._name = name
         self._agent = agent
+        self._memory = memory
         self._deadline_s = deadline_ms / 1000
-        self._max_memory_bytes = max_memory_bytes
+        self._write_ahead = write_ahead
         self._clock = clock
+        self._journal = journal
 
-    async def run(self, request: RunRequest, model: ChatModel | None) -> RunResult:
+    def attempt(self, request: RunRequest) -> Attempt:
+        """What :meth:`run` works with; its finished steps can be seen while the run goes on."""
+
+        def key(name: str, occurrence: int) -> str:
+            return idempotency_key(self._name, request.business_key, request.position, name, occurrence)
+
+        deadline, journal = Deadline(self._deadline_s), self._journal
+        if journal is None:
+            return Attempt(RunSteps(request.journal, key), deadline)
+
+        async def write(entry: JournalEntry) -> None:
+            with deadline.suspended():
+                await journal.append(request.shard, Written(request.position, entry))
+
+        def settled() -> None:
+            journal.settled(request.shard)
+
+        return Attempt(RunSteps(request.journal, key, self._write_ahead, write, settled), deadline)
+
+    async def run(self, request: RunRequest, attempt: Attempt, model: ChatModel | None) -> RunResult:
         """Whatever the handler does to its event, a result comes back.
 
         Memory that can't be read raises UnreadableMemoryError instead, which is to fail the job: it is
@@ -99,20 +209,30 @@ class AgentRuns:
         silence. Being cancelled passes through too.
         """
         started_at_ms = self._clock()
-        before = self._memory(request)
-        run_model = RunModel(
-            model, lambda call: idempotency_key(self._name, request.business_key, request.position, call)
-        )
-        memory: bytes | None = None
-        decisions: tuple[DecisionRecord, ...] = ()
+        before = self._read_memory(request)
+        steps = attempt.steps
+        effects = _Effects()
         rejected: RejectedError | None = None
         try:
-            context: Context[Any, Any] = Context(before, run_model, self._agent.decision_types)
-            await self._call(request, context)
-            memory = self._changed_memory(request, context.memory)
-            decisions = self._records(request, context.decisions)
+            context: Context[Any, Any] = Context(
+                memory=before,
+                model=RunModel(model, steps),
+                steps=steps,
+                key=request.work.key,
+                now_ms=request.accepted_at_ms,
+                decision_types=self._agent.decision_types,
+                reminder_types=self._agent.reminders,
+            )
+            event = request.work.event(request.position, request.committed_at_ms)
+            async with attempt.deadline.running():
+                await request.work.handler.function(self._agent.instance, context, event)
+            effects = self._effects(request, context)
         except RejectedError as error:
             rejected = error
+        except MemoryTooLargeError as error:
+            rejected = RejectedError("memory_too_large", str(error))
+        except LoopLimitError as error:
+            rejected = RejectedError("loop_limit", str(error))
         except ModelError as error:
             rejected = RejectedError("model_error", str(error))
         except (Exception, SystemExit) as error:
@@ -124,43 +244,36 @@ class AgentRuns:
                 raise
             rejected = RejectedError("handler_error", "the handler cancelled itself")
         if rejected is not None:
-            decisions, memory = (), None
             log.warning("dead letter %s: %s: %s", request.position, rejected.reason, rejected)
-        return RunResult(started_at_ms, self._clock(), run_model.calls, memory, decisions, rejected)
+        return RunResult(
+            started_at_ms,
+            self._clock(),
+            steps.executed["model"],
+            effects.memory,
+            effects.decisions,
+            effects.reviews,
+            effects.reminders,
+            rejected,
+        )
 
-    async def _call(self, request: RunRequest, context: Context[Any, Any]) -> None:
-        change = request.work.change(request.position, request.committed_at_ms)
-        deadline = asyncio.timeout(self._deadline_s)
+    def _read_memory(self, request: RunRequest) -> BaseModel:
         try:
-            async with deadline:
-                await request.work.handler.function(self._agent.instance, context, change)
-        except TimeoutError as error:
-            if deadline.expired():
-                raise RejectedError("deadline", f"the run took more than {self._deadline_s:g} s") from error
-            raise
-
-    def _memory(self, request: RunRequest) -> BaseModel:
-        memory_type = self._agent.memory_type
-        if request.memory is None:
-            return memory_type()
-        try:
-            return memory_type.model_validate_json(codec.decode_memory(request.memory))
-        except ValueError as error:  # pydantic's and the codec's errors are ValueErrors
+            return self._memory.read(request.memory, self._clock())
+        except UnreadableMemoryError as error:
             whose = f"memory of key {request.business_key.decode()}, wanted at {request.position}"
-            detail = f"{whose}, can't be read as {memory_type.__name__}: {error}"
-            raise UnreadableMemoryError(detail) from error
+            raise UnreadableMemoryError(f"{whose}, {error}") from error
 
-    def _changed_memory(self, request: RunRequest, memory: BaseModel) -> bytes | None:
-        """Checked by reading it back: what can't be read would fail every later run of the key."""
-        data = memory.model_dump_json(warnings=False).encode()
-        self._agent.memory_type.model_validate_json(data)
-        encoded = codec.encode_memory(data)
-        if len(encoded) > self._max_memory_bytes:
-            detail = f"{len(encoded)} bytes, at most {self._max_memory_bytes} for a key"
-            raise RejectedError("memory_too_large", detail)
-        return None if encoded == request.memory else encoded
+    def _effects(self, request: RunRequest, context: Context[Any, Any]) -> _Effects:
+        return _Effects(
+            decisions=self._decisions(request, context.decisions),
+            reviews=self._reviews(request, context.questions),
+            reminders=tuple(
+                self._reminder(request, index, each) for index, each in enumerate(context.reminders)
+            ),
+            memory=self._memory.write(context.memory, request.memory, self._clock()),
+        )
 
-    def _records(self, request: RunRequest, decisions: tuple[BaseModel, ...]) -> tuple[DecisionRecord, ...]:
+    def _decisions(self, request: RunRequest, decisions: Sequence[BaseModel]) -> tuple[DecisionRecord, ...]:
         decided_at_ms = self._clock()
         event = request.position._asdict()
         return tuple(
@@ -176,3 +289,31 @@ class AgentRuns:
             )
             for index, decision in enumerate(decisions)
         )
+
+    def _reviews(self, request: RunRequest, questions: Sequence[BaseModel]) -> tuple[Review, ...]:
+        return tuple(
+            Review(
+                id=review_id(self._name, request.position, index),
+                agent=self._name,
+                key=dict(request.work.key),
+                event=_ref(request.position),
+                kind=type(question).__name__,
+                question=question.model_dump(mode="json"),
+                asked_at_ms=self._clock(),
+            )
+            for index, question in enumerate(questions)
+        )
+
+    def _reminder(self, request: RunRequest, index: int, reminder: SetReminder) -> DueReminder:
+        body = ReminderBody(
+            set_by=_ref(request.position),
+            kind=type(reminder.payload).__name__,
+            payload=reminder.payload.model_dump(mode="json"),
+            due_at_ms=reminder.due_at_ms,
+        )
+        position = reminder_position(self._name, request.position, index)
+        return DueReminder(reminder.due_at_ms, StoredReminder(position.topic, request.raw_key, to_json(body)))
+
+
+def _ref(position: Position) -> EventRef:
+    return EventRef(topic=position.topic, partition=position.partition, offset=position.offset)

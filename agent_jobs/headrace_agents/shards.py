@@ -38,6 +38,15 @@ def subtask(group: int, parallelism: int, max_parallelism: int) -> int:
     return group * parallelism // max_parallelism
 
 
+def shards_of(shards: int, max_parallelism: int, parallelism: int, index: int) -> tuple[int, ...]:
+    """The shards of one subtask, by their index."""
+    return tuple(
+        shard
+        for shard, id_ in enumerate(shard_ids(shards, max_parallelism))
+        if subtask(key_group(id_, max_parallelism), parallelism, max_parallelism) == index
+    )
+
+
 _HASH_OF_ROW = 62
 """What ``Row.hashCode`` adds to the hash of its one field."""
 

@@ -37,6 +37,45 @@ class OutputTopics(_Spec):
     outcomes: str
     dead_letters: str
 
+    reviews: str
+    """Questions to humans."""
+    reports: str
+    """What control commands found and did."""
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return self.decisions, self.outcomes, self.dead_letters, self.reviews, self.reports
+
+
+class FeedbackTopics(_Spec):
+    """What is read beside the captured tables."""
+
+    answers: str
+    """Humans' answers to reviews."""
+    replays: str
+    """Dead letters that are to be tried again."""
+    control: str
+    """Commands to shards."""
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return self.answers, self.replays, self.control
+
+
+class JournalSpec(_Spec):
+    """The write-ahead journal of finished steps."""
+
+    topic: str
+    partitions: int = Field(gt=0)
+    write_ahead: Literal["none", "steps", "all"]
+    """Which steps are acknowledged by Kafka before a run goes on: none, all but model calls, all. Without it
+    a step is as safe as the last checkpoint."""
+    mark_interval_ms: int = Field(gt=0)
+    """How often a shard, an idle one too, notes how far the journal is in its state: what is read after a
+    failure goes back no further."""
+    client_properties: dict[str, str] = Field(default_factory=dict)
+    """Of librdkafka, beside the brokers' addresses."""
+
 
 class KafkaSpec(_Spec):
     bootstrap_servers: str
@@ -71,6 +110,10 @@ class Limits(_Spec):
     """Per subtask: above it each bundle is slowed by at most 200 ms in all."""
     inbox_hard_events: int = Field(gt=0)
     """Per subtask: at it the operator waits for runs to finish."""
+    inbox_hard_bytes: int = Field(gt=0)
+    """Per subtask, of keys and values: as ``inbox_hard_events``."""
+    memory_expiry_ms: int | None = Field(default=None, gt=0)
+    """A key's memory is forgotten that long after it was last written; None keeps it for ever."""
 
 
 class RuntimeSpec(_Spec):
@@ -89,6 +132,8 @@ class AgentJobSpec(_Spec):
     key: tuple[str, ...] = Field(min_length=1)
     """Fields of the record's key that make the business key."""
     outputs: OutputTopics
+    feedback: FeedbackTopics
+    journal: JournalSpec
     kafka: KafkaSpec
     model: ModelSpec | None
     limits: Limits

@@ -4,13 +4,18 @@ def test_says_what_it_saw() -> None:
     agent = AgentTest(SupportTriage, key=("customer_id",), model=lambda request: TriageAnswer(...))
     handled = agent.create("public.tickets", {"id": 1, "customer_id": 7})
     assert handled.decisions == (TriageDecision(...),)
+
+Time stands still but for :meth:`AgentTest.advance`. :meth:`AgentTest.crash_after` ends the next run in its
+middle, as a lost machine does, and lets it go on from what state and journal hold.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import heapq
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,15 +23,35 @@ from pydantic_core import to_json
 
 from headrace_agents import codec
 from headrace_agents.agent import Agent, LoadedAgent, prepare
-from headrace_agents.chat import ChatModel, ChatRequest, Reply
-from headrace_agents.events import EventReader
-from headrace_agents.operator import AgentOperator
-from headrace_agents.records import DecisionRecord, InputRecord, Outcome, OutputRecord, Position
+from headrace_agents.chat import ChatModel, ChatRequest, Completion, ToolCall
+from headrace_agents.codec import JournalEntry
+from headrace_agents.journal import Written
+from headrace_agents.operator import AgentOperator, memory_format
+from headrace_agents.records import (
+    DecisionRecord,
+    InputRecord,
+    Outcome,
+    OutputRecord,
+    Position,
+    Review,
+    ReviewAnswer,
+)
 from headrace_agents.runs import AgentRuns, RunHandle, RunRequest, RunResult
-from headrace_agents.spec import AgentJobSpec, InputTopic, KafkaSpec, Limits, OutputTopics, RuntimeSpec
+from headrace_agents.spec import (
+    AgentJobSpec,
+    FeedbackTopics,
+    InputTopic,
+    JournalSpec,
+    KafkaSpec,
+    Limits,
+    OutputTopics,
+    RuntimeSpec,
+)
+from headrace_agents.steps import WriteAhead
 
-ScriptedModel = Callable[[ChatRequest], str | BaseModel]
-"""Answers a request with text or an instance of the wanted structure, or raises ModelError."""
+ScriptedAnswer = str | BaseModel | ToolCall | Sequence[ToolCall] | Completion
+ScriptedModel = Callable[[ChatRequest], ScriptedAnswer]
+"""Answers with text, an instance of the wanted structure or calls of tools, or raises ModelError."""
 
 DEFAULT_LIMITS = Limits(
     run_deadline_ms=5_000,
@@ -34,7 +59,10 @@ DEFAULT_LIMITS = Limits(
     max_memory_bytes=1 << 18,
     inbox_soft_events=1_000,
     inbox_hard_events=2_000,
+    inbox_hard_bytes=1 << 30,
 )
+START = datetime(2026, 1, 1, tzinfo=UTC)
+"""When a test's time begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +72,15 @@ class Handled:
     outcome: Outcome
     decisions: tuple[BaseModel, ...]
     """Instances of the decision types of the agent's class."""
+    reviews: tuple[Review, ...]
     dead_letter: OutputRecord | None
 
 
 class AgentTest:
-    """One agent, one shard, one event after the other. Raises AgentError if the agent's class is wrong."""
+    """One agent, one shard, one event after the other. Raises AgentError if the agent's class is wrong.
+
+    ``write_ahead`` is what the declaration's `journal` says: which steps a crash does not repeat.
+    """
 
     def __init__(
         self,
@@ -58,26 +90,24 @@ class AgentTest:
         model: ScriptedModel | None = None,
         settings: Mapping[str, Any] | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        write_ahead: WriteAhead = "steps",
     ) -> None:
         self._agent = prepare(agent_class, settings or {})
-        self._spec = in_memory_spec(self._agent, key, limits)
-        reader = EventReader(self._spec.inputs, key, self._agent.handlers, limits.max_event_bytes)
-        runs = AgentRuns(
-            self._spec.name,
-            self._agent,
-            deadline_ms=limits.run_deadline_ms,
-            max_memory_bytes=limits.max_memory_bytes,
-            clock=self._now_ms,
-        )
+        self._spec = in_memory_spec(self._agent, key, limits, write_ahead)
         self.requests: list[ChatRequest] = []
-        """Every call to the model so far."""
-        scripted = None if model is None else _Script(model, self.requests)
-        self._operator = AgentOperator(
-            self._spec, reader, _AtOnce(runs, scripted), clock=self._now_ms, bundle_events=1
-        )
+        """Every call to the model so far; what was read back from the journal is no call."""
+        self._model = None if model is None else _Script(model, self.requests)
+        self._journal = MemoryJournal()
         self._state: dict[bytes, bytes] = {}
-        self._offset = 0
-        self._now = 0
+        self._timers: list[int] = []
+        self._offsets: dict[str, int] = {}
+        self._now = round(START.timestamp() * 1000)
+        self._crash_after: int | None = None
+        self._start()
+
+    @property
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self._now / 1000, UTC)
 
     def create(self, table: str, row: Mapping[str, Any]) -> Handled:
         return self._change("c", table, None, row)
@@ -92,26 +122,89 @@ class AgentTest:
         """A row that the connector's snapshot found."""
         return self._change("r", table, None, row)
 
-    def send(self, table: str, key: bytes | None, value: bytes | None) -> Handled:
+    def answer(self, review: Review, answer: BaseModel, by: str = "") -> Handled:
+        """What a human says to a review."""
+        said = ReviewAnswer(review=review.id, answer=answer.model_dump(mode="json"), by=by)
+        return self.send(self._spec.feedback.answers, to_json(review.key), said.encode())
+
+    def advance(self, time: timedelta) -> list[Handled]:
+        """Lets time pass; returns what became of the reminders that came due, in their order."""
+        until = self._now + time // timedelta(milliseconds=1)
+        outputs = self._surviving(lambda: self._fire_until(until))
+        self._now = max(self._now, until)
+        return self._each_handled(outputs)
+
+    def crash_after(self, step: int) -> None:
+        """The next run's worker is lost when that many of its steps have ended (from 1, model calls and
+        tools counted); the event comes again and the run goes on. Nothing is in state by then but what was
+        there before the event."""
+        self._crash_after = step
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None) -> Handled:
         """A raw record on the topic of a table."""
-        position = Position(table, 0, self._offset)
-        self._offset += 1
-        timers: list[int] = []
-        state = _DictState(self._state)
-        record = InputRecord(position, self._now_ms(), key, value)
-        outputs = list(self._operator.process(0, record, state, timers.append))
-        while timers:
-            self._now = max(self._now, timers.pop(0))
-            outputs += self._operator.on_timer(0, self._now, state, timers.append)
-        return self._handled(outputs)
+        offset = self._offsets.get(topic, 0)
+        self._offsets[topic] = offset + 1
+        record = InputRecord(Position(topic, 0, offset), self._now, key, value)
+        (handled,) = self._each_handled(self._surviving(lambda: self._take(record)))
+        return handled
 
     def memory(self, **key: Any) -> BaseModel | None:
         """What the agent remembers for a key; None for one it never saw."""
-        business_key = to_json([key[name] for name in self._spec.key])
-        data = self._state.get(codec.memory_key(business_key))
+        data = self._state.get(codec.memory_key(to_json([key[name] for name in self._spec.key])))
         if data is None:
             return None
-        return self._agent.memory_type.model_validate_json(codec.decode_memory(data))
+        return memory_format(self._spec, self._agent).read(data, self._now)
+
+    def _start(self) -> None:
+        runs = AgentRuns(
+            self._spec.name,
+            self._agent,
+            memory_format(self._spec, self._agent),
+            deadline_ms=self._spec.limits.run_deadline_ms,
+            write_ahead=self._spec.journal.write_ahead,
+            clock=self._now_ms,
+            journal=self._journal,
+        )
+        runner = _AtOnce(runs, self._model, self._take_crash)
+        self._operator = AgentOperator(
+            self._spec, self._agent, runner, clock=self._now_ms, bundle_events=1, journal=self._journal
+        )
+
+    def _take_crash(self) -> int | None:
+        crash, self._crash_after = self._crash_after, None
+        return crash
+
+    def _surviving(self, act: Callable[[], list[OutputRecord]]) -> list[OutputRecord]:
+        """Acts; where that crashes, acts again from the state that was there before."""
+        state, timers, now = dict(self._state), list(self._timers), self._now
+        try:
+            return act()
+        except _CrashError:
+            self._state, self._timers, self._now = state, timers, now
+            self._start()
+            return act()
+
+    def _take(self, record: InputRecord) -> list[OutputRecord]:
+        state = DictState(self._state)
+        outputs = list(self._operator.process(0, record, state, self._set_timer))
+        while self._operator.figures.inbox_events:
+            outputs += self._fire()
+        return outputs
+
+    def _fire_until(self, until_ms: int) -> list[OutputRecord]:
+        outputs: list[OutputRecord] = []
+        while self._timers and self._timers[0] <= until_ms:
+            outputs += self._fire()
+        return outputs
+
+    def _fire(self) -> list[OutputRecord]:
+        timer = heapq.heappop(self._timers)
+        self._now = max(self._now, timer)
+        return list(self._operator.on_timer(0, timer, DictState(self._state), self._set_timer))
+
+    def _set_timer(self, at_ms: int) -> None:
+        if at_ms not in self._timers:
+            heapq.heappush(self._timers, at_ms)
 
     def _change(
         self, code: str, table: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
@@ -127,12 +220,26 @@ class AgentTest:
         key = {field: row.get(field) for field in self._spec.key}
         return self.send(table, to_json(key), to_json(envelope))
 
-    def _handled(self, outputs: list[OutputRecord]) -> Handled:
-        topics = self._spec.outputs
-        (outcome,) = (output.value or b"" for output in outputs if output.topic == topics.outcomes)
-        decisions = (output.value or b"" for output in outputs if output.topic == topics.decisions)
-        dead = next((output for output in outputs if output.topic == topics.dead_letters), None)
-        return Handled(Outcome.model_validate_json(outcome), tuple(map(self._decision, decisions)), dead)
+    def _each_handled(self, outputs: Iterable[OutputRecord]) -> list[Handled]:
+        """An event's outcome is the last of its records."""
+        handled: list[Handled] = []
+        topics, own = self._spec.outputs, list[OutputRecord]()
+        for output in outputs:
+            if output.topic != topics.outcomes:
+                own.append(output)
+                continue
+            handled.append(
+                Handled(
+                    Outcome.model_validate_json(output.value or b""),
+                    tuple(self._decision(o.value or b"") for o in own if o.topic == topics.decisions),
+                    tuple(
+                        Review.model_validate_json(o.value or b"") for o in own if o.topic == topics.reviews
+                    ),
+                    next((o for o in own if o.topic == topics.dead_letters), None),
+                )
+            )
+            own = []
+        return handled
 
     def _decision(self, data: bytes) -> BaseModel:
         record = DecisionRecord.model_validate_json(data)
@@ -143,16 +250,25 @@ class AgentTest:
         return self._now
 
 
-def in_memory_spec(agent: LoadedAgent, key: tuple[str, ...], limits: Limits) -> AgentJobSpec:
+def in_memory_spec(
+    agent: LoadedAgent, key: tuple[str, ...], limits: Limits, write_ahead: WriteAhead = "steps"
+) -> AgentJobSpec:
     """A specification for a run in memory: each table's topic has the table's name."""
     kind = type(agent.instance)
-    tables = sorted({table for table, _ in agent.handlers})
     return AgentJobSpec(
         name=kind.__name__,
         entry_point=f"{kind.__module__}:{kind.__qualname__}",
-        inputs=tuple(InputTopic(topic=table, table=table) for table in tables),
+        inputs=tuple(InputTopic(topic=table, table=table) for table in sorted(agent.tables)),
         key=key,
-        outputs=OutputTopics(decisions="decisions", outcomes="outcomes", dead_letters="dead-letters"),
+        outputs=OutputTopics(
+            decisions="decisions",
+            outcomes="outcomes",
+            dead_letters="dead-letters",
+            reviews="reviews",
+            reports="reports",
+        ),
+        feedback=FeedbackTopics(answers="answers", replays="replays", control="control"),
+        journal=JournalSpec(topic="journal", partitions=1, write_ahead=write_ahead, mark_interval_ms=10_000),
         kafka=KafkaSpec(bootstrap_servers="none", transaction_timeout_ms=1, max_request_bytes=1),
         model=None,
         limits=limits,
@@ -163,42 +279,28 @@ def in_memory_spec(agent: LoadedAgent, key: tuple[str, ...], limits: Limits) -> 
     )
 
 
-class _Script:
-    def __init__(self, answer: ScriptedModel, requests: list[ChatRequest]) -> None:
-        self._answer = answer
-        self._requests = requests
+@dataclass
+class MemoryJournal:
+    """A journal without Kafka. What is acknowledged outlives a crash."""
 
-    async def complete(self, request: ChatRequest) -> Reply[str | BaseModel]:
-        self._requests.append(request)
-        return Reply(self._answer(request))
+    written: list[Written] = field(default_factory=list)
 
-    async def close(self) -> None:
-        pass
+    async def append(self, _shard: int, written: Written) -> None:
+        self.written.append(written)
 
+    def settled(self, _shard: int) -> None:
+        """Runs of this journal's operator see their steps at once."""
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    result: RunResult | None
+    def collected_until(self, _shard: int) -> int | None:
+        return len(self.written)
 
-
-class _AtOnce:
-    """A runner whose runs end before :meth:`start` returns."""
-
-    def __init__(self, runs: AgentRuns, model: ChatModel | None) -> None:
-        self._runs = runs
-        self._model = model
-
-    def start(self, request: RunRequest) -> RunHandle:
-        return _Ended(asyncio.run(self._runs.run(request, self._model)))
-
-    def wait(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
+    def tail(self, _shard: int, from_offset: int | None, _since_ms: int) -> Sequence[Written]:
+        return self.written[from_offset or 0 :]
 
 
-class _DictState:
+class DictState:
+    """A shard's state in a dictionary."""
+
     def __init__(self, entries: dict[bytes, bytes]) -> None:
         self._entries = entries
 
@@ -210,3 +312,87 @@ class _DictState:
 
     def remove(self, key: bytes) -> None:
         self._entries.pop(key, None)
+
+    def list_keys(self) -> list[bytes]:
+        return list(self._entries)
+
+
+class _CrashError(BaseException):
+    """The worker is lost."""
+
+
+class _Script:
+    def __init__(self, answer: ScriptedModel, requests: list[ChatRequest]) -> None:
+        self._answer = answer
+        self._requests = requests
+
+    async def complete(self, request: ChatRequest) -> Completion:
+        self._requests.append(request)
+        match self._answer(request):
+            case Completion() as completion:
+                return completion
+            case BaseModel() as answer:
+                return Completion(answer.model_dump_json())
+            case str(text):
+                return Completion(text)
+            case ToolCall() as call:
+                return Completion(tool_calls=(call,))
+            case calls:
+                return Completion(tool_calls=tuple(calls))
+
+    async def close(self) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    result: RunResult | None
+    finished_steps: Sequence[JournalEntry]
+
+    def cancel(self) -> None:
+        pass
+
+
+class _AtOnce:
+    """A runner whose runs end before :meth:`start` returns."""
+
+    def __init__(
+        self, runs: AgentRuns, model: ChatModel | None, take_crash: Callable[[], int | None]
+    ) -> None:
+        self._runs = runs
+        self._model = model
+        self._take_crash = take_crash
+
+    def start(self, request: RunRequest) -> RunHandle:
+        attempt = self._runs.attempt(request)
+        crash_after = self._take_crash()
+        if crash_after is None:
+            return _Ended(asyncio.run(self._runs.run(request, attempt, self._model)), attempt.steps.finished)
+        attempt.steps.finished = steps = _CrashingSteps(crash_after)
+        try:
+            result = asyncio.run(self._runs.run(request, attempt, self._model))
+        except BaseException:
+            # Whatever the crash became on its way out of a task group.
+            if steps.crashed:
+                raise _CrashError from None
+            raise
+        return _Ended(result, steps)
+
+    def wait(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class _CrashingSteps(list[JournalEntry]):
+    def __init__(self, crash_after: int) -> None:
+        super().__init__()
+        self._crash_after = crash_after
+        self.crashed = False
+
+    def append(self, step: JournalEntry) -> None:
+        super().append(step)
+        if len(self) == self._crash_after:
+            self.crashed = True
+            raise _CrashError

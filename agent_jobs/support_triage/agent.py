@@ -70,7 +70,7 @@ class SupportTriage(Agent[CustomerMemory, TriageDecision | Escalation, TriageSet
     @on("public.tickets", "create", "read")
     async def ticket_opened(self, ctx: TriageContext, change: Change[Ticket]) -> None:
         ticket, memory = change.row, ctx.memory
-        answer = (await ctx.model.ask(self._question(memory, ticket), TriageAnswer)).content
+        answer = (await ctx.model(self._question(memory, ticket), answer=TriageAnswer)).content
         memory.tickets_seen += 1
         memory.open_tickets.append(ticket.id)
         kept = self.settings.remembered_urgencies

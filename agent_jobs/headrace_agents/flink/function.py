@@ -6,8 +6,11 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
@@ -15,12 +18,13 @@ from pyflink.datastream.state import MapState, MapStateDescriptor
 
 from headrace_agents.agent import load
 from headrace_agents.chat import ChatModel
-from headrace_agents.events import EventReader
+from headrace_agents.kafka_journal import KafkaJournal
 from headrace_agents.loop import RunLoop
 from headrace_agents.model import OpenAiModel
-from headrace_agents.operator import AgentOperator
+from headrace_agents.operator import AgentOperator, memory_format
 from headrace_agents.records import InputRecord, OutputRecord, Position
 from headrace_agents.runs import AgentRuns
+from headrace_agents.shards import shards_of
 from headrace_agents.spec import AgentJobSpec
 
 BUNDLE_EVENTS = 100
@@ -32,27 +36,32 @@ class AgentFunction(KeyedProcessFunction):
 
     def __init__(self, spec_json: str) -> None:
         self._spec_json = spec_json
-        self._close: Callable[[], None] = _nothing
+        self._closing: Sequence[Callable[[], None]] = ()
 
     def open(self, runtime_context: RuntimeContext) -> None:
         _die_with_task_manager()
         spec = AgentJobSpec.model_validate_json(self._spec_json)
         agent = load(spec.entry_point, spec.settings)
-        reader = EventReader(spec.inputs, spec.key, agent.handlers, spec.limits.max_event_bytes)
+        journal = _open_journal(spec, runtime_context)
         runs = AgentRuns(
             spec.name,
             agent,
+            memory_format(spec, agent),
             deadline_ms=spec.limits.run_deadline_ms,
-            max_memory_bytes=spec.limits.max_memory_bytes,
+            write_ahead=spec.journal.write_ahead,
             clock=_now_ms,
+            journal=journal,
         )
         slots = spec.limits.inbox_hard_events if spec.model is None else spec.model.max_concurrency
         runner = RunLoop(runs, lambda: _open_model(spec), slots=slots)
-        operator = AgentOperator(spec, reader, runner, clock=_now_ms, bundle_events=BUNDLE_EVENTS)
-        self._process, self._on_timer, self._close = operator.process, operator.on_timer, operator.close
+        operator = AgentOperator(
+            spec, agent, runner, clock=_now_ms, bundle_events=BUNDLE_EVENTS, journal=journal
+        )
+        self._process, self._on_timer = operator.process, operator.on_timer
+        self._closing = [operator.close, *([] if journal is None else [journal.close])]
         descriptor = MapStateDescriptor("shard", _BYTES, _BYTES)
         self._state = _FlinkShardState(runtime_context.get_map_state(descriptor))
-        runtime_context.get_metrics_group().gauge("inbox_events", lambda: operator.inbox_events)
+        _show(runtime_context, operator.figures, None if journal is None else journal.figures)
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         timers = ctx.timer_service()
@@ -69,7 +78,8 @@ class AgentFunction(KeyedProcessFunction):
         return map(_row, outputs)
 
     def close(self) -> None:
-        self._close()
+        for close in self._closing:
+            close()
 
 
 _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
@@ -91,6 +101,7 @@ class _FlinkShardState:
         self.get = state.get
         self.put = state.put
         self.remove = state.remove
+        self.list_keys = state.keys
 
 
 def _record(value: Row) -> InputRecord:
@@ -111,8 +122,24 @@ def _open_model(spec: AgentJobSpec) -> ChatModel | None:
     return None if spec.model is None else OpenAiModel(spec.model)
 
 
-def _nothing() -> None:
-    """What is to be closed of a function that never opened."""
+def _open_journal(spec: AgentJobSpec, context: RuntimeContext) -> KafkaJournal | None:
+    if spec.journal.write_ahead == "none":
+        return None
+    own = shards_of(
+        spec.shards,
+        spec.max_parallelism,
+        context.get_number_of_parallel_subtasks(),
+        context.get_index_of_this_subtask(),
+    )
+    return KafkaJournal(spec.journal, spec.kafka.bootstrap_servers, own)
+
+
+def _show(context: RuntimeContext, *figures: Any) -> None:
+    """Every field of the given dataclasses as a gauge of its name."""
+    group = context.get_metrics_group()
+    for each in figures:
+        for field in fields(each) if each is not None else ():
+            group.gauge(field.name, partial(getattr, each, field.name))
 
 
 def _die_with_task_manager() -> None:

@@ -52,7 +52,7 @@ def check(spec: AgentJobSpec) -> None:
     package = spec.entry_point.partition(":")[0].partition(".")[0]
     if not hasattr(sys.modules[package], "__path__"):
         raise JobError(f"{package} is a single module; an agent's code is a package")
-    unknown = sorted({table for table, _ in agent.handlers} - {topic.table for topic in spec.inputs})
+    unknown = sorted(agent.tables - {topic.table for topic in spec.inputs})
     if unknown:
         raise JobError(f"{spec.entry_point} handles {', '.join(unknown)}, which no input topic carries")
     topics = [topic.topic for topic in spec.inputs]

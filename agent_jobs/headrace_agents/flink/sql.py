@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from headrace_agents.control import SHARD_FIELD
 from headrace_agents.spec import AgentJobSpec
 
 SOURCE = "changes"
@@ -17,7 +18,7 @@ SINK = "results"
 def source_table(spec: AgentJobSpec) -> str:
     options = {
         "connector": "kafka",
-        "topic": ";".join(topic.topic for topic in spec.inputs),
+        "topic": ";".join([*(topic.topic for topic in spec.inputs), *spec.feedback.all]),
         "properties.group.id": spec.name,
         "properties.isolation.level": "read_committed",
         "properties.partition.discovery.interval.ms": "30000",
@@ -39,7 +40,7 @@ def sink_table(spec: AgentJobSpec) -> str:
     outputs = spec.outputs
     options = {
         "connector": "kafka",
-        "topic": f"{outputs.decisions};{outputs.outcomes};{outputs.dead_letters}",
+        "topic": ";".join(outputs.all),
         "properties.max.request.size": str(spec.kafka.max_request_bytes),
         "sink.delivery-guarantee": spec.kafka.delivery,
         **_connection(spec),
@@ -62,11 +63,16 @@ def sink_table(spec: AgentJobSpec) -> str:
 def keyed_changes(spec: AgentJobSpec, ids: Sequence[int]) -> str:
     """Rows of shard id and record. All records without a readable key are one shard's.
 
-    Digits among the hex digits of a hash are uniform, which makes nine of them a uniform number.
+    Digits among the hex digits of a hash are uniform, which makes nine of them a uniform number. A command
+    says itself which shard it is for.
     """
     fields = ", ".join(_key_field(name) for name in spec.key)
     digits = f"SUBSTRING(REGEXP_REPLACE(SHA256(CONCAT_WS(',', {fields})), '[a-f]', ''), 1, 9)"
-    shard = f"ARRAY[{', '.join(map(str, ids))}][MOD(CAST({digits} AS INT), {len(ids)}) + 1]"
+    named = f"COALESCE(TRY_CAST({_key_field(SHARD_FIELD)} AS INT), 0)"
+    number = (
+        f"CASE WHEN `topic` = {_literal(spec.feedback.control)} THEN {named} ELSE CAST({digits} AS INT) END"
+    )
+    shard = f"ARRAY[{', '.join(map(str, ids))}][MOD({number}, {len(ids)}) + 1]"
     # Only numbers and quoted literals are put in.
     return f"""SELECT {shard} AS shard, ROW(
       `topic`, `partition`, `offset`, `timestamp`, `record_key`, `record_value`

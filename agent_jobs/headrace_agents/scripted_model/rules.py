@@ -51,7 +51,8 @@ def reply(chat: ChatRequest) -> Reply:
     Raises:
         RefusedError: 400, for a schema that the scripted model can't fulfil or a tool that was not given.
     """
-    found = triage(_last_user_text(chat))
+    question, _ = _question(chat)
+    found = triage(question)
     if (tool := _tool_asked_for(chat)) is not None:
         return Reply(_fitting(tool.parameters, found), tool=tool.name)
     match chat.response_format.type:
@@ -68,12 +69,33 @@ def broken(answer: Reply) -> Reply:
     return Reply("```json\n" + answer.text[: len(answer.text) // 2], tool=answer.tool)
 
 
-def _last_user_text(chat: ChatRequest) -> str:
-    return next((message.text for message in reversed(chat.messages) if message.role == "user"), "")
+def _question(chat: ChatRequest) -> tuple[str, int]:
+    """Text of the last user's message that asks something, and how many tools have been called since.
+
+    A message that follows an answer that should be JSON and is not only says so: it asks nothing.
+    """
+    results = 0
+    for index in range(len(chat.messages) - 1, -1, -1):
+        message = chat.messages[index]
+        if message.role == "tool":
+            results += 1
+        elif message.role == "user" and not _follows_broken_json(chat, index):
+            return message.text, results
+    return "", results
+
+
+def _follows_broken_json(chat: ChatRequest, index: int) -> bool:
+    if index == 0 or chat.response_format.type == "text" or chat.messages[index - 1].role != "assistant":
+        return False
+    try:
+        json.loads(chat.messages[index - 1].text)
+    except ValueError:
+        return True
+    return False
 
 
 def _tool_asked_for(chat: ChatRequest) -> Function | None:
-    """The tool that must be called, or that the last message, a user's, names."""
+    """The tool that must be called, or the next one that the question names; after all of them, none."""
     given = {tool.function.name: tool.function for tool in chat.tools}
     if isinstance(chat.tool_choice, ToolChoice):
         name = chat.tool_choice.function.name
@@ -84,14 +106,14 @@ def _tool_asked_for(chat: ChatRequest) -> Function | None:
         return given[name]
     if chat.tool_choice == "required" and not given:
         raise RefusedError(400, "tool_choice is 'required' and there are no tools")
+    question, called = _question(chat)
+    named = sorted((name for name in given if name in question), key=question.index)
     if chat.tool_choice == "required":
-        return next(
-            (tool for name, tool in given.items() if name in _last_user_text(chat)), chat.tools[0].function
-        )
-    # After a tool's result comes the answer: otherwise the same words would call the tool for ever.
-    if chat.tool_choice == "none" or chat.messages[-1].role != "user":
+        return given[named[0]] if named else chat.tools[0].function
+    # After the tools' results comes the answer: otherwise the same words would call them for ever.
+    if chat.tool_choice == "none" or called >= len(named):
         return None
-    return next((tool for name, tool in given.items() if name in chat.messages[-1].text), None)
+    return given[named[called]]
 
 
 def _fitting(schema: dict[str, object], found: dict[str, str]) -> str:

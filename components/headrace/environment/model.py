@@ -225,6 +225,17 @@ class Limits(Declared):
         default=None,
     )
 
+    inbox_hard_bytes: Count | None = declared(
+        A_POSITIVE,
+        "Bytes of undecided events per subtask at which the operator waits for runs to finish.",
+        default=None,
+    )
+    memory_expiry: SomeTime | None = declared(
+        f"{A_DURATION}; more than 0",
+        "A key's memory is forgotten that long after its last event; left out, never.",
+        default=None,
+    )
+
 
 class Workload(Declared):
     """Facts about the load; what is worked out starts from these."""
@@ -270,6 +281,12 @@ class Agent(Declared):
         "`exactly-once` or `at-least-once`",
         "`at-least-once` shows decisions sooner; after a failure some come again, with the same ids.",
         default="exactly-once",
+    )
+    journal: Literal["steps", "all", "none"] = declared(
+        "`steps`, `all` or `none`",
+        "What a failure never repeats: finished steps and tools, model calls too, or only what the last"
+        " checkpoint knew. What is written ahead costs a step some milliseconds.",
+        default="steps",
     )
     model: Model | None = declared(
         "a model", "The model it asks; left out, the agent has none.", default=None

@@ -46,5 +46,42 @@ def dead_letters_topic(agent: str) -> str:
     return f"{agent}.dead-letters"
 
 
-def agent_topics(agent: str) -> tuple[str, str, str]:
-    return decisions_topic(agent), outcomes_topic(agent), dead_letters_topic(agent)
+def reviews_topic(agent: str) -> str:
+    return f"{agent}.reviews"
+
+
+def reports_topic(agent: str) -> str:
+    return f"{agent}.reports"
+
+
+def answers_topic(agent: str) -> str:
+    return f"{agent}.answers"
+
+
+def replays_topic(agent: str) -> str:
+    return f"{agent}.replays"
+
+
+def control_topic(agent: str) -> str:
+    return f"{agent}.control"
+
+
+def journal_topic(agent: str) -> str:
+    return f"{agent}.journal"
+
+
+def agent_topics(agent: str) -> tuple[str, ...]:
+    return tuple(
+        topic(agent)
+        for topic in (
+            decisions_topic,
+            outcomes_topic,
+            dead_letters_topic,
+            reviews_topic,
+            reports_topic,
+            answers_topic,
+            replays_topic,
+            control_topic,
+            journal_topic,
+        )
+    )

@@ -14,13 +14,24 @@ from headrace.plan.kafka import CLIENT_REQUEST_BYTES, bootstrap_servers
 from headrace.plan.limits import limits, model_attempts, model_timeout_ms
 from headrace.plan.model import AgentPlan, CheckpointPlan, Ports
 from headrace.plan.ports import LOOPBACK
-from headrace_agents.spec import AgentJobSpec, InputTopic, KafkaSpec, ModelSpec, OutputTopics, RuntimeSpec
+from headrace.plan.topics import journal_partitions
+from headrace_agents.spec import (
+    AgentJobSpec,
+    FeedbackTopics,
+    InputTopic,
+    JournalSpec,
+    KafkaSpec,
+    ModelSpec,
+    OutputTopics,
+    RuntimeSpec,
+)
 
 HEADROOM = 3
 """Calls in flight over what the load needs: to catch up after an outage, and for slow answers."""
 IN_FLIGHT_MIN, IN_FLIGHT_MAX = 4, 256
 """Per subtask. The upper bound is what one asyncio loop was measured to keep busy."""
 TICK_MIN_MS, TICK_MAX_MS = 10, 100
+MARK_TO_INTERVAL, MARK_MIN_MS = 4, 5_000
 MIB = 1024 * 1024
 
 
@@ -49,6 +60,7 @@ def _spec(
     environment: Environment, agent: Agent, ports: Ports, rhythm: CheckpointPlan, in_flight: int
 ) -> Because[AgentJobSpec]:
     subtasks = agent.scaling.parallelism_min
+    named = "the agent's name, and what is in it"
     return build(
         AgentJobSpec,
         name=because(agent.name, "declared; ids, topics and transactions are made from it"),
@@ -57,10 +69,19 @@ def _spec(
         key=because(agent.key, "declared"),
         outputs=build(
             OutputTopics,
-            decisions=because(names.decisions_topic(agent.name), "the agent's name, and what is in it"),
-            outcomes=because(names.outcomes_topic(agent.name), "the agent's name, and what is in it"),
-            dead_letters=because(names.dead_letters_topic(agent.name), "the agent's name, and what is in it"),
+            decisions=because(names.decisions_topic(agent.name), named),
+            outcomes=because(names.outcomes_topic(agent.name), named),
+            dead_letters=because(names.dead_letters_topic(agent.name), named),
+            reviews=because(names.reviews_topic(agent.name), named),
+            reports=because(names.reports_topic(agent.name), named),
         ),
+        feedback=build(
+            FeedbackTopics,
+            answers=because(names.answers_topic(agent.name), named),
+            replays=because(names.replays_topic(agent.name), named),
+            control=because(names.control_topic(agent.name), named),
+        ),
+        journal=_journal(agent, rhythm),
         kafka=_kafka(environment, agent, ports),
         model=_model(agent, ports, in_flight),
         limits=limits(agent),
@@ -80,6 +101,24 @@ def _spec(
         ),
         flink_configuration=job_checkpoint_options(rhythm),
         code=because("", "the plan reads 0 files: the substrate puts the digest of the agent's code here"),
+    )
+
+
+def _journal(agent: Agent, rhythm: CheckpointPlan) -> Because[JournalSpec]:
+    every = MARK_TO_INTERVAL * rhythm.interval_ms
+    return build(
+        JournalSpec,
+        topic=because(names.journal_topic(agent.name), "the agent's name, and what is in it"),
+        partitions=journal_partitions(agent),
+        write_ahead=because(
+            agent.journal, "declared, or steps: they have effects; a model may be asked again"
+        ),
+        mark_interval_ms=because(
+            max(MARK_MIN_MS, every),
+            f"{MARK_TO_INTERVAL} x the checkpoints' {rhythm.interval_ms} ms, at least {MARK_MIN_MS}: "
+            "an idle shard's look costs little, and a restart reads this much of the journal more",
+        ),
+        client_properties=because({}, "0 more: the local broker is loopback only, without TLS or login"),
     )
 
 

@@ -13,6 +13,7 @@ MEMORY_MIN_BYTES, MEMORY_MAX_BYTES = 64 * KIB, 8 * MIB
 INBOX_SECONDS = 30
 INBOX_MIN_EVENTS = 500
 HARD_TO_SOFT = 4
+INBOX_BYTES = 256 * MIB
 TIMEOUT_TO_LATENCY = 20
 TIMEOUT_MIN_MS, TIMEOUT_MAX_MS = 10_000, 300_000
 USUAL_ATTEMPTS = 4
@@ -29,6 +30,8 @@ def limits(agent: Agent) -> Because[Limits]:
         max_memory_bytes=_max_memory_bytes(agent),
         inbox_soft_events=soft,
         inbox_hard_events=_inbox_hard(agent, soft.value),
+        inbox_hard_bytes=_inbox_hard_bytes(agent),
+        memory_expiry_ms=_memory_expiry_ms(agent),
     )
 
 
@@ -120,3 +123,20 @@ def _inbox_hard(agent: Agent, soft: int) -> Because[int]:
     if declared is not None:
         return because(declared, f"declared as limits.inbox_hard_events {declared}")
     return because(HARD_TO_SOFT * soft, f"{HARD_TO_SOFT} x the soft bound of {soft}")
+
+
+def _inbox_hard_bytes(agent: Agent) -> Because[int]:
+    declared = agent.limits.inbox_hard_bytes
+    if declared is not None:
+        return because(declared, f"declared as limits.inbox_hard_bytes {declared}")
+    return because(
+        INBOX_BYTES,
+        f"{INBOX_BYTES // MIB} MiB of RocksDB: what a checkpoint uploads of it takes seconds, not minutes",
+    )
+
+
+def _memory_expiry_ms(agent: Agent) -> Because[int] | Because[None]:
+    declared = agent.limits.memory_expiry
+    if declared is None:
+        return because(None, "the declaration gives memory 0 bounds in time")
+    return because(declared.milliseconds, f"declared as limits.memory_expiry {declared}")

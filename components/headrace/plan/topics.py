@@ -17,6 +17,9 @@ LADDER = (4, 12, 24, 48, 120, 240)
 TABLE_PARTITIONS_MIN = 12
 DAY_MS = 24 * 3_600_000
 KEEP_DAYS, KEEP_DEAD_LETTERS_DAYS = 7, 30
+KEEP_REPORTS_DAYS = 1
+"""Exports of memories are among them."""
+JOURNAL_DAYS = 2
 SEGMENT_BYTES = 64 * MIB
 
 
@@ -31,14 +34,80 @@ def _topics(environment: Environment) -> Iterator[Because[TopicPlan]]:
             yield _table_topic(environment, names.table_topic(source.name, table.name))
         yield _heartbeat_topic(source)
     for agent in environment.agents:
-        yield _output_topic(agent, names.decisions_topic(agent.name), "its decisions", KEEP_DAYS)
-        yield _output_topic(agent, names.outcomes_topic(agent.name), "one outcome per event", KEEP_DAYS)
-        yield _output_topic(
-            agent,
-            names.dead_letters_topic(agent.name),
-            "events that can't be decided",
-            KEEP_DEAD_LETTERS_DAYS,
-        )
+        yield from _agent_topics(environment, agent)
+
+
+def _agent_topics(environment: Environment, agent: Agent) -> Iterator[Because[TopicPlan]]:
+    name = agent.name
+    yield _output_topic(agent, names.decisions_topic(name), "its decisions", KEEP_DAYS)
+    yield _output_topic(agent, names.outcomes_topic(name), "one outcome per event", KEEP_DAYS)
+    yield _output_topic(
+        agent, names.dead_letters_topic(name), "events that can't be decided", KEEP_DEAD_LETTERS_DAYS
+    )
+    yield _output_topic(agent, names.reviews_topic(name), "questions to humans", KEEP_DEAD_LETTERS_DAYS)
+    yield _output_topic(agent, names.reports_topic(name), "answers to commands", KEEP_REPORTS_DAYS)
+    yield _feedback_topic(environment, names.answers_topic(name), "what humans answer")
+    yield _feedback_topic(environment, names.replays_topic(name), "dead letters to try again")
+    yield _feedback_topic(environment, names.control_topic(name), "commands to its shards")
+    yield _journal_topic(environment, agent)
+
+
+def journal_partitions(agent: Agent) -> Because[int]:
+    """Of the topic of finished steps; a shard's are all in one."""
+    most = agent.scaling.parallelism_max
+    return because(
+        next(step for step in LADDER if step >= most),
+        f"the first of {LADDER} that is no less than parallelism_max {most}: "
+        "after a failure a subtask reads little of others",
+    )
+
+
+def _feedback_topic(environment: Environment, topic: str, what: str) -> Because[TopicPlan]:
+    outage = environment.recovery.max_outage
+    return build(
+        TopicPlan,
+        name=because(topic, f"the agent's name and what is in it: {what}"),
+        partitions=because(1, "1: a few records, written by hand or command"),
+        replication=_replication(),
+        config=settings(
+            {
+                "cleanup.policy": ("delete", "each record is an event: none of 2 with a key may go"),
+                "retention.ms": (
+                    max(KEEP_DAYS * DAY_MS, 10 * outage.milliseconds),
+                    f"{KEEP_DAYS} days, at least 10 x max_outage {outage}, as the captured tables",
+                ),
+                "segment.bytes": _segment(),
+                "max.message.bytes": (
+                    OUTPUT_BYTES,
+                    f"{OUTPUT_BYTES // MIB} MiB: a dead letter and where it came from",
+                ),
+            }
+        ),
+    )
+
+
+def _journal_topic(environment: Environment, agent: Agent) -> Because[TopicPlan]:
+    outage = environment.recovery.max_outage
+    return build(
+        TopicPlan,
+        name=because(names.journal_topic(agent.name), "the agent's name and what is in it: finished steps"),
+        partitions=journal_partitions(agent),
+        replication=_replication(),
+        config=settings(
+            {
+                "cleanup.policy": ("delete", "steps of 1 run are read together: none replaces another"),
+                "retention.ms": (
+                    max(JOURNAL_DAYS * DAY_MS, 10 * outage.milliseconds),
+                    f"{JOURNAL_DAYS} days, at least 10 x max_outage {outage}: longer than any run goes on",
+                ),
+                "segment.bytes": _segment(),
+                "max.message.bytes": (
+                    OUTPUT_BYTES,
+                    f"{OUTPUT_BYTES // MIB} MiB: a step's result may be as large as an event",
+                ),
+            }
+        ),
+    )
 
 
 def _table_topic(environment: Environment, topic: str) -> Because[TopicPlan]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 import headrace_agents
 from headrace_agents import Agent, AgentError, Change, Context, on
 from headrace_agents.agent import load, prepare
+from tests.unit.agents.journal import Journal
 from tests.unit.agents.worlds import Decided, Seen, Thing
 
 
@@ -93,7 +94,15 @@ def test_wrong_settings_are_refused_by_name() -> None:
 
 
 def test_an_undeclared_decision_is_a_type_error() -> None:
-    context: Context[Seen, BaseModel] = Context(Seen(), headrace_agents.RunModel(None, str), (Decided,))
+    context: Context[Seen, BaseModel] = Context(
+        memory=Seen(),
+        model=headrace_agents.RunModel(None, Journal()),
+        steps=Journal(),
+        key={},
+        now_ms=0,
+        decision_types=(Decided,),
+        reminder_types=(),
+    )
 
     with pytest.raises(TypeError, match="emitted a Seen; the agent declares Decided"):
         context.emit(Seen())

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from headrace_agents.agent import prepare
 from headrace_agents.events import EventReader
-from headrace_agents.spec import InputTopic
-from tests.unit.agents.worlds import TABLE, Tracker, envelope, key, record
+from headrace_agents.testing import in_memory_spec
+from tests.unit.agents.worlds import LIMITS, TABLE, Tracker, envelope, key, record
 
 ROW = {"id": 1, "key": 7}
 CREATED = envelope(ROW)
@@ -19,8 +19,8 @@ CREATED = envelope(ROW)
 
 @pytest.fixture
 def reader() -> EventReader:
-    inputs = (InputTopic(topic=TABLE, table=TABLE),)
-    return EventReader(inputs, ("key",), prepare(Tracker, {}).handlers, max_event_bytes=2_000)
+    agent = prepare(Tracker, {})
+    return EventReader(in_memory_spec(agent, ("key",), LIMITS), agent)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_change_reaches_its_handler(reader: EventReader) -> None:
 
 @given(st.none() | st.binary(), st.none() | st.binary())
 def test_no_record_is_too_strange_to_be_read(raw_key: bytes | None, value: bytes | None) -> None:
-    inputs = (InputTopic(topic=TABLE, table=TABLE),)
-    reader = EventReader(inputs, ("key",), prepare(Tracker, {}).handlers, max_event_bytes=2_000)
+    agent = prepare(Tracker, {})
+    reader = EventReader(in_memory_spec(agent, ("key",), LIMITS), agent)
 
     assert reader.read(record(0, raw_key, value)).work is None

@@ -11,11 +11,13 @@ import pytest
 from headrace_agents import Agent, Change, Context, codec, on
 from headrace_agents.agent import prepare
 from headrace_agents.chat import ChatModel
-from headrace_agents.events import Work
+from headrace_agents.events import ChangeWork
 from headrace_agents.loop import RunLoop
+from headrace_agents.memory import UnreadableMemoryError
 from headrace_agents.records import Position
-from headrace_agents.runs import AgentRuns, RunHandle, RunRequest, UnreadableMemoryError
-from tests.unit.agents.worlds import TABLE, Decided, Seen, Thing
+from headrace_agents.runs import RunHandle, RunRequest
+from headrace_agents.testing import in_memory_spec
+from tests.unit.agents.worlds import LIMITS, TABLE, Decided, Seen, Thing, runs_of
 
 
 class Crowd(Agent[Seen, Decided]):
@@ -58,21 +60,26 @@ class Loops:
         agent = prepare(Crowd, {})
         assert isinstance(agent.instance, Crowd)
         self.agent = agent.instance
-        self.handler = agent.handlers[TABLE, "create"]
+        self.handler = agent.changes[TABLE, "create"]
         self.model = ClosableModel()
-        runs = AgentRuns(
-            "crowd",
-            agent,
-            deadline_ms=60_000,
-            max_memory_bytes=1_000,
-            clock=lambda: time.time_ns() // 1_000_000,
+        spec = in_memory_spec(agent, ("key",), LIMITS.model_copy(update={"run_deadline_ms": 60_000}), "none")
+        self.loop = RunLoop(
+            runs_of(spec, agent, lambda: time.time_ns() // 1_000_000), self._open, slots=slots
         )
-        self.loop = RunLoop(runs, self._open, slots=slots)
 
     def start(self, number: int, do: str = "", memory: bytes | None = None) -> RunHandle:
         row = {"id": number, "key": number, "do": do}
-        work = Work(self.handler, "create", TABLE, None, row, {"key": number})
-        return self.loop.start(RunRequest(b"[%d]" % number, Position(TABLE, 0, number), None, work, memory))
+        request = RunRequest(
+            shard=0,
+            business_key=b"[%d]" % number,
+            raw_key=b"",
+            position=Position(TABLE, 0, number),
+            committed_at_ms=None,
+            accepted_at_ms=0,
+            work=ChangeWork(self.handler, {"key": number}, "create", TABLE, None, row),
+            memory=memory,
+        )
+        return self.loop.start(request)
 
     def wait_for(self, handles: list[RunHandle]) -> None:
         while any(handle.result is None for handle in handles):
@@ -113,7 +120,7 @@ def test_no_handler_can_end_the_loop(do: str) -> None:
     ("do", "memory", "raised"),
     [
         ("end all", None, KeyboardInterrupt),
-        ("", codec.encode_memory(b"{"), UnreadableMemoryError),
+        ("", codec.encode_memory(codec.Memory(1, 0, b"{")), UnreadableMemoryError),
         ("", b"\x63{}", UnreadableMemoryError),
     ],
 )
@@ -161,3 +168,16 @@ def test_waiting_for_nothing_returns_at_once() -> None:
     loops.loop.wait()
 
     loops.loop.close()
+
+
+def test_a_cancelled_run_ends_and_others_go_on() -> None:
+    loops = Loops()
+    hanging = loops.start(1, "hang")
+    loops.wait_for([loops.start(2)])
+
+    hanging.cancel()
+    loops.wait_for([loops.start(3)])
+    loops.loop.close()
+
+    assert loops.agent.cancelled == 1
+    assert hanging.result is None

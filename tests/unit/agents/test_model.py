@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import httpx2
 import pytest
 from pydantic import BaseModel
 
-from headrace_agents.chat import ChatRequest, Message, ModelError, Reply
+from headrace_agents.chat import ChatRequest, Completion, Message, ModelError, ToolCall, ToolSchema, Usage
 from headrace_agents.model import OpenAiModel
 from headrace_agents.spec import ModelSpec
 
@@ -27,8 +29,12 @@ REQUEST = ChatRequest((Message("user", "hello"),), "key-1", Answer)
 GOOD = '{"queue": "general"}'
 
 
-def completion(text: Any) -> httpx2.Response:
-    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+def completion(text: Any, *, finish_reason: str = "stop", **message: Any) -> httpx2.Response:
+    choice = {
+        "index": 0,
+        "finish_reason": finish_reason,
+        "message": {"role": "assistant", "content": text, **message},
+    }
     usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
     body = {
         "id": "1",
@@ -39,6 +45,17 @@ def completion(text: Any) -> httpx2.Response:
         "usage": usage,
     }
     return httpx2.Response(200, json=body)
+
+
+def tool_calls(*calls: tuple[Any, Any, Any]) -> list[dict[str, Any]]:
+    return [
+        {"id": number, "type": "function", "function": {"name": name, "arguments": arguments}}
+        for number, name, arguments in calls
+    ]
+
+
+def refused(status: int, message: str = "no", **fields: Any) -> httpx2.Response:
+    return httpx2.Response(status, json={"error": {"message": message, **fields}})
 
 
 class Endpoint:
@@ -70,8 +87,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def ask(
     endpoint: Callable[[httpx2.Request], Any], spec: ModelSpec = SPEC, request: ChatRequest = REQUEST
-) -> Reply[str | BaseModel]:
-    async def run() -> Reply[str | BaseModel]:
+) -> Completion:
+    async def run() -> Completion:
         client = OpenAiModel(spec, httpx2.AsyncClient(transport=httpx2.MockTransport(endpoint)))
         try:
             return await client.complete(request)
@@ -81,39 +98,83 @@ def ask(
     return asyncio.run(run())
 
 
-def test_a_structured_answer_is_parsed_and_its_tokens_are_kept() -> None:
-    endpoint = Endpoint(completion(GOOD))
-
-    reply = ask(endpoint)
-
-    assert reply.content == Answer(queue="general")
-    assert (reply.usage.input_tokens, reply.usage.output_tokens) == (3, 2)
+def sent(endpoint: Endpoint) -> dict[str, Any]:
     (request,) = endpoint.requests
-    assert request.headers["Idempotency-Key"] == "key-1"
-    body = json.loads(request.content)
-    assert body["response_format"]["json_schema"]["schema"]["properties"].keys() == {"queue"}
+    body: dict[str, Any] = json.loads(request.content)
+    return body
 
 
-def test_without_a_structure_the_answer_is_text() -> None:
-    reply = ask(Endpoint(completion("hi")), request=ChatRequest((Message("user", "hello"),), "key-1"))
+def test_the_schema_of_the_answer_is_sent_and_the_text_comes_back_as_it_is() -> None:
+    endpoint = Endpoint(completion("{"))
 
-    assert reply.content == "hi"
+    assert ask(endpoint) == Completion("{", usage=Usage(3, 2))
+    assert endpoint.requests[0].headers["Idempotency-Key"] == "key-1"
+    assert sent(endpoint)["response_format"]["json_schema"]["schema"]["properties"].keys() == {"queue"}
+
+
+def test_what_is_not_asked_for_is_not_sent() -> None:
+    endpoint = Endpoint(completion("hi"))
+
+    ask(endpoint, request=ChatRequest((Message("user", "hello"),), "key-1"))
+
+    assert sent(endpoint) == {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+
+
+def test_tools_their_calls_and_their_results_are_sent() -> None:
+    endpoint = Endpoint(completion("done"))
+    call = ToolCall("c1", "refund", '{"order": 1}')
+    messages = (
+        Message("user", "refund 1"),
+        Message("assistant", "", (call,)),
+        Message("tool", "ok", tool_call_id="c1"),
+    )
+    tools = (ToolSchema("refund", "Pays back.", {"type": "object"}),)
+
+    ask(endpoint, request=ChatRequest(messages, "k", tools=tools, temperature=0.5, max_output_tokens=9))
+
+    body = sent(endpoint)
+    assert body["messages"][1:] == [
+        {"role": "assistant", "content": None, "tool_calls": tool_calls(("c1", "refund", '{"order": 1}'))},
+        {"role": "tool", "content": "ok", "tool_call_id": "c1"},
+    ]
+    described = {"name": "refund", "description": "Pays back.", "parameters": {"type": "object"}}
+    assert body["tools"] == [{"type": "function", "function": described}]
+    assert (body["temperature"], body["max_tokens"]) == (0.5, 9)
+
+
+def test_calls_of_tools_come_back_in_their_order() -> None:
+    answer = completion(None, tool_calls=tool_calls(("c1", "a", "{}"), ("c2", "b", "no json")))
+
+    assert ask(Endpoint(answer)).tool_calls == (ToolCall("c1", "a", "{}"), ToolCall("c2", "b", "no json"))
+
+
+def test_an_answer_that_stopped_at_a_limit_of_tokens_is_marked() -> None:
+    assert ask(Endpoint(completion("and then", finish_reason="length"))).cut_off
 
 
 @pytest.mark.parametrize(
     ("answer", "kind", "attempts"),
     [
         (httpx2.Response(429), "rate_limited", 3),
-        (httpx2.Response(503), "unavailable", 3),
-        (httpx2.ConnectError("refused"), "unavailable", 3),
+        (httpx2.Response(503), "overloaded", 3),
+        (httpx2.Response(409), "overloaded", 3),
+        (httpx2.ConnectError("refused"), "overloaded", 3),
         (httpx2.ReadTimeout("slow"), "timeout", 3),
-        (httpx2.Response(401, json={"error": {"message": "who are you"}}), "refused", 1),
+        (refused(401), "auth", 1),
+        (refused(403), "auth", 1),
+        (refused(400), "refused", 1),
+        (refused(404), "refused", 1),
+        (refused(400, code="context_length_exceeded"), "too_long", 1),
+        (refused(400, "This model's maximum context length is 10 tokens"), "too_long", 1),
+        (refused(413), "too_long", 1),
+        (httpx2.Response(304), "unknown", 1),
+        (completion(None, refusal="I will not"), "refused", 1),
         (httpx2.Response(200, text="<html>"), "malformed", 3),
         (httpx2.Response(200, json={"choices": []}), "malformed", 3),
         (httpx2.Response(200, json=[]), "malformed", 3),
-        (completion("{"), "malformed", 3),
-        (completion('{"other": 1}'), "malformed", 3),
         (completion(None), "malformed", 3),
+        (completion(None, tool_calls=tool_calls(("c1", "a", {"not": "text"}))), "malformed", 3),
+        (completion(None, tool_calls=[{}]), "malformed", 3),
     ],
 )
 def test_a_failure_has_a_kind_and_its_number_of_attempts(
@@ -130,9 +191,9 @@ def test_a_failure_has_a_kind_and_its_number_of_attempts(
 
 
 def test_an_endpoint_that_recovers_is_asked_again_with_the_same_key(pauses: list[float]) -> None:
-    endpoint = Endpoint(httpx2.Response(500), completion("not json"), completion(GOOD))
+    endpoint = Endpoint(httpx2.Response(500), httpx2.Response(200, text="<html>"), completion(GOOD))
 
-    assert ask(endpoint).content == Answer(queue="general")
+    assert ask(endpoint).text == GOOD
     assert {request.headers["Idempotency-Key"] for request in endpoint.requests} == {"key-1"}
     assert all(0 <= pause <= 0.5 for pause in pauses)
 
@@ -141,6 +202,20 @@ def test_retry_after_is_waited_for(pauses: list[float]) -> None:
     ask(Endpoint(httpx2.Response(429, headers={"Retry-After": "7"}), completion(GOOD)))
 
     assert 7 <= pauses[0] <= 7.25
+
+
+def test_retry_after_may_be_a_date(pauses: list[float]) -> None:
+    header = formatdate(time.time() + 60, usegmt=True)
+
+    ask(Endpoint(httpx2.Response(429, headers={"Retry-After": header}), completion(GOOD)))
+
+    assert 50 <= pauses[0] <= 61
+
+
+def test_retry_after_that_says_nothing_is_as_good_as_none(pauses: list[float]) -> None:
+    ask(Endpoint(httpx2.Response(429, headers={"Retry-After": "soon"}), completion(GOOD)))
+
+    assert pauses[0] <= 0.25
 
 
 def test_no_more_calls_at_once_than_allowed() -> None:

@@ -10,15 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace_agents import codec
+from headrace_agents.memory import UnreadableMemoryError
 from headrace_agents.records import InputRecord
-from headrace_agents.runs import UnreadableMemoryError
-from tests.unit.agents.worlds import LIMITS, Seen, World, created, envelope, key, record
+from tests.unit.agents.worlds import EFFECTS, LIMITS, TABLE, Seen, World, created, envelope, key, record
 
 STEPS = st.lists(
     st.one_of(
         st.just(("take", 0)),
         st.just(("take", 0)),
         st.tuples(st.just("end_run"), st.integers(0, 9)),
+        st.tuples(st.just("do_steps"), st.integers(0, 9)),
         st.tuples(st.just("pass_time"), st.sampled_from([1, 10, 40])),
         st.just(("checkpoint", 0)),
         st.just(("crash", 0)),
@@ -27,7 +28,8 @@ STEPS = st.lists(
 )
 
 RECORD_KINDS = st.tuples(
-    st.integers(0, 3), st.sampled_from(["", "", "", "fail", "delete", "tombstone", "junk", "large"])
+    st.integers(0, 3),
+    st.sampled_from(["", "", "", "steps", "steps", "remind", "fail", "delete", "tombstone", "junk", "large"]),
 )
 
 
@@ -53,37 +55,44 @@ def test_every_record_has_one_outcome_over_any_schedule_of_crashes(
     kinds: list[tuple[int, str]], steps: list[tuple[str, int]]
 ) -> None:
     records = [make(offset, kind) for offset, kind in enumerate(kinds)]
+    EFFECTS.clear()
     world = World(records)
 
     for name, argument in steps:
         step = getattr(world, name)
-        step(argument) if name in {"end_run", "pass_time"} else step()
+        step(argument) if name in {"end_run", "do_steps", "pass_time"} else step()
     world.finish()
 
-    outcomes = world.outcomes()
-    assert Counter(outcome.offset for outcome in outcomes) == Counter(range(len(records)))
+    changes = [outcome for outcome in world.outcomes() if outcome.topic == TABLE]
+    assert Counter(outcome.offset for outcome in changes) == Counter(range(len(records)))
+    reminders = [outcome for outcome in world.outcomes() if outcome.topic != TABLE]
+    set_by = Counter(outcome.origin.offset for outcome in reminders if outcome.origin is not None)
+    assert set_by == Counter(offset for offset, (_, what) in enumerate(kinds) if what == "remind")
+    assert all(count == 1 for count in EFFECTS.values()), "a step that was written ahead was done again"
+    outcomes = [*changes, *reminders]
     ids = [decision.id for decision in world.decisions()]
     assert len(set(ids)) == len(ids)
     assert set(ids) == {decision for outcome in outcomes for decision in outcome.decisions}
     assert_in_order_per_key(world, kinds)
     assert_memory_is_a_replay(world, kinds)
-    assert not [entry for entry in world.durable.state if not entry.startswith(b"m")]
+    assert not [entry for entry in world.durable.state if entry[:1] not in (codec.MEMORY, codec.HEAD_KEY)]
 
 
 def assert_in_order_per_key(world: World, kinds: list[tuple[int, str]]) -> None:
     offsets = defaultdict(list)
     for outcome in world.outcomes():
-        offsets[kinds[outcome.offset][0]].append(outcome.offset)
+        if outcome.topic == TABLE:
+            offsets[kinds[outcome.offset][0]].append(outcome.offset)
     assert all(found == sorted(found) for found in offsets.values())
 
 
 def assert_memory_is_a_replay(world: World, kinds: list[tuple[int, str]]) -> None:
     expected = defaultdict(list)
     for offset, (number, what) in enumerate(kinds):
-        if what == "":
+        if what in ("", "steps", "remind"):
             expected[number].append(offset)
     found = {
-        number: Seen.model_validate_json(codec.decode_memory(data)).things
+        number: [t for t in Seen.model_validate_json(codec.decode_memory(data).json).things if t >= 0]
         for number in range(4)
         if (data := world.durable.state.get(codec.memory_key(b"[%d]" % number))) is not None
     }
@@ -144,7 +153,7 @@ def test_a_run_that_fails_leaves_a_dead_letter_and_memory_as_it_was(what: str, r
 
 def test_memory_that_can_not_be_read_fails_the_job_and_stays_as_it_is() -> None:
     world = World([created(0, 1)])
-    memory = codec.encode_memory(b'{"things": "of another time"}')
+    memory = codec.encode_memory(codec.Memory(1, 0, b'{"things": "of another time"}'))
     world.durable.state[codec.memory_key(b"[1]")] = memory
 
     with pytest.raises(UnreadableMemoryError, match=r"memory of key \[1\].* can't be read as Seen"):
@@ -175,7 +184,7 @@ def test_a_too_large_event_that_waits_for_none_never_enters_state() -> None:
 
     world.take()
 
-    assert world.durable.state == {}
+    assert world.durable.state.keys() <= {codec.HEAD_KEY}
     assert [outcome.reason for outcome in world.outcomes()] == ["too_large"]
     assert world.dead_letters()[0].value == TOO_LARGE
 
@@ -199,7 +208,7 @@ def test_at_the_hard_bound_each_event_waits_for_a_run_to_end() -> None:
         world.take()
 
     assert world.runner.waits == 30
-    assert world.operator.inbox_events <= LIMITS.inbox_hard_events
+    assert world.operator.figures.inbox_events <= LIMITS.inbox_hard_events
     world.finish()
     assert len(world.outcomes()) == len(world.records)
 
@@ -210,8 +219,7 @@ def test_a_shard_looks_less_often_the_longer_nothing_happens() -> None:
 
     looks = []
     for _ in range(200):
-        (timer,) = world.durable.timers
-        world.pass_time(timer - world.clock.now_ms)
+        world.pass_time(min(world.durable.timers) - world.clock.now_ms)
         looks.append(world.clock.now_ms)
 
     gaps = [later - earlier for earlier, later in pairwise(looks)]

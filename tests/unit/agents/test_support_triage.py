@@ -89,7 +89,7 @@ def test_a_ticket_that_is_opened_again_is_open(agent: AgentTest) -> None:
 
 def test_a_model_that_fails_leaves_a_dead_letter_and_no_memory() -> None:
     def fail(request: ChatRequest) -> str:
-        raise ModelError("unavailable", "503")
+        raise ModelError("overloaded", "503")
 
     agent = AgentTest(SupportTriage, key=("customer_id",), model=fail)
 
@@ -97,7 +97,7 @@ def test_a_model_that_fails_leaves_a_dead_letter_and_no_memory() -> None:
 
     assert handled.outcome.reason == "model_error"
     assert handled.dead_letter is not None
-    assert handled.dead_letter.headers["headrace.detail"] == b"unavailable: 503"
+    assert handled.dead_letter.headers["headrace.detail"] == b"overloaded: 503"
     assert agent.memory(customer_id=7) is None
 
 

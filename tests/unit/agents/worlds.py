@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel
 
-from headrace_agents import Agent, Change, Context, on
-from headrace_agents.agent import prepare
-from headrace_agents.events import EventReader
-from headrace_agents.operator import AgentOperator
+from headrace_agents import Agent, Answer, Change, Context, Reminder, codec, on, on_answer, on_reminder
+from headrace_agents.agent import LoadedAgent, prepare
+from headrace_agents.codec import JournalEntry
+from headrace_agents.control import Command, Report, control_key
+from headrace_agents.operator import AgentOperator, memory_format
 from headrace_agents.records import DecisionRecord, InputRecord, Outcome, OutputRecord, Position
-from headrace_agents.runs import AgentRuns, RunRequest, RunResult
+from headrace_agents.runs import AgentRuns, Attempt, RunRequest, RunResult
 from headrace_agents.spec import AgentJobSpec, Limits
-from headrace_agents.testing import in_memory_spec
+from headrace_agents.steps import WriteAhead
+from headrace_agents.testing import DictState, MemoryJournal, in_memory_spec
 
 TABLE = "public.things"
+Run = Context[Any, Any]
 
 
 class Thing(BaseModel):
@@ -37,11 +43,33 @@ class Decided(BaseModel):
     seen: int
 
 
+class Later(BaseModel):
+    thing: int
+
+
+class Question(BaseModel):
+    thing: int
+
+
+class Verdict(BaseModel):
+    thing: int
+
+
+EFFECTS: Counter[tuple[int, int]] = Counter()
+"""Of the outside world: how often each step of each thing was done."""
+
+
+async def effect(thing: int, number: int) -> int:
+    EFFECTS[thing, number] += 1
+    await asyncio.sleep(0)
+    return thing * 10 + number
+
+
 class Tracker(Agent[Seen, Decided]):
     """Remembers every thing of its key, in order; does as the thing says."""
 
     @on(TABLE, "create")
-    async def thing(self, ctx: Context[Seen, Decided], change: Change[Thing]) -> None:
+    async def thing(self, ctx: Run, change: Change[Thing]) -> None:
         row = change.row
         ctx.memory.things.append(row.id)
         if row.do == "fail":
@@ -50,7 +78,24 @@ class Tracker(Agent[Seen, Decided]):
             await asyncio.sleep(3600)
         if row.do == "grow":
             ctx.memory.things += range(100_000)
+        if row.do == "remind":
+            ctx.remind(timedelta(milliseconds=500), Later(thing=row.id))
+        if row.do == "ask":
+            ctx.escalate(Question(thing=row.id))
+        if row.do == "steps":
+            done = [await ctx.step("effect", effect, row.id, number) for number in range(3)]
+            assert done == [row.id * 10 + number for number in range(3)]
         ctx.emit(Decided(thing=row.id, seen=len(ctx.memory.things)))
+
+    @on_reminder
+    async def later(self, ctx: Run, reminder: Reminder[Later]) -> None:
+        thing = -1 - reminder.payload.thing
+        ctx.memory.things.append(thing)
+        ctx.emit(Decided(thing=thing, seen=len(ctx.memory.things)))
+
+    @on_answer
+    async def answered(self, ctx: Run, answer: Answer[Verdict]) -> None:
+        ctx.emit(Decided(thing=answer.answer.thing, seen=len(ctx.memory.things)))
 
 
 def key(number: int) -> bytes:
@@ -79,14 +124,37 @@ class Clock:
         return self.now_ms
 
 
+def runs_of(
+    spec: AgentJobSpec, agent: LoadedAgent, clock: Callable[[], int], journal: MemoryJournal | None = None
+) -> AgentRuns:
+    return AgentRuns(
+        spec.name,
+        agent,
+        memory_format(spec, agent),
+        deadline_ms=spec.limits.run_deadline_ms,
+        write_ahead=spec.journal.write_ahead,
+        clock=clock,
+        journal=journal,
+    )
+
+
 @dataclass
 class ManualRun:
     request: RunRequest
+    attempt: Attempt
     result: RunResult | None = None
+    cancelled: bool = False
+
+    @property
+    def finished_steps(self) -> Sequence[JournalEntry]:
+        return self.attempt.steps.finished
+
+    def cancel(self) -> None:
+        self.cancelled = True
 
 
 class ManualRunner:
-    """A runner whose runs end when the test says so."""
+    """A runner whose runs end, or get a step further, when the test says so."""
 
     def __init__(self, runs: AgentRuns) -> None:
         self._runs = runs
@@ -95,14 +163,28 @@ class ManualRunner:
         self.closed = False
 
     def start(self, request: RunRequest) -> ManualRun:
-        run = ManualRun(request)
+        run = ManualRun(request, self._runs.attempt(request))
+        self.in_flight = [other for other in self.in_flight if not other.cancelled]
         assert all(other.request.business_key != request.business_key for other in self.in_flight)
         self.in_flight.append(run)
         return run
 
     def end(self, index: int) -> None:
         run = self.in_flight.pop(index % len(self.in_flight))
-        run.result = asyncio.run(self._runs.run(run.request, None))
+        run.result = asyncio.run(self._runs.run(run.request, run.attempt, None))
+
+    def do_steps(self, index: int, count: int) -> None:
+        """Lets a run finish some steps and be lost then, as far as anybody can see."""
+        run = self.in_flight[index % len(self.in_flight)]
+        if not run.finished_steps:
+            run.attempt.steps.finished = steps = _LostAfter(count)
+            with suppress(_LostError):
+                asyncio.run(self._runs.run(run.request, run.attempt, None))
+            # Should it be ended after all, it goes on as a run of its own that knows what was done.
+            known = [*run.request.journal, *steps]
+            again = self._runs.attempt(replace(run.request, journal=known))
+            again.steps.finished.extend(steps)
+            run.attempt = again
 
     def wait(self) -> None:
         self.waits += 1
@@ -113,12 +195,29 @@ class ManualRunner:
         self.closed = True
 
 
+class _LostError(BaseException):
+    pass
+
+
+class _LostAfter(list[JournalEntry]):
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self._left = count
+
+    def append(self, step: JournalEntry) -> None:
+        super().append(step)
+        self._left -= 1
+        if self._left == 0:
+            raise _LostError
+
+
 LIMITS = Limits(
     run_deadline_ms=20,
     max_event_bytes=2_000,
     max_memory_bytes=10_000,
     inbox_soft_events=50,
     inbox_hard_events=100,
+    inbox_hard_bytes=1 << 20,
 )
 
 
@@ -135,60 +234,65 @@ class Durable:
         return Durable(dict(self.state), set(self.timers), self.taken, list(self.outputs))
 
 
-class MapState:
-    def __init__(self, entries: dict[bytes, bytes]) -> None:
-        self._entries = entries
-
-    def get(self, key: bytes) -> bytes | None:
-        return self._entries.get(key)
-
-    def put(self, key: bytes, value: bytes) -> None:
-        assert isinstance(value, bytes)
-        self._entries[key] = value
-
-    def remove(self, key: bytes) -> None:
-        self._entries.pop(key, None)
-
-
 class World:
     """One shard of one subtask, with checkpoints and crashes."""
 
-    def __init__(self, records: Iterable[InputRecord], limits: Limits = LIMITS) -> None:
+    def __init__(
+        self,
+        records: Iterable[InputRecord],
+        limits: Limits = LIMITS,
+        agent_class: type[Agent[Any, Any, Any]] = Tracker,
+        write_ahead: WriteAhead = "steps",
+    ) -> None:
         self.records = list(records)
         self.clock = Clock()
-        self.limits = limits
         self.slept_s = 0.0
         self.durable = Durable()
         self.checkpointed = Durable()
+        self.journal = None if write_ahead == "none" else MemoryJournal()
+        self.agent = prepare(agent_class, {})
+        self.spec: AgentJobSpec = in_memory_spec(self.agent, ("key",), limits, write_ahead)
         self._start()
 
     def _start(self) -> None:
-        agent = prepare(Tracker, {})
-        self.spec: AgentJobSpec = in_memory_spec(agent, ("key",), self.limits)
-        reader = EventReader(self.spec.inputs, self.spec.key, agent.handlers, self.limits.max_event_bytes)
-        self.runner = ManualRunner(
-            AgentRuns(
-                "tracker",
-                agent,
-                deadline_ms=self.limits.run_deadline_ms,
-                max_memory_bytes=self.limits.max_memory_bytes,
-                clock=self.clock,
-            )
-        )
+        self.runner = ManualRunner(runs_of(self.spec, self.agent, self.clock, self.journal))
         self.operator = AgentOperator(
-            self.spec, reader, self.runner, clock=self.clock, bundle_events=10, sleep=self._sleep
+            self.spec,
+            self.agent,
+            self.runner,
+            clock=self.clock,
+            bundle_events=10,
+            journal=self.journal,
+            sleep=self._sleep,
         )
 
     def take(self) -> None:
         if self.durable.taken < len(self.records):
             taken = self.records[self.durable.taken]
             self.durable.taken += 1
-            state = MapState(self.durable.state)
-            self._emit(self.operator.process(0, taken, state, self.durable.timers.add))
+            self.put_in(taken)
+
+    def put_in(self, record: InputRecord) -> None:
+        """A record that no crash brings back."""
+        state = DictState(self.durable.state)
+        self._emit(self.operator.process(0, record, state, self.durable.timers.add))
+
+    def command(self, kind: str, *key: Any) -> Command:
+        command = Command.model_validate({"id": f"{kind}-1", "kind": kind, "key": key or None})
+        position = Position(self.spec.feedback.control, 0, self.clock.now_ms)
+        self.put_in(InputRecord(position, self.clock.now_ms, control_key(0), command.encode()))
+        return command
+
+    def reports(self) -> list[Report]:
+        return [Report.model_validate_json(value) for value in self._values(self.spec.outputs.reports)]
 
     def end_run(self, index: int) -> None:
         if self.runner.in_flight:
             self.runner.end(index)
+
+    def do_steps(self, index: int, count: int = 1) -> None:
+        if self.runner.in_flight:
+            self.runner.do_steps(index, count)
 
     def pass_time(self, ms: int) -> None:
         """Fires the timers that are due, in order."""
@@ -196,7 +300,7 @@ class World:
         while due := [timer for timer in self.durable.timers if timer <= self.clock.now_ms]:
             timer = min(due)
             self.durable.timers.remove(timer)
-            state = MapState(self.durable.state)
+            state = DictState(self.durable.state)
             self._emit(self.operator.on_timer(0, timer, state, self.durable.timers.add))
 
     def checkpoint(self) -> None:
@@ -211,7 +315,7 @@ class World:
         """Lets everything come to its end, by nothing but the source and the timers of the state."""
         while self.durable.taken < len(self.records):
             self.take()
-        while self.durable.timers or self.runner.in_flight:
+        while any(entry[:1] in (codec.INBOX, codec.REMINDERS) for entry in self.durable.state):
             self.pass_time(300)
             while self.runner.in_flight:
                 self.runner.end(0)

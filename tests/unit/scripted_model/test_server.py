@@ -58,10 +58,12 @@ class Model:
 
     async def ask(self, text: str = "hello", key: str | None = None, **options: Any) -> ChatCompletion:
         headers = {"Idempotency-Key": key} if key else {}
+        return await self.chat([{"role": "user", "content": text}], extra_headers=headers, **options)
+
+    async def chat(self, messages: list[dict[str, Any]], **options: Any) -> ChatCompletion:
         completion = await self.openai.chat.completions.create(
             model="scripted-triage",
-            messages=[{"role": "user", "content": text}],
-            extra_headers=headers,
+            messages=messages,  # type: ignore[arg-type]  # plain dicts, as JSON would have them
             **options,
         )
         assert isinstance(completion, ChatCompletion)
@@ -99,6 +101,14 @@ class Triage(BaseModel):
     queue: str
     reason: str
     confidence: float
+
+
+def tool_of(completion: ChatCompletion) -> str | None:
+    """The one tool that was called, if any."""
+    for call in completion.choices[0].message.tool_calls or ():
+        assert isinstance(call, ChatCompletionMessageFunctionToolCall)
+        return call.function.name
+    return None
 
 
 async def outcome(model: Model, key: str) -> str:
@@ -173,17 +183,57 @@ async def test_a_tool_that_is_asked_for_is_called_with_fitting_arguments(
     assert (call.function.name, json.loads(call.function.arguments)) == ("refund", {"order": 1})
 
 
-async def test_after_a_tools_result_comes_the_answer(model: Model) -> None:
-    completion = await model.openai.chat.completions.create(
-        model="scripted-triage",
-        messages=[
-            {"role": "user", "content": "please use refund"},
-            {"role": "tool", "tool_call_id": "call_1", "content": "done"},
-        ],
-        tools=[REFUND],  # type: ignore[list-item]  # a plain dict, as JSON would have it
-    )
+def calling(tool: str) -> list[dict[str, Any]]:
+    """A turn of the model that called a tool, and the tool's result."""
+    call = {"id": "call_1", "type": "function", "function": {"name": tool, "arguments": "{}"}}
+    return [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "done"},
+    ]
 
-    assert completion.choices[0].finish_reason == "stop"
+
+async def test_tools_are_called_in_the_order_in_which_they_are_named_and_then_comes_the_answer(
+    model: Model,
+) -> None:
+    lookup = {"type": "function", "function": {"name": "lookup"}}
+    options: dict[str, Any] = {"tools": [REFUND, lookup], "response_format": {"type": "json_object"}}
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": "please use lookup, then refund"},
+    ]
+
+    first = await model.chat(messages, **options)
+    second = await model.chat(messages + calling("lookup"), **options)
+    third = await model.chat(messages + calling("lookup") + calling("refund"), **options)
+
+    assert [tool_of(each) for each in (first, second, third)] == ["lookup", "refund", None]
+    answered = third.choices[0]
+    assert answered.finish_reason == "stop"
+    assert json.loads(answered.message.content or "")["queue"] == "billing"
+
+
+async def test_a_new_question_calls_its_tool_again(model: Model) -> None:
+    asked = {"role": "user", "content": "please use refund"}
+    answered = [{"role": "assistant", "content": "done"}]
+
+    again = await model.chat([asked, *calling("refund"), *answered, asked], tools=[REFUND])
+
+    assert tool_of(again) == "refund"
+
+
+async def test_a_complaint_about_broken_json_gets_the_answer_to_the_question_before(model: Model) -> None:
+    messages = [
+        {"role": "user", "content": "please use refund, the api is down"},
+        *calling("refund"),
+        {"role": "assistant", "content": '```json\n{"urg'},
+        {"role": "user", "content": "no JSON: the refund failed"},
+    ]
+
+    completion = await model.chat(messages, tools=[REFUND], response_format={"type": "json_object"})
+
+    assert json.loads(completion.choices[0].message.content or "") == {
+        "urgency": "high",
+        "queue": "technical",
+    }
 
 
 async def test_errors_are_500_and_503(model: Model) -> None:

@@ -1,0 +1,86 @@
+"""Commands to the shards of a running agent, and what they report.
+
+A command goes to the control topic, a record for each shard it concerns, with :func:`control_key` as the
+record's key. Each of these shards reports to the reports topic, at last with ``done``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+CommandKind = Literal["pause", "resume", "drain", "check", "migrate", "export", "get", "erase"]
+SHARD_FIELD = "headrace.shard"
+"""Of the key of a control record: the index of the shard, from 0."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def encode(self) -> bytes:
+        return self.model_dump_json().encode()
+
+
+class Command(_Record):
+    """What one shard is told.
+
+    ========  =====================================================================================
+    kind      what a shard does; it is done
+    ========  =====================================================================================
+    pause     starts no run any more, takes events in; when its last run has ended
+    resume    starts runs again; at once
+    drain     as pause, but events that are in the inbox by then are decided first; when they are
+    check     reads all of its state; when it has
+    migrate   writes every memory of an earlier version anew; when it has
+    export    reports every memory; when it has
+    get       reports the memory of ``key``; at once
+    erase     forgets ``key``: memory, events that wait, steps, reminders; when it has
+    ========  =====================================================================================
+    """
+
+    id: str
+    kind: CommandKind
+    key: tuple[Any, ...] | None = None
+    """The business key of ``get`` and ``erase``: the values of the agent's key fields, in their order."""
+
+    @model_validator(mode="after")
+    def _has_its_key(self) -> Self:
+        if (self.key is not None) != (self.kind in ("get", "erase")):
+            raise ValueError(f"{self.kind} {'needs a' if self.key is None else 'takes no'} key")
+        return self
+
+
+class ExportedMemory(_Record):
+    key: tuple[Any, ...]
+    memory: dict[str, Any]
+    schema_version: int
+    """It was written with; exported is what this version of the agent reads."""
+    written_at_ms: int
+
+
+class Problem(_Record):
+    """Something in state that can't be read."""
+
+    what: str
+    """``memory``, ``inbox``, ``journal`` or ``reminders``"""
+    key: str
+    reason: str
+
+
+class Report(_Record):
+    """What one shard says of one command; parts of an export come before the last one, which is done."""
+
+    command: str
+    """The command's id."""
+    kind: CommandKind
+    shard: int
+    done: bool
+    counts: dict[str, int] = Field(default_factory=dict)
+    memories: tuple[ExportedMemory, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def control_key(shard: int) -> bytes:
+    return json.dumps({SHARD_FIELD: shard}, separators=(",", ":")).encode()

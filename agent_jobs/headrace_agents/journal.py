@@ -1,0 +1,125 @@
+"""The write-ahead journal: finished steps, acknowledged by Kafka before the run goes on.
+
+State alone knows only what the last checkpoint knew. Every subtask, when it starts, first writes a claim
+for each of its shards; what a shard's earlier owner writes after that is discarded. A shard's state keeps
+the offset up to which it holds what the journal says (:class:`headrace_agents.codec.Head`); the tail
+between it and the claim is read when the shard is first touched.
+
+========  ===========================================================================================
+record    value
+========  ===========================================================================================
+claim     version u8, ``c``, shard u32, owner 16 bytes
+mark      version u8, ``m``, owner 16 bytes: its offset bounds what was written before it
+step      version u8, ``s``, shard u32, owner 16 bytes, partition i32, offset i64, length of topic u16,
+          topic (UTF-8) of the event's position; the journal entry as state has it
+========  ===========================================================================================
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Awaitable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from headrace_agents import codec
+from headrace_agents.codec import JournalEntry
+from headrace_agents.records import Position
+
+OWNER_BYTES = 16
+
+
+class JournalError(BaseException):
+    """Kafka does not take or give what is in the journal; the job fails and starts again from its state.
+
+    No Exception, so that no agent's code takes it for its own.
+    """
+
+
+_CLAIM, _MARK, _STEP = b"c", b"m", b"s"
+_HEAD = struct.Struct(f">BcI{OWNER_BYTES}s")
+_MARKED = struct.Struct(f">Bc{OWNER_BYTES}s")
+_EVENT = struct.Struct(">iqH")
+
+
+class Written(NamedTuple):
+    """A step as the journal topic has it."""
+
+    position: Position
+    """Of the event."""
+    entry: JournalEntry
+
+
+class Journal(Protocol):
+    """What the operator and the runs need of it. Shards are given by their index, from 0."""
+
+    def append(self, shard: int, written: Written) -> Awaitable[None]:
+        """Returns when the record is acknowledged; called on the loop of the runs.
+
+        :meth:`collected_until` does not pass it before :meth:`settled` is called.
+        """
+
+    def settled(self, shard: int) -> None:
+        """The last step that was appended is now where the operator finds it."""
+
+    def collected_until(self, shard: int) -> int | None:
+        """An offset: every step of the shard below it was settled before this call. None if unknown."""
+
+    def tail(self, shard: int, from_offset: int | None, since_ms: int) -> Iterable[Written]:
+        """What is in the journal of the shard from an offset on, or, if that is unknown, from a time on."""
+
+
+def encode_claim(shard: int, owner: bytes) -> bytes:
+    return _HEAD.pack(codec.VERSION, _CLAIM, shard, owner)
+
+
+def encode_mark(owner: bytes) -> bytes:
+    return _MARKED.pack(codec.VERSION, _MARK, owner)
+
+
+def encode_step(shard: int, owner: bytes, written: Written) -> bytes:
+    topic, partition, offset = written.position
+    name = topic.encode()
+    head = _HEAD.pack(codec.VERSION, _STEP, shard, owner)
+    event = _EVENT.pack(partition, offset, len(name))
+    return b"".join((head, event, name, codec.encode_journal(written.entry)))
+
+
+@dataclass
+class TailReader:
+    """Makes sense of a partition's records, given in their order; steps by shard, the last one counts."""
+
+    steps: dict[int, dict[tuple[Position, str, int], Written]] = field(default_factory=dict)
+    owners: dict[int, bytes] = field(default_factory=dict)
+    records: int = 0
+    discarded: int = 0
+    """Steps of an owner whose shard another one had claimed by then."""
+
+    def take(self, value: bytes) -> None:
+        self.records += 1
+        if value[0] != codec.VERSION:
+            raise codec.UnknownFormatError(
+                f"journal record of format {value[0]}; this runtime reads {codec.VERSION}"
+            )
+        if value[1:2] == _MARK:
+            return
+        _, kind, shard, owner = _HEAD.unpack_from(value)
+        if kind == _CLAIM:
+            self.owners[shard] = owner
+        elif self.owners.get(shard, owner) != owner:
+            self.discarded += 1
+        else:
+            written = _written(value)
+            key = (written.position, written.entry.name, written.entry.occurrence)
+            self.steps.setdefault(shard, {})[key] = written
+
+    def of(self, shard: int) -> Iterator[Written]:
+        return iter(self.steps.get(shard, {}).values())
+
+
+def _written(value: bytes) -> Written:
+    at = _HEAD.size
+    partition, offset, length = _EVENT.unpack_from(value, at)
+    at += _EVENT.size
+    topic = value[at : at + length].decode()
+    return Written(Position(topic, partition, offset), codec.decode_journal(value[at + length :]))

@@ -1,0 +1,283 @@
+"""The write-ahead journal in a Kafka topic; its records are described in :mod:`headrace_agents.journal`.
+
+Three threads meet here. Runs append on their loop, the operator reads, and a thread of the journal's own
+hands over what Kafka acknowledges. A shard's records are all in one partition, its index modulo their number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from headrace_agents.journal import JournalError, TailReader, Written, encode_claim, encode_mark, encode_step
+from headrace_agents.spec import JournalSpec
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+CLOCK_SKEW_MS = 60_000
+"""Clocks of the machines that write events and journal differ by less."""
+_PATIENCE_S = 120
+_POLL_S = 0.1
+
+
+@dataclass
+class _Tail:
+    """What was read of a partition, from an offset to this owner's claims."""
+
+    start: int
+    reader: TailReader
+
+
+@dataclass
+class JournalFigures:
+    """Of this subtask since it started."""
+
+    appended: int = 0
+    tail_records: int = 0
+    """Read after the start, of all shards that share a partition."""
+    discarded: int = 0
+    """Steps that an earlier owner wrote after it had lost its shard."""
+
+
+class KafkaJournal:
+    """A :class:`headrace_agents.journal.Journal` of the given shards.
+
+    Made on the operator's thread; it returns when the shards are claimed. Raises JournalError.
+    """
+
+    def __init__(self, spec: JournalSpec, bootstrap_servers: str, shards: Sequence[int]) -> None:
+        self._spec = spec
+        self._owner = uuid.uuid4().bytes
+        self._client = {
+            "bootstrap.servers": bootstrap_servers,
+            "log_level": 0,
+            **spec.client_properties,
+        }
+        self._producer = Producer({**self._client, "acks": "all", "enable.idempotence": True, "linger.ms": 0})
+        self._shards = shards
+        self._partitions = sorted({self._partition(shard) for shard in shards})
+        self._unsettled: Counter[int] = Counter()
+        """Steps of a shard that were appended and are not where the operator finds them; the loop's alone."""
+        self._collected: dict[int, int] = {}
+        self._tails: dict[int, _Tail] = {}
+        self._low: dict[int, int] = {}
+        self._questions: Consumer | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._failure: JournalError | None = None
+        self.figures = JournalFigures()
+        self._closed = threading.Event()
+        self._claims = self._claim()
+        self._collected.update({shard: offset + 1 for shard, offset in self._claims.items()})
+        self._thread = threading.Thread(target=self._serve, name="headrace-journal", daemon=True)
+        self._thread.start()
+
+    async def append(self, shard: int, written: Written) -> None:
+        loop = self._loop = asyncio.get_running_loop()
+        self._unsettled[shard] += 1
+        acknowledged: asyncio.Future[None] = loop.create_future()
+
+        def told(error: KafkaError | None, _message: Message) -> None:
+            with suppress(RuntimeError):  # the loop has ended meanwhile, and the run with it
+                loop.call_soon_threadsafe(_settle, acknowledged, error)
+
+        while True:
+            try:
+                self._producer.produce(
+                    self._spec.topic,
+                    encode_step(shard, self._owner, written),
+                    partition=self._partition(shard),
+                    on_delivery=told,
+                )
+                break
+            except BufferError:
+                await asyncio.sleep(_POLL_S)
+        self.figures.appended += 1
+        await acknowledged
+
+    def settled(self, shard: int) -> None:
+        self._unsettled[shard] -= 1
+
+    def collected_until(self, shard: int) -> int | None:
+        if self._failure is not None:
+            raise self._failure
+        return self._collected.get(shard)
+
+    def tail(self, shard: int, from_offset: int | None, since_ms: int) -> Iterable[Written]:
+        partition, claim = self._partition(shard), self._claims[shard]
+        low = self._low_watermark(partition)
+        if low >= self._first_claim(partition):
+            return ()
+        start = max(low, self._offset_at(partition, since_ms) if from_offset is None else from_offset)
+        if start >= claim:
+            return ()
+        tail = self._tails.get(partition)
+        if tail is None or start < tail.start:
+            tail = self._tails[partition] = self._read(partition, start)
+        return tail.reader.of(shard)
+
+    def close(self) -> None:
+        """What is not acknowledged by now is not waited for: its runs are ended too."""
+        self._closed.set()
+        self._thread.join(_PATIENCE_S)
+        if self._questions is not None:
+            self._questions.close()
+
+    def _partition(self, shard: int) -> int:
+        return shard % self._spec.partitions
+
+    def _claim(self) -> dict[int, int]:
+        """Offsets of this owner's claims, by shard."""
+        offsets: dict[int, int] = {}
+        errors: list[KafkaError] = []
+
+        def teller(shard: int) -> Callable[[KafkaError | None, Message], None]:
+            def told(error: KafkaError | None, message: Message) -> None:
+                if error is not None:
+                    errors.append(error)
+                else:
+                    offsets[shard] = message.offset() or 0
+
+            return told
+
+        for shard in self._shards:
+            self._producer.produce(
+                self._spec.topic,
+                encode_claim(shard, self._owner),
+                partition=self._partition(shard),
+                on_delivery=teller(shard),
+            )
+        left = self._producer.flush(_PATIENCE_S)
+        if errors or left:
+            why = errors[0].str() if errors else f"no answer within {_PATIENCE_S} s"
+            raise JournalError(f"shards can't be claimed in topic {self._spec.topic}: {why}")
+        return offsets
+
+    def _serve(self) -> None:
+        """Hands acknowledgements over, and writes a mark to each partition now and then."""
+        pause_s = self._spec.mark_interval_ms / 1000
+        due = time.monotonic() + pause_s
+        while not self._closed.is_set():
+            self._producer.poll(_POLL_S)
+            if time.monotonic() >= due:
+                due = time.monotonic() + pause_s
+                self._mark()
+
+    def _mark(self) -> None:
+        """All that was written before a mark is acknowledged before it, so nothing below it is on its way."""
+        for partition in self._partitions:
+            try:
+                self._producer.produce(
+                    self._spec.topic, encode_mark(self._owner), partition=partition, on_delivery=self._marked
+                )
+            except BufferError:
+                return  # the queue is full: the next mark will do
+
+    def _marked(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._fail(error)
+            return
+        partition, offset, loop = message.partition() or 0, message.offset() or 0, self._loop
+        if loop is None:
+            self._note(partition, offset)
+        else:
+            with suppress(RuntimeError):
+                # Behind the steps that were acknowledged before it.
+                loop.call_soon_threadsafe(self._note, partition, offset)
+
+    def _note(self, partition: int, offset: int) -> None:
+        for shard in self._shards:
+            if self._partition(shard) == partition and not self._unsettled[shard]:
+                self._collected[shard] = offset + 1
+
+    def _fail(self, error: KafkaError) -> None:
+        self._failure = JournalError(f"topic {self._spec.topic}: {error.str()}")
+
+    def _consumer(self) -> Consumer:
+        return Consumer(
+            {
+                **self._client,
+                "group.id": "headrace-journal",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "enable.partition.eof": False,
+            }
+        )
+
+    def _first_claim(self, partition: int) -> int:
+        return min(offset for shard, offset in self._claims.items() if self._partition(shard) == partition)
+
+    def _low_watermark(self, partition: int) -> int:
+        """As it was when it was first asked for."""
+        if partition not in self._low:
+            at = TopicPartition(self._spec.topic, partition)
+            low, _ = self._ask(lambda consumer: consumer.get_watermark_offsets(at, timeout=_PATIENCE_S))
+            self._low[partition] = int(low)
+        return self._low[partition]
+
+    def _offset_at(self, partition: int, since_ms: int) -> int:
+        """Of the first record that may belong to an event of that time."""
+        at = TopicPartition(self._spec.topic, partition, max(0, since_ms - CLOCK_SKEW_MS))
+        (found,) = self._ask(lambda consumer: consumer.offsets_for_times([at], timeout=_PATIENCE_S))
+        # -1: nothing is that late.
+        return int(found.offset) if found.offset >= 0 else max(self._claims.values()) + 1
+
+    def _ask(self, question: Callable[[Consumer], T]) -> T:
+        if self._questions is None:
+            self._questions = self._consumer()
+        try:
+            return question(self._questions)
+        except KafkaException as error:
+            raise JournalError(f"topic {self._spec.topic}: {error}") from error
+
+    def _read(self, partition: int, start: int) -> _Tail:
+        end = max(offset for shard, offset in self._claims.items() if self._partition(shard) == partition)
+        reader = TailReader()
+        for value in self._values(partition, start, end):
+            reader.take(value)
+        self.figures.tail_records += reader.records
+        self.figures.discarded += reader.discarded
+        log.info("journal partition %d: %d records from offset %d", partition, reader.records, start)
+        return _Tail(start, reader)
+
+    def _values(self, partition: int, start: int, end: int) -> Iterator[bytes]:
+        """Of the records at ``[start, end]``."""
+        consumer = self._consumer()
+        deadline = time.monotonic() + _PATIENCE_S
+        try:
+            consumer.assign([TopicPartition(self._spec.topic, partition, start)])
+            while True:
+                for message in consumer.consume(1000, timeout=_POLL_S):
+                    error = message.error()
+                    if error is not None:
+                        raise JournalError(f"topic {self._spec.topic}, partition {partition}: {error.str()}")
+                    deadline = time.monotonic() + _PATIENCE_S
+                    yield message.value() or b""
+                    if (message.offset() or 0) >= end:
+                        return
+                if time.monotonic() > deadline:
+                    raise JournalError(
+                        f"topic {self._spec.topic}, partition {partition}: nothing more to read"
+                    )
+        finally:
+            consumer.close()
+
+
+def _settle(acknowledged: asyncio.Future[None], error: KafkaError | None) -> None:
+    if acknowledged.done():
+        return
+    if error is None:
+        acknowledged.set_result(None)
+    else:
+        acknowledged.set_exception(JournalError(error.str()))

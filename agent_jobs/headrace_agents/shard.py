@@ -1,0 +1,131 @@
+"""Image of one shard's state: made from the state when the shard is first touched, kept equal to it.
+
+Sequence numbers of the inbox are in order of arrival. What is kept here alone are the runs in flight.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from headrace_agents import codec
+from headrace_agents.codec import Head, InboxEntry, JournalEntry
+from headrace_agents.events import Reading
+from headrace_agents.records import Position
+from headrace_agents.runs import RunHandle
+
+if TYPE_CHECKING:
+    from headrace_agents.tasks import Task
+
+
+class ShardState(Protocol):
+    """The state of the shard that is being worked on: one map of bytes."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+    def put(self, key: bytes, value: bytes) -> None: ...
+
+    def remove(self, key: bytes) -> None: ...
+
+    def list_keys(self) -> Iterable[bytes]:
+        """All of them; for what goes through the whole shard."""
+
+
+@dataclass(slots=True)
+class Run:
+    """In flight, or ended and not yet applied."""
+
+    sequence: int
+    entry: InboxEntry
+    reading: Reading
+    handle: RunHandle
+    kept_steps: int
+    """Journal entries of it in state."""
+    seen_steps: int = 0
+    """Of those that this attempt finished, how many are among them."""
+
+
+@dataclass(slots=True)
+class Shard:
+    index: int
+    opened_at_ms: int
+    following: int = 0
+    held_from: int | None = None
+    journal_offset: int | None = None
+    restored_below: int = 0
+    """Events with a lower number were accepted before a failure: state may hold steps of theirs."""
+    unsettled: dict[int, int] = field(default_factory=dict)
+    """Sequence numbers in the inbox, ascending, with the bytes of their keys and values."""
+    queues: dict[bytes, deque[int]] = field(default_factory=dict)
+    """Per business key, what is in the inbox; only the first of each runs."""
+    runs: dict[bytes, Run] = field(default_factory=dict)
+    """By business key."""
+    tail: dict[Position, list[JournalEntry]] = field(default_factory=dict)
+    """Steps that were written ahead and are not in the restored state, by event."""
+    tasks: list[Task] = field(default_factory=list)
+    swept_at_ms: int = 0
+    changed_at_ms: int = 0
+    """When a run was last started or applied."""
+    timer_at_ms: int | None = None
+    """The next timer that this instance registered."""
+    _written_head: bytes | None = None
+
+    def restore_head(self, state: ShardState) -> Head:
+        data = state.get(codec.HEAD_KEY)
+        head = Head() if data is None else codec.decode_head(data)
+        self.following, self.restored_below = head.following, head.following
+        self.held_from, self.journal_offset = head.held_from, head.journal_offset
+        self._written_head = data
+        return head
+
+    def write_head(self, state: ShardState) -> None:
+        """Where it is not as written."""
+        if not self.unsettled and self.held_from is None:
+            # Small numbers again; none of the inbox's are in use.
+            self.following = self.restored_below = 0
+        head = Head(
+            next(iter(self.unsettled), self.following), self.following, self.held_from, self.journal_offset
+        )
+        data = None if head == Head() else codec.encode_head(head)
+        if data == self._written_head:
+            return
+        self._written_head = data
+        if data is None:
+            state.remove(codec.HEAD_KEY)
+        else:
+            state.put(codec.HEAD_KEY, data)
+
+    def enqueue(self, key: bytes, sequence: int, size: int) -> None:
+        self.unsettled[sequence] = size
+        self.queues.setdefault(key, deque()).append(sequence)
+
+    def dequeue(self, key: bytes, sequence: int) -> int:
+        """Takes a key's first event out of the image; returns its bytes."""
+        queue = self.queues[key]
+        if queue[0] != sequence:
+            raise LookupError(f"event {sequence} is not the first of its key, {queue[0]} is")
+        queue.popleft()
+        if not queue:
+            del self.queues[key]
+        return self.unsettled.pop(sequence)
+
+    def may_start(self, sequence: int) -> bool:
+        return self.held_from is None or sequence < self.held_from
+
+    @property
+    def waits_for_runs(self) -> bool:
+        """Whether a look at the shard may find something to do."""
+        return bool(self.runs or self.tasks)
+
+
+def read_entry(state: ShardState, sequence: int) -> InboxEntry:
+    data = state.get(codec.inbox_key(sequence))
+    if data is None:
+        raise LookupError(f"the inbox has no event {sequence}, though the shard's head says so")
+    return codec.decode_entry(data)
+
+
+def size_of(entry: InboxEntry) -> int:
+    return len(entry.record.key or b"") + len(entry.record.value or b"")

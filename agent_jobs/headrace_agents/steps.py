@@ -1,0 +1,87 @@
+"""The steps of one run: what was finished before a failure is read back, never done again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from contextvars import ContextVar
+from hashlib import blake2b
+from typing import Any, Literal
+
+from headrace_agents.codec import INPUT_DIGEST_BYTES, JournalEntry
+from headrace_agents.step_protocol import StepKind
+
+WriteAhead = Literal["none", "steps", "all"]
+"""Which steps are in the journal topic before the run goes on: none, all but model calls, all."""
+
+Execute = Callable[[str], Awaitable[bytes]]
+"""Does the step, given its idempotency key; returns its result as bytes."""
+WriteEntry = Callable[[JournalEntry], Awaitable[None]]
+"""Returns when the entry can't be lost any more."""
+
+
+_enclosing: ContextVar[str] = ContextVar("enclosing step", default="")
+
+
+def _never(*_: object) -> Any:
+    raise AssertionError("nothing is written ahead")
+
+
+class RunSteps:
+    """Steps of one run that is on its first attempt or goes on after a failure.
+
+    ``known`` is what earlier attempts finished. Where inputs differ from theirs (other code, another
+    prompt), that step and all that were not read back before it are done again, with the same keys.
+    ``settled`` is called when what was written is in ``finished``, or never will be.
+    """
+
+    def __init__(
+        self,
+        known: Iterable[JournalEntry],
+        idempotency_key: Callable[[str, int], str],
+        write_ahead: WriteAhead = "none",
+        write: WriteEntry = _never,
+        settled: Callable[[], None] = _never,
+    ) -> None:
+        self._known = {(entry.name, entry.occurrence): entry for entry in known}
+        self._idempotency_key = idempotency_key
+        self._write = write
+        self._write_ahead = write_ahead
+        self._settled = settled
+        self._started: Counter[str] = Counter()
+        self.finished: list[JournalEntry] = []
+        """In the order of their end; read by the operator's thread while the run goes on."""
+        self.read_back = 0
+        self.executed: Counter[StepKind] = Counter()
+
+    async def run(self, name: str, inputs: bytes, execute: Execute, *, kind: StepKind) -> bytes:
+        # A step inside another is known by it, too: where that is read back, it does not run at all.
+        name = f"{_enclosing.get()}{name}"
+        occurrence = self._started[name]
+        self._started[name] += 1
+        digest = blake2b(inputs, digest_size=INPUT_DIGEST_BYTES).digest()
+        known = self._known.get((name, occurrence))
+        if known is not None:
+            if known.input_digest == digest:
+                self.read_back += 1
+                return known.result
+            self._known.clear()
+        self.executed[kind] += 1
+        outer = _enclosing.set(f"{name}#{occurrence}/")
+        try:
+            result = await execute(self._idempotency_key(name, occurrence))
+        finally:
+            _enclosing.reset(outer)
+        entry = JournalEntry(name, occurrence, digest, result)
+        if not self._is_written_ahead(kind):
+            self.finished.append(entry)
+            return result
+        try:
+            await self._write(entry)
+            self.finished.append(entry)
+        finally:
+            self._settled()
+        return result
+
+    def _is_written_ahead(self, kind: StepKind) -> bool:
+        return self._write_ahead == "all" or (self._write_ahead == "steps" and kind != "model")
