@@ -76,14 +76,14 @@ class AgentFunction(KeyedProcessFunction):
         outputs = self._process(
             ctx.get_current_key(), _record(value), self._state, timers.register_processing_time_timer
         )
-        return map(_row, outputs)
+        return _rows(outputs)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
         timers = ctx.timer_service()
         outputs = self._on_timer(
             ctx.get_current_key(), timestamp, self._state, timers.register_processing_time_timer
         )
-        return map(_row, outputs)
+        return _rows(outputs)
 
     def close(self) -> None:
         for close in self._closing:
@@ -141,8 +141,15 @@ def _record(value: Row) -> InputRecord:
     return InputRecord(Position(topic, partition, offset), timestamp_ms, key, data)
 
 
-def _row(record: OutputRecord) -> Row:
-    return Row(record.topic, record.key, record.value, record.headers)
+def _rows(outputs: Iterator[OutputRecord]) -> Iterator[Row]:
+    """Flink's worker sends an Exception on, which fails the job; anything else would end its thread unheard."""
+    try:
+        for record in outputs:
+            yield Row(record.topic, record.key, record.value, record.headers)
+    except (Exception, GeneratorExit):
+        raise
+    except BaseException as error:
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
 
 def _now_ms() -> int:
