@@ -142,7 +142,7 @@ def _record(value: Row) -> InputRecord:
 
 
 def _rows(outputs: Iterator[OutputRecord]) -> Iterator[Row]:
-    """Flink's worker sends an Exception on, which fails the job; anything else would end its thread unheard."""
+    """An Exception fails the job, as Flink sends it on; anything else would end the worker's thread unheard."""
     try:
         for record in outputs:
             yield Row(record.topic, record.key, record.value, record.headers)
