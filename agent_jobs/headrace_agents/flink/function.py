@@ -142,7 +142,7 @@ def _record(value: Row) -> InputRecord:
 
 
 def _rows(outputs: Iterator[OutputRecord]) -> Iterator[Row]:
-    """An Exception fails the job, as Flink sends it on; anything else would end the worker's thread unheard."""
+    """An Exception fails the job, as Flink sends it on; anything else would end the worker unheard."""
     try:
         for record in outputs:
             yield Row(record.topic, record.key, record.value, record.headers)
