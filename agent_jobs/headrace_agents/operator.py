@@ -67,6 +67,10 @@ class Figures:
     """That were touched."""
     steps_read_back: int = 0
     """Steps of unfinished runs that a failure did not repeat."""
+    soft_bound_slowdowns: int = 0
+    """Events that were slowed down because the inbox was above its soft bound."""
+    hard_bound_waits: int = 0
+    """Events that waited for a run to end because the inbox was at its hard bound."""
 
 
 class AgentOperator:
@@ -494,10 +498,12 @@ class AgentOperator:
             figures.inbox_events >= limits.inbox_hard_events or figures.inbox_bytes >= limits.inbox_hard_bytes
         )
         if is_full and shard.held_from is None:
+            figures.hard_bound_waits += 1
             self._runner.wait()
             yield from self._look(shard, state, schedule)
         elif is_full or figures.inbox_events >= limits.inbox_soft_events:
             # Of a shard that is held no run may end: waiting for one would keep out the command to resume.
+            figures.soft_bound_slowdowns += 1
             self._sleep(self._slowdown_s)
 
 
