@@ -15,6 +15,7 @@ from typing_extensions import ParamSpec, TypeVar
 
 from headrace_agents.run_model import RunModel
 from headrace_agents.step_protocol import Steps
+from headrace_agents.tools import IDEMPOTENCY_KEY
 
 M = TypeVar("M", bound=BaseModel)
 D = TypeVar("D", bound=BaseModel)
@@ -90,10 +91,10 @@ class Context(Generic[M, D]):
         """
         result_type = _result_type(function)
         inputs = _json(f"step {name!r}: an argument", [args, kwargs])
-        wants_key = "idempotency_key" in _annotations(function) and "idempotency_key" not in kwargs
+        wants_key = IDEMPOTENCY_KEY in _annotations(function) and IDEMPOTENCY_KEY not in kwargs
 
         async def execute(idempotency_key: str) -> bytes:
-            given = {**kwargs, "idempotency_key": idempotency_key} if wants_key else kwargs
+            given = {**kwargs, IDEMPOTENCY_KEY: idempotency_key} if wants_key else kwargs
             result = function(*args, **given)
             if isawaitable(result):
                 result = await result
