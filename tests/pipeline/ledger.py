@@ -184,6 +184,12 @@ class Ledger:
         agents = [agent for agent in book.agents.values() if topics & agent.inputs]
         return bool(inserted) and all(inserted <= _positions(agent.outcomes) for agent in agents)
 
+    def has_outcomes(self, positions: Collection[Position]) -> bool:
+        """Whether every agent that reads their topic has an outcome for each of these records."""
+        agents = self.book().agents.values()
+        wanted = [({p for p in positions if p.topic in agent.inputs}, agent) for agent in agents]
+        return all(given <= _positions(agent.outcomes) for given, agent in wanted)
+
     def settle(self, committed: Sequence[Change], timeout_s: float) -> None:
         """Wait until each change is captured and every record that an agent reads has an outcome from it."""
 

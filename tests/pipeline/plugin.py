@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace_agents.records import Reason
+from headrace_agents.records import Position, Reason
 from tests.pipeline.ledger import Book, Ledger
 from tests.pipeline.load import Load
 from tests.pipeline.stack import ROOT, LiveStack
@@ -36,6 +36,10 @@ class Pipeline:
         now = time.monotonic()
         ticket = until("a ticket", lambda: self.load.first_insert_after(now), timeout_s)
         until(f"ticket {ticket} decided", lambda: self.ledger.has_decided(ticket), timeout_s)
+
+    def decide(self, positions: Collection[Position], timeout_s: float = SETTLE_TIMEOUT_S) -> None:
+        """Wait for records that a test put onto a topic itself to be decided by every agent that reads it."""
+        until("injected records decided", lambda: self.ledger.has_outcomes(positions), timeout_s)
 
     def settle(self, timeout_s: float = SETTLE_TIMEOUT_S) -> None:
         """Wait until every change so far has an outcome from each agent."""

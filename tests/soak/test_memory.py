@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 import psutil
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
-from tests.bench import machine
+from tests.bench import machine, report
 from tests.chaos.victims import WORKER
 from tests.pipeline.commands import plan_of
 from tests.pipeline.injection import INJECTED, created
@@ -68,6 +68,7 @@ def test_memory_stays_flat_over_all_runs(pipeline: Pipeline) -> None:
     print({name: figure for name, figure in figures.items() if name != "samples"})
     if os.environ.get(RECORD):
         machine.write("soak", figures)
+        report.write()
     assert WORKER.running(pipeline.stack) == workers
     assert outcomes.count == len(outcomes.positions) == load.sent
     assert slope <= LEAK_BYTES_PER_RUN

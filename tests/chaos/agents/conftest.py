@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import machine
+from tests.bench import machine, report
 from tests.chaos.conftest import RECORD
 from tests.pipeline.plugin import Pipeline, running
 from tests.pipeline.sizes import SIZES
@@ -29,3 +29,4 @@ def figures() -> Iterator[dict[str, object]]:
     yield found
     if os.environ.get(RECORD):
         machine.write("agents", found)
+        report.write()

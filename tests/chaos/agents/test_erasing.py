@@ -26,8 +26,7 @@ STEP_MS, FOREVER_MS = 2_000, 600_000
 def test_an_erased_key_leaves_no_trace(pipeline: Pipeline) -> None:
     stack, model = pipeline.stack, ScriptedModel(pipeline.stack)
     event = (KEY, created(TABLE, {"id": CASE, "note": CANARY}))
-    inject(stack.bootstrap_servers, TOPIC, {"remembered": event})
-    pipeline.settle()
+    pipeline.decide(inject(stack.bootstrap_servers, TOPIC, {"remembered": event}).values())
     with model.behaving(latency_ms=STEP_MS):
         where = inject(stack.bootstrap_servers, TOPIC, {"under way": event, "waiting": event})
         key, position = f"[{CASE}]".encode(), where["under way"]
@@ -47,6 +46,7 @@ def test_an_erased_key_leaves_no_trace(pipeline: Pipeline) -> None:
             assert not traces(stack, savepoint, CANARY.encode())
             assert not traces(stack, savepoint, str(CASE).encode())
             assert not counted(command(stack, agent, "check")).keys() & {"inbox", "journal"}
+    pipeline.decide(where.values())
     pipeline.verify()
 
 

@@ -50,9 +50,10 @@ def test_nothing_is_lost_and_nothing_is_twice_while_everything_breaks(
                 in_flight.append(model.calls()["in_flight"])
                 fault(pipeline)
         poison = {name: (key, value) for name, (key, value, _) in UNDECIDABLE.items()}
-        inject(stack.bootstrap_servers, TOPIC, poison)
+        poisoned = inject(stack.bootstrap_servers, TOPIC, poison).values()
         tickets = sum(change.table == TICKETS for change in pipeline.load.committed)
         pipeline.load.insert(max(0, SIZES.agent_events - tickets))
+        pipeline.decide(poisoned, SETTLED_WITHIN_S)
         book = pipeline.verify(SETTLED_WITHIN_S, may_fail=("deadline", "model_error"))
     rescale(stack, AGENT, plan.spec.parallelism)
 

@@ -41,7 +41,7 @@ def test_a_worker_that_dies_after_each_step_repeats_none_that_is_written_ahead(p
             until(f"{following} goes on", lambda key=key: key in model.calls()["open_keys"], PATIENCE_S)  # type: ignore[misc]
             kept_until.append((now_ms(), checkpointed_at_ms(stack, UNSAVED)))
             WORKERS.kill(stack)
-        pipeline.settle()
+        pipeline.decide([position], PATIENCE_S)
     answers = model.answers()
     saved = {step: len(answers[step_key(SAVED, position, step)]) for step in STEPS}
     assert saved == dict.fromkeys(STEPS, 1)
