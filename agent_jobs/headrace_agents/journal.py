@@ -18,7 +18,7 @@ step      version u8, ``s``, shard u32, owner 16 bytes, partition i32, offset i6
 from __future__ import annotations
 
 import struct
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -125,15 +125,15 @@ class Progress:
 
 @dataclass
 class TailReader:
-    """Makes sense of a partition's records, given in their order; steps by shard, the last one counts."""
+    """Makes sense of a partition's records, in whichever order they are read."""
 
-    steps: dict[int, dict[tuple[Position, str, int], Written]] = field(default_factory=dict)
-    owners: dict[int, bytes] = field(default_factory=dict)
     records: int = 0
     discarded: int = 0
-    """Steps of an owner whose shard another one had claimed by then."""
+    """Steps, of the shards that were asked for, of an owner whose shard another one had claimed by then."""
+    _of_shard: dict[int, list[tuple[int, bytes, Written | None]]] = field(default_factory=dict)
+    """Offset, owner and step; without a step it is a claim."""
 
-    def take(self, value: bytes) -> None:
+    def take(self, offset: int, value: bytes) -> None:
         self.records += 1
         if value[0] != codec.VERSION:
             raise codec.UnknownFormatError(
@@ -142,17 +142,23 @@ class TailReader:
         if value[1:2] == _MARK:
             return
         _, kind, shard, owner = _HEAD.unpack_from(value)
-        if kind == _CLAIM:
-            self.owners[shard] = owner
-        elif self.owners.get(shard, owner) != owner:
-            self.discarded += 1
-        else:
-            written = _written(value)
-            key = (written.position, written.entry.name, written.entry.occurrence)
-            self.steps.setdefault(shard, {})[key] = written
+        step = None if kind == _CLAIM else _written(value)
+        self._of_shard.setdefault(shard, []).append((offset, owner, step))
 
-    def of(self, shard: int) -> Iterator[Written]:
-        return iter(self.steps.get(shard, {}).values())
+    def of(self, shard: int, start: int) -> Iterable[Written]:
+        """Steps of a shard from an offset on; of one that was written again, the last."""
+        steps: dict[tuple[Position, str, int], Written] = {}
+        owner: bytes | None = None
+        for offset, by, step in sorted(self._of_shard.get(shard, ()), key=lambda record: record[0]):
+            if step is None:
+                owner = by
+            elif offset < start:
+                continue
+            elif owner is not None and by != owner:
+                self.discarded += 1
+            else:
+                steps[step.position, step.entry.name, step.entry.occurrence] = step
+        return steps.values()
 
 
 def _written(value: bytes) -> Written:

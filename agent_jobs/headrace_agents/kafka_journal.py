@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -44,7 +44,7 @@ class _Tail:
     """What was read of a partition, from an offset to this owner's claims."""
 
     start: int
-    reader: TailReader
+    reader: TailReader = field(default_factory=TailReader)
 
 
 @dataclass
@@ -151,10 +151,15 @@ class KafkaJournal:
         start = max(low, self._offset_at(partition, since_ms) if from_offset is None else from_offset)
         if start >= claim:
             return ()
-        tail = self._tails.get(partition)
-        if tail is None or start < tail.start:
-            tail = self._tails[partition] = self._read(partition, start)
-        return tail.reader.of(shard)
+        end = max(offset for other, offset in self._claims.items() if self._partition(other) == partition)
+        tail = self._tails.setdefault(partition, _Tail(end + 1))
+        if start < tail.start:
+            # What other shards needed was read already.
+            self._read(partition, start, tail)
+        discarded = tail.reader.discarded
+        steps = tail.reader.of(shard, start)
+        self.figures.discarded += tail.reader.discarded - discarded
+        return steps
 
     def close(self) -> None:
         """What is not acknowledged by now is not waited for: its runs are ended too."""
@@ -265,17 +270,16 @@ class KafkaJournal:
         except KafkaException as error:
             raise JournalError(f"topic {self._spec.topic}: {error}") from error
 
-    def _read(self, partition: int, start: int) -> _Tail:
-        end = max(offset for shard, offset in self._claims.items() if self._partition(shard) == partition)
-        reader = TailReader()
-        for value in self._values(partition, start, end):
-            reader.take(value)
-        self.figures.tail_records += reader.records
-        self.figures.discarded += reader.discarded
-        log.info("journal partition %d: %d records from offset %d", partition, reader.records, start)
-        return _Tail(start, reader)
+    def _read(self, partition: int, start: int, tail: _Tail) -> None:
+        before = tail.reader.records
+        for offset, value in self._values(partition, start, tail.start - 1):
+            tail.reader.take(offset, value)
+        tail.start = start
+        read = tail.reader.records - before
+        self.figures.tail_records += read
+        log.info("journal partition %d: %d records from offset %d", partition, read, start)
 
-    def _values(self, partition: int, start: int, end: int) -> Iterator[bytes]:
+    def _values(self, partition: int, start: int, end: int) -> Iterator[tuple[int, bytes]]:
         """Of the records at ``[start, end]``."""
         consumer = self._consumer()
         deadline = time.monotonic() + _PATIENCE_S
@@ -287,8 +291,10 @@ class KafkaJournal:
                     if error is not None:
                         raise JournalError(f"topic {self._spec.topic}, partition {partition}: {error.str()}")
                     deadline = time.monotonic() + _PATIENCE_S
-                    yield message.value() or b""
-                    if (message.offset() or 0) >= end:
+                    offset = message.offset() or 0
+                    if offset <= end:
+                        yield offset, message.value() or b""
+                    if offset >= end:
                         return
                 if time.monotonic() > deadline:
                     raise JournalError(

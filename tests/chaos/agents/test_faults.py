@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 
-from tests.chaos.victims import JOBMANAGER, TASKMANAGER, WORKER, Victim, kill_and_heal
+from tests.chaos.victims import JOBMANAGER, TASKMANAGER, WORKERS, Victim, kill_and_heal
 from tests.pipeline.commands import plan_of
 from tests.pipeline.injection import inject
 from tests.pipeline.journals import owners
@@ -75,7 +75,7 @@ def test_nothing_is_lost_and_nothing_is_twice_while_everything_breaks(
 
 def faults(moments: random.Random) -> Iterator[Fault]:
     """Kills in an order by chance; a third of the way there are 4 subtasks, then 1."""
-    kills = [WORKER, TASKMANAGER, JOBMANAGER] * SIZES.agent_kills
+    kills = [WORKERS, TASKMANAGER, JOBMANAGER] * SIZES.agent_kills
     moments.shuffle(kills)
     third = len(kills) // 3
     yield from map(killing, kills[:third])

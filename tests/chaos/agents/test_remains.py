@@ -6,7 +6,7 @@ from collections import Counter
 
 import psutil
 
-from tests.chaos.victims import WORKER, kill_and_heal
+from tests.chaos.victims import WORKERS, kill_and_heal
 from tests.pipeline.plugin import Pipeline
 from tests.pipeline.waiting import until
 
@@ -30,7 +30,7 @@ def test_a_worker_that_dies_leaves_nothing_behind(pipeline: Pipeline) -> None:
 
 def die(pipeline: Pipeline) -> None:
     with pipeline.load.running(transactions_per_second=5):
-        kill_and_heal(pipeline, WORKER)
+        kill_and_heal(pipeline, WORKERS)
     pipeline.settle()
 
 

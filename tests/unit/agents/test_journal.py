@@ -1,11 +1,15 @@
-"""Up to where a journal's steps are settled, whatever is still on its way."""
+"""Up to where a journal's steps are settled, and what a tail of it gives to whom."""
 
 from __future__ import annotations
 
-from headrace_agents.journal import Progress
+from headrace_agents.codec import INPUT_DIGEST_BYTES, JournalEntry
+from headrace_agents.journal import OWNER_BYTES, Progress, TailReader, Written, encode_claim, encode_step
+from headrace_agents.records import Position
 
 LEFT, RIGHT, ELSEWHERE = 0, 2, 1
 """Two shards of partition 0 and one of partition 1."""
+OWNER, OTHER = bytes(OWNER_BYTES), b"x" * OWNER_BYTES
+EVENT = Position("things", 0, 5)
 PARTITIONS = {LEFT: 0, RIGHT: 0, ELSEWHERE: 1}
 
 
@@ -49,3 +53,36 @@ def test_a_mark_takes_the_idle_shards_of_its_partition_along() -> None:
     assert progress.until == {LEFT: 7, RIGHT: 21}
     progress.settle(LEFT, 7)
     assert progress.until == {LEFT: 21, RIGHT: 21}
+
+
+def tail(*records: tuple[int, bytes]) -> TailReader:
+    reader = TailReader()
+    for offset, value in records:
+        reader.take(offset, value)
+    return reader
+
+
+def step(number: int, owner: bytes = OWNER, result: bytes = b"") -> bytes:
+    entry = JournalEntry("step", number, bytes(INPUT_DIGEST_BYTES), result)
+    return encode_step(LEFT, owner, Written(EVENT, entry))
+
+
+def numbers(reader: TailReader, start: int) -> list[int]:
+    return [written.entry.occurrence for written in reader.of(LEFT, start)]
+
+
+def test_a_tail_that_was_read_for_another_shard_gives_no_step_from_before_its_own() -> None:
+    reader = tail((10, step(0)), (11, step(1)), (12, encode_claim(LEFT, OTHER)))
+    assert numbers(reader, 11) == [1]
+    assert numbers(reader, 10) == [0, 1]
+
+
+def test_what_was_read_later_may_be_from_before() -> None:
+    reader = tail((12, step(2, OTHER)), (13, step(3)), (10, step(0)), (11, encode_claim(LEFT, OTHER)))
+    assert numbers(reader, 10) == [0, 2]
+    assert reader.discarded == 1
+
+
+def test_of_a_step_that_was_written_again_the_last_one_counts() -> None:
+    reader = tail((10, step(0, result=b"first")), (11, step(0, result=b"second")))
+    assert [written.entry.result for written in reader.of(LEFT, 10)] == [b"second"]
