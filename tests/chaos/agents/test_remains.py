@@ -10,7 +10,7 @@ from tests.chaos.victims import WORKERS, kill_and_heal
 from tests.pipeline.plugin import Pipeline
 from tests.pipeline.waiting import until
 
-DEATHS = 3
+DEATHS = 2
 PATIENCE_S = 60
 Census = dict[str, Counter[str]]
 
