@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 
 import psutil
 
@@ -40,13 +42,19 @@ def census(pipeline: Pipeline) -> Census:
     ports = {port: purpose for purpose, port in pipeline.stack.ports().items()}
     for process in taskmanagers(pipeline):
         for each in [process, *process.children(recursive=True)]:
-            kind = "taskmanager" if each == process else " ".join(each.cmdline()[1:3])
-            found["processes"][kind] += 1
-            found["threads"][kind] += each.num_threads()
-            for connection in each.net_connections("tcp"):
-                if connection.status == psutil.CONN_ESTABLISHED and connection.raddr:
-                    found["connections"][f"{kind} to {ports.get(connection.raddr.port, 'another')}"] += 1
+            with suppress(psutil.NoSuchProcess):  # it has just ended
+                kind = "taskmanager" if each == process else " ".join(each.cmdline()[1:3])
+                found["processes"][kind] += 1
+                found["threads"][kind] += each.num_threads()
+                found["connections"].update(f"{kind} to {purpose}" for purpose in peers(each, ports))
     return found
+
+
+def peers(process: psutil.Process, ports: dict[int, str]) -> Iterator[str]:
+    """What is at the other ends of its connections."""
+    for connection in process.net_connections("tcp"):
+        if connection.status == psutil.CONN_ESTABLISHED and connection.raddr:
+            yield ports.get(connection.raddr.port, "another")
 
 
 def taskmanagers(pipeline: Pipeline) -> list[psutil.Process]:
