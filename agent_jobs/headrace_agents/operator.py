@@ -116,7 +116,7 @@ class AgentOperator:
         """
         # Of events to come nothing is known, so without an offset the whole journal is their tail.
         shard = yield from self._open(shard_id, 0, state)
-        if _is_of_reminders(timestamp_ms):
+        if is_of_reminders(timestamp_ms):
             yield from self._remind(shard, timestamp_ms, state)
         elif shard.timer_at_ms is not None and timestamp_ms >= shard.timer_at_ms:
             shard.timer_at_ms = None
@@ -356,6 +356,8 @@ class AgentOperator:
                 shard.write_head(state)
             shard.tasks.append(Task(command))
             save_tasks(shard.tasks, state)
+            if command.kind == "drain":
+                yield from self._advance_all(shard, state)
         yield from self._work(shard, state)
 
     def resume(self, shard: Shard, command: Command, state: ShardState) -> Iterator[OutputRecord]:
@@ -366,9 +368,13 @@ class AgentOperator:
             shard.tasks.remove(waiting)
             yield self._workbench.report(shard, waiting)
         save_tasks(shard.tasks, state)
+        yield from self._advance_all(shard, state)
+        yield self._workbench.report(shard, Task(command))
+
+    def _advance_all(self, shard: Shard, state: ShardState) -> Iterator[OutputRecord]:
+        """Starts what may start by now."""
         for key in [key for key in shard.queues if key not in shard.runs]:
             yield from self._advance(shard, key, state)
-        yield self._workbench.report(shard, Task(command))
 
     def _work(self, shard: Shard, state: ShardState) -> Iterator[OutputRecord]:
         self._plan_sweep(shard)
@@ -474,5 +480,5 @@ def _set_reminder(due: DueReminder, state: ShardState, schedule: Schedule) -> No
     schedule(at)
 
 
-def _is_of_reminders(timer_at_ms: int) -> bool:
+def is_of_reminders(timer_at_ms: int) -> bool:
     return timer_at_ms % 2 == 1
