@@ -235,7 +235,7 @@ def test_after_another_input_nothing_more_is_read_back() -> None:
     _, ctx = attempt(first.finished)
     asyncio.run(two(ctx, "other"))
 
-    assert DONE == Counter({"one": 1, "other": 1, "two": 2})
+    assert Counter({"one": 1, "other": 1, "two": 2}) == DONE
 
 
 def test_steps_of_one_name_are_told_apart_by_their_order() -> None:
@@ -356,7 +356,7 @@ def test_annotations_that_are_not_there_at_run_time_are_refused() -> None:
 
     lost.__annotations__ = {"return": "Nowhere"}
 
-    with pytest.raises(TypeError, match="annotations can't be resolved.*Nowhere"):
+    with pytest.raises(TypeError, match=r"annotations can't be resolved.*Nowhere"):
         asyncio.run(context(Journal()).step("send", lost))
 
 

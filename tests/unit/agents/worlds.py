@@ -311,6 +311,20 @@ class World:
         self.durable = self.checkpointed.copy()
         self._start()
 
+    def upgrade(self, agent_class: type[Agent[Any, Any, Any]]) -> None:
+        """Another version of the agent goes on from the state as it is."""
+        self.agent = prepare(agent_class, {})
+        self.checkpoint()
+        self.crash()
+
+    def memories(self) -> dict[bytes, codec.Memory]:
+        """By business key, as the state has them."""
+        return {
+            entry[1:]: codec.decode_memory(data)
+            for entry, data in self.durable.state.items()
+            if entry[:1] == codec.MEMORY
+        }
+
     def finish(self) -> None:
         """Lets everything come to its end, by nothing but the source and the timers of the state."""
         while self.durable.taken < len(self.records):
