@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
-from inspect import isawaitable, isroutine, signature
+from inspect import isawaitable, isroutine, signature, unwrap
+from types import SimpleNamespace
 from typing import Any, Generic, get_type_hints, overload
 
 from pydantic import BaseModel, PydanticUserError, TypeAdapter
@@ -190,8 +191,11 @@ def _result_type(function: Callable[..., Any]) -> TypeAdapter[Any]:
 
 @lru_cache(_MOST_FUNCTIONS)
 def _plain_result_type(function: Callable[..., Any]) -> TypeAdapter[Any]:
+    # Of the parameters nothing is wanted: what their types are called need not be there at run time.
+    annotation = getattr(function, "__annotations__", {}).get("return", Any)
+    annotated = SimpleNamespace(__annotations__={"return": annotation})
     try:
-        return TypeAdapter(get_type_hints(function).get("return", Any))
+        return TypeAdapter(get_type_hints(annotated, getattr(unwrap(function), "__globals__", {}))["return"])
     except NameError as error:
         raise TypeError(f"{function!r}: annotations can't be resolved: {error}") from error
     except PydanticUserError as error:

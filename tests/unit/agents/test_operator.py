@@ -158,7 +158,7 @@ def test_nothing_of_a_run_shows_before_the_timer_applies_it() -> None:
 )
 def test_a_run_that_fails_leaves_a_dead_letter_and_memory_as_it_was(what: str, reason: str) -> None:
     bad = created(0, 1, what)
-    world = World([bad, created(1, 1)])
+    world = World([bad, created(1, 1)], LIMITS.model_copy(update={"run_deadline_ms": 50}))
 
     world.finish()
 

@@ -212,7 +212,7 @@ class _LostAfter(list[JournalEntry]):
 
 
 LIMITS = Limits(
-    run_deadline_ms=20,
+    run_deadline_ms=5_000,
     max_event_bytes=2_000,
     max_memory_bytes=10_000,
     inbox_soft_events=50,
