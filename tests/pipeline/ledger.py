@@ -59,6 +59,9 @@ class AgentBook:
     outcomes: Sequence[Record]
     decisions: Sequence[Record]
     dead_letters: Sequence[Record]
+    reviews: Sequence[Record] = ()
+    answers: Sequence[Record] = ()
+    """Of humans: events of this agent, beside the changes of its tables."""
 
 
 @dataclass(frozen=True)
@@ -237,14 +240,16 @@ def _capture_violations(book: Book, committed: Sequence[Change]) -> Iterator[str
 
 
 def _agent_violations(name: str, agent: AgentBook, book: Book) -> Iterator[str]:
-    inputs = {r.position: r for r in book.changes if r.position.topic in agent.inputs}
+    changes = {r.position: r for r in book.changes if r.position.topic in agent.inputs}
+    inputs = changes | {r.position: r for r in agent.answers}
     outcomes = [Outcome.model_validate_json(record.value or b"") for record in agent.outcomes]
     yield from _outcome_violations(name, outcomes, inputs)
     yield from _decision_violations(name, outcomes, agent.decisions)
     yield from _dead_letter_violations(outcomes, agent.dead_letters, inputs)
     yield from _order_violations("outcomes", agent.outcomes, lambda r: _position(r.json))
     yield from _order_violations("decisions", agent.decisions, lambda r: _position(r.json["event"]))
-    yield from _memory_violations(outcomes, agent.decisions, inputs)
+    yield from _memory_violations(outcomes, agent.decisions, changes)
+    yield from _review_violations(agent)
 
 
 def _outcome_violations(
@@ -324,6 +329,19 @@ def _memory_violations(
         )
 
 
+def _review_violations(agent: AgentBook) -> Iterator[str]:
+    """A customer who is escalated has one question that no human has answered yet, and no other has one."""
+    asked = Counter(record.key for record in agent.reviews)
+    answered = Counter(record.key for record in agent.answers)
+    escalated = {record.key for record in agent.decisions if record.json["kind"] == "Escalation"}
+    ids = Counter(str(record.json["id"]) for record in agent.reviews)
+    yield from (f"{count} reviews {id_}" for id_, count in ids.items() if count > 1)
+    yield from (f"escalated, and nobody was asked: {key!r}" for key in escalated - asked.keys())
+    for key, count in asked.items():
+        if key not in escalated or count > 1 + answered[key]:
+            yield f"{count} questions about {key!r}, of which {answered[key]} were answered"
+
+
 @dataclass
 class Remembered:
     """What the support triage agent should remember of one customer."""
@@ -369,6 +387,8 @@ def _book(plan: StackPlan, records: Mapping[str, Sequence[Record]]) -> Book:
                 records[agent.spec.outputs.outcomes],
                 records[agent.spec.outputs.decisions],
                 records[agent.spec.outputs.dead_letters],
+                records[agent.spec.outputs.reviews],
+                records[agent.spec.feedback.answers],
             )
             for agent in plan.agents
         },
@@ -379,7 +399,12 @@ def _names(plan: StackPlan) -> list[str]:
     outputs = [agent.spec.outputs for agent in plan.agents]
     return [
         *(table.topic for source in plan.sources for table in source.tables),
-        *(name for each in outputs for name in (each.outcomes, each.decisions, each.dead_letters)),
+        *(
+            name
+            for each in outputs
+            for name in (each.outcomes, each.decisions, each.dead_letters, each.reviews)
+        ),
+        *(agent.spec.feedback.answers for agent in plan.agents),
     ]
 
 
@@ -391,6 +416,7 @@ def _inserts(record: Record, ticket: int, tables: Mapping[str, str]) -> bool:
 
 def _unanswered(book: Book, agent: AgentBook) -> set[Position]:
     inputs = {record.position for record in book.changes if record.position.topic in agent.inputs}
+    inputs |= {record.position for record in agent.answers}
     return inputs - _positions(agent.outcomes)
 
 

@@ -54,4 +54,4 @@ def test_the_agent_of_the_agents_page_can_be_declared() -> None:
     declaration: dict[str, Any] = shipped["config"][CONFIG_KEY]
     declaration["agents"].append(yaml.safe_load(block))
     made = plan(parse_environment(declaration, "docs/agents.md", "local"))
-    assert [agent.name for agent in made.agents] == ["support-triage", "overload-watch"]
+    assert [agent.name for agent in made.agents] == ["support-triage", "order-risk", "overload-watch"]
