@@ -148,25 +148,29 @@ class AgentOperator:
 
     def _look(self, current: Shard, state: ShardState, schedule: Schedule) -> Iterator[OutputRecord]:
         """At every shard with something to apply, to keep or to go on with, and at the current one."""
-        # Asked before steps are kept: all below it is then kept, or its run has ended.
-        collected = None if self._journal is None else self._journal.collected_until(current.index)
         self._plan_sweep(current)
         ended = self._ended()
         stepped = {shard.id: shard for shard in self._stepped()}
         for shard in {**ended, **stepped, **self._working, current.id: current}.values():
             self._select(shard.id)
+            # Asked before steps are kept: all below it is then kept, or its run is applied.
+            collected = self._collected_until(shard)
             for key in shard.take_ended():
                 yield from self._apply(shard, key, state, schedule)
-            if shard.id in stepped:
-                for run in shard.runs.values():
-                    self._keep_steps(run, state)
+            for run in shard.runs.values():
+                self._keep_steps(run, state)
+            if not shard.runs:
+                collected = self._collected_until(shard)
+            if collected is not None:
+                self._note_journal(shard, collected, state)
             if shard.tasks:
                 yield from self._work(shard, state)
             if shard is not current:
                 self._schedule(shard, schedule)
         self._select(current.id)
-        if collected is not None:
-            self._note_journal(current, collected, state)
+
+    def _collected_until(self, shard: Shard) -> int | None:
+        return None if self._journal is None else self._journal.collected_until(shard.index)
 
     def _ended(self) -> dict[int, Shard]:
         """Shards with runs that have ended and are not applied yet."""
@@ -211,7 +215,7 @@ class AgentOperator:
             for sequence in shard.unsettled if shard.tail else ():
                 position = self._reader.read(read_entry(state, sequence).record).position
                 _keep_tail(shard, sequence, position, state)
-            if (collected := self._journal.collected_until(shard.index)) is not None:
+            if (collected := self._collected_until(shard)) is not None:
                 self._note_journal(shard, collected, state)
         if tasks := restore_tasks(state):
             shard.tasks = tasks

@@ -15,7 +15,7 @@ from headrace_agents.agent import prepare
 from headrace_agents.operator import AgentOperator
 from headrace_agents.records import InputRecord, Outcome, OutputRecord
 from headrace_agents.shards import shard_ids
-from headrace_agents.testing import in_memory_spec
+from headrace_agents.testing import MemoryJournal, in_memory_spec
 from tests.unit.agents.worlds import LIMITS, Clock, ManualRunner, Seen, Tracker, created, runs_of
 
 SHARDS = 3
@@ -36,10 +36,11 @@ class Kept:
 class Subtask:
     """Holds the operator to Flink's rule: state and timers are those of the current shard."""
 
-    def __init__(self, events: list[int]) -> None:
+    def __init__(self, events: list[int], do: str = "", journal: MemoryJournal | None = None) -> None:
         self.events = [
-            (IDS[number % SHARDS], created(offset, number)) for offset, number in enumerate(events)
+            (IDS[number % SHARDS], created(offset, number, do)) for offset, number in enumerate(events)
         ]
+        self.journal = journal
         self.clock = Clock()
         self.kept = Kept()
         self.checkpointed = Kept()
@@ -48,11 +49,17 @@ class Subtask:
 
     def _start(self) -> None:
         agent = prepare(Tracker, {})
-        alone = in_memory_spec(agent, ("key",), LIMITS, "none")
+        alone = in_memory_spec(agent, ("key",), LIMITS, "none" if self.journal is None else "steps")
         self.spec = alone.model_copy(update={"shards": SHARDS, "max_parallelism": SHARDS})
-        self.runner = ManualRunner(runs_of(self.spec, agent, self.clock))
+        self.runner = ManualRunner(runs_of(self.spec, agent, self.clock, self.journal))
         self.operator = AgentOperator(
-            self.spec, agent, self.runner, clock=self.clock, bundle_events=10, select=self._select
+            self.spec,
+            agent,
+            self.runner,
+            clock=self.clock,
+            bundle_events=10,
+            select=self._select,
+            journal=self.journal,
         )
 
     def take(self) -> None:
@@ -198,3 +205,20 @@ def test_a_shard_that_only_wakes_after_a_restore_runs_again() -> None:
     subtask.pass_time(1_010)
 
     assert sorted(run.request.position.offset for run in subtask.runner.in_flight) == [0, 1, 2]
+
+
+def test_every_shard_whose_runs_were_applied_has_left_their_steps_behind_in_the_journal() -> None:
+    journal = MemoryJournal()
+    subtask = Subtask([0, 1, 2], "steps", journal)
+    for _ in subtask.events:
+        subtask.take()
+    while subtask.runner.in_flight:
+        subtask.end_run(0)
+
+    first = min((at, shard) for shard, timers in subtask.kept.timers.items() for at in timers)
+    subtask.clock.now_ms = first[0]
+    subtask.fire(*first)
+
+    assert len(journal.written) == 3 * SHARDS
+    heads = [codec.decode_head(state[codec.HEAD_KEY]) for state in subtask.kept.state.values()]
+    assert [head.journal_offset for head in heads] == [len(journal.written)] * SHARDS
