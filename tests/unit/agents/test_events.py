@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from headrace_agents.agent import prepare
 from headrace_agents.events import EventReader
 from headrace_agents.testing import in_memory_spec
-from tests.unit.agents.worlds import LIMITS, TABLE, Tracker, envelope, key, record
+from tests.unit.agents.worlds import LIMITS, Tracker, envelope, key, record
 
 ROW = {"id": 1, "key": 7}
 CREATED = envelope(ROW)
