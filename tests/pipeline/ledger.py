@@ -59,6 +59,8 @@ class AgentBook:
     outcomes: Sequence[Record]
     decisions: Sequence[Record]
     dead_letters: Sequence[Record]
+    replays: Sequence[Record] = ()
+    """Dead letters that were tried again: events, each with an outcome of its own."""
 
 
 @dataclass(frozen=True)
@@ -239,7 +241,7 @@ def _capture_violations(book: Book, committed: Sequence[Change]) -> Iterator[str
 def _agent_violations(name: str, agent: AgentBook, book: Book) -> Iterator[str]:
     inputs = {r.position: r for r in book.changes if r.position.topic in agent.inputs}
     outcomes = [Outcome.model_validate_json(record.value or b"") for record in agent.outcomes]
-    yield from _outcome_violations(name, outcomes, inputs)
+    yield from _outcome_violations(name, outcomes, inputs | {r.position: r for r in agent.replays})
     yield from _decision_violations(name, outcomes, agent.decisions)
     yield from _dead_letter_violations(outcomes, agent.dead_letters, inputs)
     yield from _order_violations("outcomes", agent.outcomes, lambda r: _position(r.json))
@@ -369,6 +371,7 @@ def _book(plan: StackPlan, records: Mapping[str, Sequence[Record]]) -> Book:
                 records[agent.spec.outputs.outcomes],
                 records[agent.spec.outputs.decisions],
                 records[agent.spec.outputs.dead_letters],
+                replays=records[agent.spec.feedback.replays],
             )
             for agent in plan.agents
         },
@@ -380,6 +383,7 @@ def _names(plan: StackPlan) -> list[str]:
     return [
         *(table.topic for source in plan.sources for table in source.tables),
         *(name for each in outputs for name in (each.outcomes, each.decisions, each.dead_letters)),
+        *(agent.spec.feedback.replays for agent in plan.agents),
     ]
 
 
@@ -391,6 +395,7 @@ def _inserts(record: Record, ticket: int, tables: Mapping[str, str]) -> bool:
 
 def _unanswered(book: Book, agent: AgentBook) -> set[Position]:
     inputs = {record.position for record in book.changes if record.position.topic in agent.inputs}
+    inputs |= {record.position for record in agent.replays}
     return inputs - _positions(agent.outcomes)
 
 
