@@ -53,7 +53,7 @@ def test_a_check_fails_when_something_is_unreadable(options: list[str], shards: 
 def test_an_unknown_agent_is_refused_with_those_there_are() -> None:
     refused = run("agents", "pause", "nobody")
     assert refused.exit_code == FAILED
-    assert refused.stderr == "error: no agent nobody; stack local declares: support-triage\n"
+    assert refused.stderr == "error: no agent nobody; stack local declares: support-triage, order-risk\n"
 
 
 def test_an_agent_that_does_not_run_is_refused_with_how_to_start_it() -> None:
