@@ -16,8 +16,8 @@ PAGE = Path(__file__).parents[3] / "docs" / "state-format.md"
 _HEAD = """# What an agent keeps, byte by byte
 
 Generated from the docstrings of the runtime. Golden files of every kind of entry are in
-[tests/unit/agents/golden](../tests/unit/agents/golden); a test holds today's code to them. A change of a format is a new
-version beside the old one, which is still read: state outlives the code that wrote it.
+[tests/unit/agents/golden](../tests/unit/agents/golden); a test holds today's code to them. A change of a
+format is a new version beside the old one, which is still read: state outlives the code that wrote it.
 """
 
 
