@@ -13,7 +13,7 @@ SUITES := python3 tests/run_suites.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down plan status watch clean lint format lock
-.PHONY: test test-unit test-components test-engine test-local test-chaos chaos bench bench-up bench-check
+.PHONY: test test-unit test-components test-engine test-local test-chaos chaos soak bench bench-up bench-check
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ test-chaos: setup ## the real pipeline, broken on purpose, small sizes
 
 chaos: setup ## the same at full size
 	@HEADRACE_TEST_SIZE=full HEADRACE_RECORD=1 $(SUITES) chaos
+
+soak: setup ## ten minutes of load: Python's memory stays flat; writes JSON
+	@HEADRACE_RECORD=1 $(SUITES) soak
 
 bench: setup ## measure latency, checkpoints and memory; writes JSON
 	@$(PYTHON) -m tests.bench.run

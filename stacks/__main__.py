@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pulumi
@@ -11,6 +12,9 @@ from headrace.local import LocalStack
 from headrace.local.layout import stack_files
 from headrace.plan import plan
 from headrace.toolchain.runtimes import Runtimes
+
+# The engine interrupts the program of an update that failed: a stack trace here would bury the reason.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 name = pulumi.get_stack()
 declared = pulumi.Config().require_object("environment")

@@ -16,6 +16,7 @@ from typing_extensions import ParamSpec, TypeVar
 
 from headrace_agents.run_model import RunModel
 from headrace_agents.step_protocol import Steps
+from headrace_agents.tools import IDEMPOTENCY_KEY
 
 M = TypeVar("M", bound=BaseModel)
 D = TypeVar("D", bound=BaseModel)
@@ -97,10 +98,10 @@ class Context(Generic[M, D]):
         """
         result_type = _result_type(function)
         inputs = _json(f"step {name!r}: an argument", _ordered([args, kwargs]))
-        wants_key = "idempotency_key" not in kwargs and _takes_key(function)
+        wants_key = IDEMPOTENCY_KEY not in kwargs and _takes_key(function)
 
         async def execute(idempotency_key: str) -> bytes:
-            given = {**kwargs, "idempotency_key": idempotency_key} if wants_key else kwargs
+            given = {**kwargs, IDEMPOTENCY_KEY: idempotency_key} if wants_key else kwargs
             result = function(*args, **given)
             if isawaitable(result):
                 result = await result
@@ -180,7 +181,7 @@ def _takes_key(function: Callable[..., Any]) -> bool:
 @lru_cache(_MOST_FUNCTIONS)
 def _plain_takes_key(function: Callable[..., Any]) -> bool:
     try:
-        return "idempotency_key" in signature(function).parameters
+        return IDEMPOTENCY_KEY in signature(function).parameters
     except ValueError:  # of some functions that are written in C nobody knows
         return False
 

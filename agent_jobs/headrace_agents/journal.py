@@ -18,7 +18,7 @@ step      version u8, ``s``, shard u32, owner 16 bytes, partition i32, offset i6
 from __future__ import annotations
 
 import struct
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -85,6 +85,44 @@ def encode_step(shard: int, owner: bytes, written: Written) -> bytes:
     head = _HEAD.pack(codec.VERSION, _STEP, shard, owner)
     event = _EVENT.pack(partition, offset, written.accepted_at_ms, len(name))
     return b"".join((head, event, name, codec.encode_journal(written.entry)))
+
+
+class Progress:
+    """Up to where all steps of a shard are settled; of one owner, whose records are acknowledged in the order
+    of their offsets: what is still on its way is above what has arrived.
+    """
+
+    def __init__(self, partitions: Mapping[int, int]) -> None:
+        """``partitions`` has each shard's."""
+        self._partitions = partitions
+        self._acknowledged: dict[int, int] = {}
+        """The last offset, by partition."""
+        self._unsettled: dict[int, set[int]] = {shard: set() for shard in partitions}
+        self.until: dict[int, int] = {}
+        """By shard; each offset only grows."""
+
+    def acknowledge_step(self, shard: int, offset: int, *, awaited: bool) -> None:
+        """A step is in Kafka; it counts once it is settled, at once where nobody waits for it any more."""
+        self._acknowledged[self._partitions[shard]] = offset
+        if awaited:
+            self._unsettled[shard].add(offset)
+        else:
+            self._advance(shard)
+
+    def acknowledge_mark(self, partition: int, offset: int) -> None:
+        """A mark or a claim is in Kafka, which shards without steps go by."""
+        self._acknowledged[partition] = offset
+        for shard, its_partition in self._partitions.items():
+            if its_partition == partition:
+                self._advance(shard)
+
+    def settle(self, shard: int, offset: int) -> None:
+        self._unsettled[shard].discard(offset)
+        self._advance(shard)
+
+    def _advance(self, shard: int) -> None:
+        acknowledged = self._acknowledged.get(self._partitions[shard], -1)
+        self.until[shard] = min(self._unsettled[shard], default=acknowledged + 1)
 
 
 @dataclass

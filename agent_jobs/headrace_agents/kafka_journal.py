@@ -11,7 +11,6 @@ import logging
 import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +18,15 @@ from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from headrace_agents.journal import JournalError, TailReader, Written, encode_claim, encode_mark, encode_step
+from headrace_agents.journal import (
+    JournalError,
+    Progress,
+    TailReader,
+    Written,
+    encode_claim,
+    encode_mark,
+    encode_step,
+)
 from headrace_agents.spec import JournalSpec
 
 log = logging.getLogger(__name__)
@@ -68,9 +75,10 @@ class KafkaJournal:
         self._producer = Producer({**self._client, "acks": "all", "enable.idempotence": True, "linger.ms": 0})
         self._shards = shards
         self._partitions = sorted({self._partition(shard) for shard in shards})
-        self._unsettled: Counter[int] = Counter()
-        """Steps of a shard that were appended and are not where the operator finds them; the loop's alone."""
-        self._collected: dict[int, int] = {}
+        self._progress = Progress({shard: self._partition(shard) for shard in shards})
+        """The loop's, once there is one; what it comes to is read by the operator, too."""
+        self._handed_over: dict[int, int] = {}
+        """By shard, the offset of the step that is settled next."""
         self._tails: dict[int, _Tail] = {}
         self._low: dict[int, int] = {}
         self._questions: Consumer | None = None
@@ -79,18 +87,20 @@ class KafkaJournal:
         self.figures = JournalFigures()
         self._closed = threading.Event()
         self._claims = self._claim()
-        self._collected.update({shard: offset + 1 for shard, offset in self._claims.items()})
+        for shard, offset in sorted(self._claims.items(), key=lambda claim: claim[1]):
+            self._progress.acknowledge_mark(self._partition(shard), offset)
         self._thread = threading.Thread(target=self._serve, name="headrace-journal", daemon=True)
         self._thread.start()
 
     async def append(self, shard: int, written: Written) -> None:
         loop = self._loop = asyncio.get_running_loop()
-        self._unsettled[shard] += 1
-        acknowledged: asyncio.Future[None] = loop.create_future()
+        acknowledged: asyncio.Future[int] = loop.create_future()
 
-        def told(error: KafkaError | None, _message: Message) -> None:
+        def told(error: KafkaError | None, message: Message) -> None:
             with suppress(RuntimeError):  # the loop has ended meanwhile, and the run with it
-                loop.call_soon_threadsafe(_settle, acknowledged, error)
+                loop.call_soon_threadsafe(
+                    self._acknowledge, shard, acknowledged, error, message.offset() or 0
+                )
 
         while True:
             try:
@@ -104,15 +114,34 @@ class KafkaJournal:
             except BufferError:
                 await asyncio.sleep(_POLL_S)
         self.figures.appended += 1
-        await acknowledged
+        try:
+            await acknowledged
+        finally:
+            # Cancelled or not, what was acknowledged by now is settled next.
+            if acknowledged.done() and not acknowledged.cancelled() and acknowledged.exception() is None:
+                self._handed_over[shard] = acknowledged.result()
 
     def settled(self, shard: int) -> None:
-        self._unsettled[shard] -= 1
+        offset = self._handed_over.pop(shard, None)
+        if offset is not None:
+            self._progress.settle(shard, offset)
+
+    def _acknowledge(
+        self, shard: int, waiting: asyncio.Future[int], error: KafkaError | None, offset: int
+    ) -> None:
+        if error is None:
+            self._progress.acknowledge_step(shard, offset, awaited=not waiting.done())
+        if waiting.done():
+            return
+        if error is None:
+            waiting.set_result(offset)
+        else:
+            waiting.set_exception(JournalError(error.str()))
 
     def collected_until(self, shard: int) -> int | None:
         if self._failure is not None:
             raise self._failure
-        return self._collected.get(shard)
+        return self._progress.until.get(shard)
 
     def tail(self, shard: int, from_offset: int | None, since_ms: int) -> Iterable[Written]:
         partition, claim = self._partition(shard), self._claims[shard]
@@ -190,16 +219,11 @@ class KafkaJournal:
             return
         partition, offset, loop = message.partition() or 0, message.offset() or 0, self._loop
         if loop is None:
-            self._note(partition, offset)
+            self._progress.acknowledge_mark(partition, offset)
         else:
             with suppress(RuntimeError):
                 # Behind the steps that were acknowledged before it.
-                loop.call_soon_threadsafe(self._note, partition, offset)
-
-    def _note(self, partition: int, offset: int) -> None:
-        for shard in self._shards:
-            if self._partition(shard) == partition and not self._unsettled[shard]:
-                self._collected[shard] = offset + 1
+                loop.call_soon_threadsafe(self._progress.acknowledge_mark, partition, offset)
 
     def _fail(self, error: KafkaError) -> None:
         self._failure = JournalError(f"topic {self._spec.topic}: {error.str()}")
@@ -272,12 +296,3 @@ class KafkaJournal:
                     )
         finally:
             consumer.close()
-
-
-def _settle(acknowledged: asyncio.Future[None], error: KafkaError | None) -> None:
-    if acknowledged.done():
-        return
-    if error is None:
-        acknowledged.set_result(None)
-    else:
-        acknowledged.set_exception(JournalError(error.str()))

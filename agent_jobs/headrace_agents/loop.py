@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from headrace_agents.chat import ChatModel
@@ -43,16 +44,23 @@ class _Handle:
 
 
 class RunLoop:
-    """A :class:`Runner`. At most ``slots`` runs are under way; others wait, and their deadline with them."""
+    """A :class:`Runner`. At most ``slots`` runs are under way; others wait, and their deadline with them.
+
+    Between the two threads are two deques, whose ends are safe to use from both. The loop is woken once
+    for all runs that it has not seen yet: each wake-up is a write to a socket.
+    """
 
     def __init__(self, runs: AgentRuns, open_model: Callable[[], ChatModel | None], *, slots: int) -> None:
         self._runs = runs
         self._open_model = open_model
-        self._slots = slots
+        self._free = slots
         self._loop = asyncio.new_event_loop()
+        self._waiting: deque[tuple[RunRequest, _Handle]] = deque()
+        self._ended: deque[_Handle] = deque()
+        self._woken = False
         self._changed = threading.Condition()
-        self._started = 0
-        self._ended = 0
+        self._under_way = 0
+        """Started and not ended; changed under the condition."""
         self._ready: threading.Event = threading.Event()
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._serve, name="headrace-runs", daemon=True)
@@ -64,14 +72,22 @@ class RunLoop:
     def start(self, request: RunRequest) -> RunHandle:
         handle = _Handle(self._runs.attempt(request), self._loop)
         with self._changed:
-            self._started += 1
-        self._loop.call_soon_threadsafe(self._spawn, request, handle)
+            self._under_way += 1
+        self._waiting.append((request, handle))
+        if not self._woken:
+            self._woken = True
+            self._loop.call_soon_threadsafe(self._take)
         return handle
+
+    def take_ended(self) -> list[RunHandle]:
+        ended, taken = self._ended, list[RunHandle]()
+        while ended:
+            taken.append(ended.popleft())
+        return taken
 
     def wait(self) -> None:
         with self._changed:
-            ended = self._ended
-            self._changed.wait_for(lambda: self._ended > ended or self._ended == self._started)
+            self._changed.wait_for(lambda: self._ended or not self._under_way)
 
     def close(self) -> None:
         if self._thread.is_alive():
@@ -88,7 +104,6 @@ class RunLoop:
 
     async def _main(self) -> None:
         self._stop = asyncio.Event()
-        self._free = asyncio.Semaphore(self._slots)
         self._tasks: set[asyncio.Task[None]] = set()
         try:
             self._model = self._open_model()
@@ -98,26 +113,38 @@ class RunLoop:
         finally:
             self._ready.set()
         await self._stop.wait()
+        self._waiting.clear()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._model is not None:
             await self._model.close()
 
-    def _spawn(self, request: RunRequest, handle: _Handle) -> None:
-        handle.task = task = self._loop.create_task(self._run(request, handle))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _take(self) -> None:
+        # Before the look: what is added after it wakes the loop again.
+        self._woken = False
+        self._fill()
+
+    def _fill(self) -> None:
+        waiting = self._waiting
+        while waiting and self._free:
+            self._free -= 1
+            request, handle = waiting.popleft()
+            handle.task = task = self._loop.create_task(self._run(request, handle))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _run(self, request: RunRequest, handle: _Handle) -> None:
         try:
-            async with self._free:
-                handle.ended = await self._runs.run(request, handle.attempt, self._model)
+            handle.ended = await self._runs.run(request, handle.attempt, self._model)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - it belongs to the operator, which the handle tells
             handle.ended = error
         finally:
+            self._free += 1
             with self._changed:
-                self._ended += 1
+                self._under_way -= 1
+                self._ended.append(handle)
                 self._changed.notify_all()
+            self._fill()

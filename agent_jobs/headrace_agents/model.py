@@ -69,11 +69,12 @@ class OpenAiModel:
     async def _attempt(self, request: ChatRequest) -> Completion:
         try:
             async with asyncio.timeout(self._spec.timeout_ms / 1000):
-                completion = await self._client.chat.completions.create(
-                    model=self._spec.name,
-                    messages=[_message(message) for message in request.messages],  # type: ignore[misc]
-                    extra_headers={"Idempotency-Key": request.idempotency_key},
-                    **_options(request),
+                # Not `chat.completions.create`: its typed layers took half of a call's processor time.
+                completion = await self._client.post(
+                    "/chat/completions",
+                    cast_to=object,
+                    body=_body(self._spec.name, request),
+                    options={"headers": {"Idempotency-Key": request.idempotency_key}},
                 )
         except (TimeoutError, openai.APITimeoutError) as error:
             raise ModelError("timeout", f"no answer within {self._spec.timeout_ms} ms") from error
@@ -86,9 +87,10 @@ class OpenAiModel:
         return _completion(completion)
 
 
-def _options(request: ChatRequest) -> dict[str, Any]:
-    """What is not asked for is not sent: some endpoints refuse an empty list or a null."""
-    options: dict[str, Any] = {}
+def _body(model: str, request: ChatRequest) -> dict[str, Any]:
+    """What is not asked for is not in it: some endpoints refuse an empty list or a null."""
+    messages = [_message(message) for message in request.messages]
+    options: dict[str, Any] = {"model": model, "messages": messages}
     if request.temperature is not None:
         options["temperature"] = request.temperature
     if request.max_output_tokens is not None:
@@ -121,20 +123,22 @@ def _message(message: Message) -> dict[str, Any]:
 def _completion(sent: Any) -> Completion:
     """``sent`` is what the endpoint sent, so its parts may be of any type."""
     try:
-        choice = sent.choices[0]
-        text, refusal = choice.message.content, getattr(choice.message, "refusal", None)
+        choice = sent["choices"][0]
+        message = choice["message"]
+        text, refusal = message.get("content"), message.get("refusal")
         calls = tuple(
-            ToolCall(_text(call.id), _text(call.function.name), _text(call.function.arguments))
-            for call in choice.message.tool_calls or ()
+            ToolCall(_text(call["id"]), _text(call["function"]["name"]), _text(call["function"]["arguments"]))
+            for call in message.get("tool_calls") or ()
         )
-    except (AttributeError, IndexError, TypeError) as error:
+        cut_off = choice.get("finish_reason") == "length"
+        usage = _usage(sent.get("usage"))
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise ModelError("malformed", "not a chat completion") from error
     if refusal:
         raise ModelError("refused", f"by the model: {refusal}")
     if not isinstance(text, str) and not calls:
         raise ModelError("malformed", "the answer has neither text nor calls of tools")
-    cut_off = getattr(choice, "finish_reason", None) == "length"
-    return Completion(text if isinstance(text, str) else None, calls, _usage(sent), cut_off)
+    return Completion(text if isinstance(text, str) else None, calls, usage, cut_off)
 
 
 def _text(value: Any) -> str:
@@ -143,10 +147,9 @@ def _text(value: Any) -> str:
     return value
 
 
-def _usage(sent: Any) -> Usage:
+def _usage(counted: Any) -> Usage:
     """An endpoint that counts no tokens is taken at its word: none."""
-    counted = getattr(sent, "usage", None)
-    counts = (getattr(counted, name, None) for name in ("prompt_tokens", "completion_tokens"))
+    counts = ((counted or {}).get(name) for name in ("prompt_tokens", "completion_tokens"))
     return Usage(*(count if isinstance(count, int) else 0 for count in counts))
 
 

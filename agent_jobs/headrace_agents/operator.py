@@ -4,8 +4,9 @@ Flink's function (:mod:`headrace_agents.flink.function`) calls it from one threa
 that shard's state. What is kept in Python is only an image of the state plus the runs in flight, made
 anew from the state when a shard is first touched after a restore.
 
-Timers: looks at a shard are at even milliseconds, reminders at odd ones, so that a look never has to ask
-the state whether a reminder is due.
+Timers: one, of whichever shard, is for a look at all shards of the subtask; each shard has a sparse one of
+its own beside, so that it wakes after a restore. All of these are at even milliseconds and those of
+reminders at odd ones, so that a look never has to ask the state whether a reminder is due.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from headrace_agents.records import (
     Times,
     dead_letter_headers,
 )
-from headrace_agents.runs import Clock, DueReminder, Runner, RunRequest, RunResult
+from headrace_agents.runs import Clock, DueReminder, RunHandle, Runner, RunRequest, RunResult
 from headrace_agents.shard import Run, Shard, ShardState, read_entry, size_of
 from headrace_agents.shards import shard_ids
 from headrace_agents.spec import AgentJobSpec
@@ -42,12 +43,17 @@ SOFT_SLOWDOWN_S = 0.2
 
 _TICK_PART_OF_WAIT = 8
 _MAX_TICK_MS = 250
+_WAKE_MS = 1_000
+"""How soon a shard with an event that waits for its run wakes by itself after a restore, at the latest."""
 _SWEEPS_IN_EXPIRY = 10
 _TAIL_KEPT_MS = 3_600_000
 _SWEEP_MIN_MS, _SWEEP_MAX_MS = 60_000, 3_600_000
 
 Schedule = Callable[[int], None]
-"""Registers a processing-time timer (ms since the epoch) for the shard; it is part of Flink's state."""
+"""Registers a processing-time timer (ms since the epoch) for the current shard; Flink keeps it as state."""
+
+Select = Callable[[int], None]
+"""Makes a shard of this subtask the current one: state and timers are its."""
 
 
 @dataclass(slots=True)
@@ -61,6 +67,10 @@ class Figures:
     """That were touched."""
     steps_read_back: int = 0
     """Steps of unfinished runs that a failure did not repeat."""
+    soft_bound_slowdowns: int = 0
+    """Events that were slowed down because the inbox was above its soft bound."""
+    hard_bound_waits: int = 0
+    """Events that waited for a run to end because the inbox was at its hard bound."""
 
 
 class AgentOperator:
@@ -69,7 +79,7 @@ class AgentOperator:
     ``bundle_events`` is the most elements that Flink hands over in one bundle.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is around the operator, each by name
         self,
         spec: AgentJobSpec,
         agent: LoadedAgent,
@@ -77,6 +87,7 @@ class AgentOperator:
         *,
         clock: Clock,
         bundle_events: int,
+        select: Select,
         journal: Journal | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -86,6 +97,7 @@ class AgentOperator:
         self._journal = journal
         self._clock = clock
         self._slowdown_s = SOFT_SLOWDOWN_S / bundle_events
+        self._select = select
         self._sleep = sleep
         self._memory = memory_format(spec, agent)
         self._workbench = Workbench(spec, self._reader, self._memory, self, clock)
@@ -93,6 +105,13 @@ class AgentOperator:
             id_: index for index, id_ in enumerate(shard_ids(spec.shards, spec.max_parallelism))
         }
         self._shards: dict[int, Shard] = {}
+        self._in_flight: dict[RunHandle, tuple[Shard, bytes]] = {}
+        self._working: dict[int, Shard] = {}
+        """Shards with tasks, by id."""
+        self._changed_at_ms = clock()
+        """When a run was last started or applied."""
+        self._look_at_ms: int | None = None
+        """The next timer of any shard at which all are looked at."""
         self.figures = Figures()
 
     def process(
@@ -110,31 +129,65 @@ class AgentOperator:
     def on_timer(
         self, shard_id: int, timestamp_ms: int, state: ShardState, schedule: Schedule
     ) -> Iterator[OutputRecord]:
-        """Takes reminders that are due in; applies what has ended in the shard, and goes on with its tasks.
+        """Takes reminders that are due in; applies what has ended and goes on with tasks, in all shards.
 
         Raises what a run's handle raises, which fails the job: its state is as it was.
         """
         # Of events to come nothing is known, so without an offset the whole journal is their tail.
         shard = yield from self._open(shard_id, 0, state)
+        shard.timers.discard(timestamp_ms)
+        if self._look_at_ms is not None and timestamp_ms >= self._look_at_ms:
+            self._look_at_ms = None
         if is_of_reminders(timestamp_ms):
             yield from self._remind(shard, timestamp_ms, state)
-        elif shard.timer_at_ms is not None and timestamp_ms >= shard.timer_at_ms:
-            shard.timer_at_ms = None
         yield from self._look(shard, state, schedule)
         self._schedule(shard, schedule)
 
     def close(self) -> None:
         self._runner.close()
 
-    def _look(self, shard: Shard, state: ShardState, schedule: Schedule) -> Iterator[OutputRecord]:
-        # Asked before steps are kept: all below it is then kept, or its run has ended.
-        collected = None if self._journal is None else self._journal.collected_until(shard.index)
-        yield from self._apply_ended(shard, state, schedule)
-        for run in shard.runs.values():
-            self._keep_steps(run, state)
-        if collected is not None:
-            self._note_journal(shard, collected, state)
-        yield from self._work(shard, state)
+    def _look(self, current: Shard, state: ShardState, schedule: Schedule) -> Iterator[OutputRecord]:
+        """At every shard with something to apply, to keep or to go on with, and at the current one."""
+        self._plan_sweep(current)
+        ended = self._ended()
+        stepped = {shard.id: shard for shard in self._stepped()}
+        for shard in {**ended, **stepped, **self._working, current.id: current}.values():
+            self._select(shard.id)
+            # Asked before steps are kept: all below it is then kept, or its run is applied.
+            collected = self._collected_until(shard)
+            for key in shard.take_ended():
+                yield from self._apply(shard, key, state, schedule)
+            for run in shard.runs.values():
+                self._keep_steps(run, state)
+            if not shard.runs:
+                collected = self._collected_until(shard)
+            if collected is not None:
+                self._note_journal(shard, collected, state)
+            if shard.tasks:
+                yield from self._work(shard, state)
+            if shard is not current:
+                self._schedule(shard, schedule)
+        self._select(current.id)
+
+    def _collected_until(self, shard: Shard) -> int | None:
+        return None if self._journal is None else self._journal.collected_until(shard.index)
+
+    def _ended(self) -> dict[int, Shard]:
+        """Shards with runs that have ended and are not applied yet."""
+        shards: dict[int, Shard] = {}
+        for handle in self._runner.take_ended():
+            # A run that was cancelled is nobody's any more.
+            if (owner := self._in_flight.pop(handle, None)) is not None:
+                shard, key = owner
+                shard.ended.append(key)
+                shards[shard.id] = shard
+        return shards
+
+    def _stepped(self) -> Iterator[Shard]:
+        """Shards of runs in flight that finished a step which state does not have yet."""
+        for handle, (shard, key) in self._in_flight.items():
+            if (steps := handle.finished_steps) and len(steps) > shard.runs[key].seen_steps:
+                yield shard
 
     # The inbox
 
@@ -142,7 +195,7 @@ class AgentOperator:
         shard = self._shards.get(shard_id)
         if shard is None:
             now = self._clock()
-            shard = Shard(self._index_of[shard_id], opened_at_ms=now, changed_at_ms=now, swept_at_ms=now)
+            shard = Shard(shard_id, self._index_of[shard_id], opened_at_ms=now, swept_at_ms=now)
             self._shards[shard_id] = shard
             self.figures.shards += 1
             yield from self._restore(shard, since_ms, state)
@@ -162,9 +215,11 @@ class AgentOperator:
             for sequence in shard.unsettled if shard.tail else ():
                 position = self._reader.read(read_entry(state, sequence).record).position
                 _keep_tail(shard, sequence, position, state)
-            if (collected := self._journal.collected_until(shard.index)) is not None:
+            if (collected := self._collected_until(shard)) is not None:
                 self._note_journal(shard, collected, state)
-        shard.tasks = restore_tasks(state)
+        if tasks := restore_tasks(state):
+            shard.tasks = tasks
+            self._working[shard.id] = shard
         for key in list(shard.queues):
             yield from self._advance(shard, key, state)
 
@@ -254,7 +309,8 @@ class AgentOperator:
             )
         )
         shard.runs[key] = Run(sequence, entry, reading, handle, len(known))
-        shard.changed_at_ms = self._clock()
+        self._in_flight[handle] = shard, key
+        self._changed_at_ms = self._clock()
 
     def _keep_steps(self, run: Run, state: ShardState) -> None:
         finished = run.handle.finished_steps
@@ -262,24 +318,20 @@ class AgentOperator:
             _keep(run, finished[run.seen_steps], state)
             run.seen_steps += 1
 
-    def _apply_ended(self, shard: Shard, state: ShardState, schedule: Schedule) -> Iterator[OutputRecord]:
-        ended = [
-            (key, run, result) for key, run in shard.runs.items() if (result := run.handle.result) is not None
-        ]
-        for key, run, result in ended:
-            yield from self._apply(shard, key, run, result, state, schedule)
-
     def _apply(
-        self, shard: Shard, key: bytes, run: Run, result: RunResult, state: ShardState, schedule: Schedule
+        self, shard: Shard, key: bytes, state: ShardState, schedule: Schedule
     ) -> Iterator[OutputRecord]:
         """Applies a run, all of it in one step of the operator; then the key's next event runs."""
-        del shard.runs[key]
+        run = shard.runs.pop(key)
+        result = run.handle.result
+        if result is None:
+            raise AssertionError("a run that was taken as ended has ended")
         if result.memory is not None:
             state.put(codec.memory_key(key), result.memory)
         for due in result.reminders:
             _set_reminder(due, state, schedule)
         self._leave(shard, key, run.sequence, run.kept_steps, state)
-        shard.changed_at_ms = self._clock()
+        self._changed_at_ms = self._clock()
         yield from self._settled(run.entry, run.reading, result)
         yield from self._advance(shard, key, state)
 
@@ -351,18 +403,19 @@ class AgentOperator:
             # Nobody waits for the report of something that is no command.
             return
         if command.kind == "resume":
-            yield from self.resume(shard, command, state)
-        else:
-            if command.kind in ("pause", "drain"):
-                shard.held_from = shard.following if command.kind == "drain" else 0
-                shard.write_head(state)
-            shard.tasks.append(Task(command))
-            save_tasks(shard.tasks, state)
-            if command.kind == "drain":
-                yield from self._advance_all(shard, state)
+            yield from self._resume(shard, command, state)
+            return
+        if command.kind in ("pause", "drain"):
+            shard.held_from = shard.following if command.kind == "drain" else 0
+            shard.write_head(state)
+        shard.tasks.append(Task(command))
+        self._working[shard.id] = shard
+        save_tasks(shard.tasks, state)
+        if command.kind == "drain":
+            yield from self._advance_all(shard, state)
         yield from self._work(shard, state)
 
-    def resume(self, shard: Shard, command: Command, state: ShardState) -> Iterator[OutputRecord]:
+    def _resume(self, shard: Shard, command: Command, state: ShardState) -> Iterator[OutputRecord]:
         """Starts what was held."""
         shard.held_from = None
         shard.write_head(state)
@@ -379,15 +432,18 @@ class AgentOperator:
             yield from self._advance(shard, key, state)
 
     def _work(self, shard: Shard, state: ShardState) -> Iterator[OutputRecord]:
-        self._plan_sweep(shard)
-        if shard.tasks:
-            yield from self._workbench.work(shard, state)
+        yield from self._workbench.work(shard, state)
+        if not shard.tasks:
+            self._working.pop(shard.id, None)
 
     def forget(self, shard: Shard, key: bytes, state: ShardState) -> Generator[OutputRecord, None, int]:
         """Ends a key's run and settles its events as erased; returns how many they were."""
         run = shard.runs.pop(key, None)
         if run is not None:
+            self._in_flight.pop(run.handle, None)
             run.handle.cancel()
+        if key in shard.ended:
+            shard.ended.remove(key)
         count = 0
         while (queue := shard.queues.get(key)) is not None:
             sequence = queue[0]
@@ -412,29 +468,35 @@ class AgentOperator:
         if now - shard.swept_at_ms >= pause:
             shard.swept_at_ms = now
             shard.tasks.append(Task(None))
+            self._working[shard.id] = shard
 
     # Timers and back pressure
 
     def _schedule(self, shard: Shard, schedule: Schedule) -> None:
-        """A shard with an event that waits for its run always has a timer, so that runs start again after a
-        restore; where there is something to note or to sweep now and then, every shard has one.
+        """A timer for the next look, and one for the shard itself where it has none.
 
-        The longer nothing has happened, the rarer a look: a wait grows by an eighth at most.
+        The longer nothing has happened, the rarer a look: a wait grows by an eighth at most. A shard with an
+        event that waits for its run always has a timer, so that runs start again after a restore; where there
+        is something to note or to sweep now and then, every shard has one.
         """
-        now, tick = self._clock(), self._spec.runtime.tick_ms
-        if shard.waits_for_runs:
-            quiet = (now - shard.changed_at_ms) // _TICK_PART_OF_WAIT
-            at = now + max(tick, min(quiet, _MAX_TICK_MS))
-            at += -at % tick
-        elif (pause := self._housekeeping_ms()) is not None:
-            at = now + pause
-            at += -at % pause
-        else:
+        now = self._clock()
+        if self._in_flight or self._working:
+            quiet = (now - self._changed_at_ms) // _TICK_PART_OF_WAIT
+            tick = self._spec.runtime.tick_ms
+            at = _shared(now + max(tick, min(quiet, _MAX_TICK_MS)), tick)
+            if self._look_at_ms is None or at < self._look_at_ms:
+                self._look_at_ms = at
+                self._register(shard, at, schedule)
+        if shard.timers:
             return
-        at += at % 2
-        if shard.timer_at_ms is None or at < shard.timer_at_ms:
-            shard.timer_at_ms = at
-            schedule(at)
+        if shard.runs or shard.tasks:
+            self._register(shard, _shared(now + _WAKE_MS, self._spec.runtime.tick_ms), schedule)
+        elif (pause := self._housekeeping_ms()) is not None:
+            self._register(shard, _shared(now + pause, pause), schedule)
+
+    def _register(self, shard: Shard, at_ms: int, schedule: Schedule) -> None:
+        shard.timers.add(at_ms)
+        schedule(at_ms)
 
     def _housekeeping_ms(self) -> int | None:
         if self._journal is not None:
@@ -447,10 +509,12 @@ class AgentOperator:
             figures.inbox_events >= limits.inbox_hard_events or figures.inbox_bytes >= limits.inbox_hard_bytes
         )
         if is_full and shard.held_from is None:
+            figures.hard_bound_waits += 1
             self._runner.wait()
-            yield from self._apply_ended(shard, state, schedule)
+            yield from self._look(shard, state, schedule)
         elif is_full or figures.inbox_events >= limits.inbox_soft_events:
             # Of a shard that is held no run may end: waiting for one would keep out the command to resume.
+            figures.soft_bound_slowdowns += 1
             self._sleep(self._slowdown_s)
 
 
@@ -490,6 +554,12 @@ def _set_reminder(due: DueReminder, state: ShardState, schedule: Schedule) -> No
     there: list[StoredReminder] = [] if data is None else codec.decode_reminders(data)
     state.put(entry, codec.encode_reminders([*there, due.reminder]))
     schedule(at)
+
+
+def _shared(at_ms: int, grid_ms: int) -> int:
+    """Moments on a grid, even ones: a timer that is registered twice fires once."""
+    at_ms += -at_ms % grid_ms
+    return at_ms + at_ms % 2
 
 
 def is_of_reminders(timer_at_ms: int) -> bool:

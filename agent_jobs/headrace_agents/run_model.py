@@ -142,8 +142,8 @@ class _Tools:
                 "tool", f"error: there is no tool {call.name!r}, only: {there_are}", tool_call_id=call.id
             )
 
-        async def execute(_idempotency_key: str) -> bytes:
-            return (await tool.call(call.arguments)).encode()
+        async def execute(idempotency_key: str) -> bytes:
+            return (await tool.call(call.arguments, idempotency_key)).encode()
 
         inputs = call.arguments.encode(errors="backslashreplace")
         told = await self._steps.run(f"tool:{call.name}", inputs, execute, kind="tool")

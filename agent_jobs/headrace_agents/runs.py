@@ -98,8 +98,11 @@ class Runner(Protocol):
 
     def start(self, request: RunRequest) -> RunHandle: ...
 
+    def take_ended(self) -> list[RunHandle]:
+        """The runs that have ended, each given once, in the order of their end."""
+
     def wait(self) -> None:
-        """Returns when one more run has ended, at once when none is in flight."""
+        """Returns when there is a run to take, at once when none is in flight."""
 
     def close(self) -> None:
         """Ends what is in flight; its results are never seen."""

@@ -50,6 +50,8 @@ class Run:
 
 @dataclass(slots=True)
 class Shard:
+    id: int
+    """Flink's key."""
     index: int
     opened_at_ms: int
     following: int = 0
@@ -63,14 +65,14 @@ class Shard:
     """Per business key, what is in the inbox; only the first of each runs."""
     runs: dict[bytes, Run] = field(default_factory=dict)
     """By business key."""
+    ended: list[bytes] = field(default_factory=list)
+    """Keys whose run has ended and is not applied yet."""
     tail: dict[Position, list[Written]] = field(default_factory=dict)
     """Steps that were written ahead, of events that the source is to bring again."""
     tasks: list[Task] = field(default_factory=list)
     swept_at_ms: int = 0
-    changed_at_ms: int = 0
-    """When a run was last started or applied."""
-    timer_at_ms: int | None = None
-    """The next timer that this instance registered."""
+    timers: set[int] = field(default_factory=set)
+    """Those that this instance registered for the shard and that have not fired, but for reminders."""
     _written_head: bytes | None = None
 
     def restore_head(self, state: ShardState) -> Head:
@@ -115,10 +117,9 @@ class Shard:
     def may_start(self, sequence: int) -> bool:
         return self.held_from is None or sequence < self.held_from
 
-    @property
-    def waits_for_runs(self) -> bool:
-        """Whether a look at the shard may find something to do."""
-        return bool(self.runs or self.tasks)
+    def take_ended(self) -> list[bytes]:
+        ended, self.ended = self.ended, []
+        return ended
 
 
 def read_entry(state: ShardState, sequence: int) -> InboxEntry:

@@ -168,7 +168,13 @@ class AgentTest:
         )
         runner = _AtOnce(runs, self._model, self._take_crash)
         self._operator = AgentOperator(
-            self._spec, self._agent, runner, clock=self._now_ms, bundle_events=1, journal=self._journal
+            self._spec,
+            self._agent,
+            runner,
+            clock=self._now_ms,
+            bundle_events=1,
+            select=lambda _shard_id: None,
+            journal=self._journal,
         )
 
     def _take_crash(self) -> int | None:
@@ -357,7 +363,7 @@ class _Script:
         pass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Ended:
     result: RunResult | None
     finished_steps: Sequence[JournalEntry]
@@ -375,8 +381,18 @@ class _AtOnce:
         self._runs = runs
         self._model = model
         self._take_crash = take_crash
+        self._ended: list[RunHandle] = []
 
     def start(self, request: RunRequest) -> RunHandle:
+        handle = self._run(request)
+        self._ended.append(handle)
+        return handle
+
+    def take_ended(self) -> list[RunHandle]:
+        ended, self._ended = self._ended, []
+        return ended
+
+    def _run(self, request: RunRequest) -> RunHandle:
         attempt = self._runs.attempt(request)
         crash_after = self._take_crash()
         if crash_after is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NotRequired, get_type_hints
 
@@ -18,6 +18,9 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MOST_KNOWN = 1024
 _MOST_WRONG = 10
 
+IDEMPOTENCY_KEY = "idempotency_key"
+"""A parameter of this name gets the step's key; no model is told of it."""
+
 
 class ToolError(Exception):
     """Raised by a tool to tell the model what went wrong; the run goes on."""
@@ -27,6 +30,7 @@ class ToolError(Exception):
 class _Described:
     schema: ToolSchema
     arguments: TypeAdapter[dict[str, Any]]
+    wants_key: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +40,20 @@ class Tool:
     schema: ToolSchema
     function: Callable[..., Any]
     arguments: TypeAdapter[dict[str, Any]]
+    wants_key: bool
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> Tool:
         """A function or a bound method, plain or async, as a tool of its name.
 
         Every parameter has a type; what a model is to know of it stands in the docstring or in
-        ``Annotated[int, Field(description=...)]``. Raises TypeError naming the function and the parameter.
+        ``Annotated[int, Field(description=...)]``. A parameter ``idempotency_key`` is the runtime's to give.
+        Raises TypeError naming the function and the parameter.
         """
         described = _described(function)
-        return cls(described.schema, function, described.arguments)
+        return cls(described.schema, function, described.arguments, described.wants_key)
 
-    async def call(self, arguments: str) -> str:
+    async def call(self, arguments: str, idempotency_key: str) -> str:
         """What the model is told: the result (text as it is, all else as JSON), or what was wrong.
 
         Wrong are arguments that do not fit, and what the function says by raising ToolError. Any other
@@ -58,7 +64,8 @@ class Tool:
         except ValidationError as error:
             return f"error: the arguments do not fit: {what_is_wrong(error)}"
         try:
-            result = self.function(**given)
+            own = {IDEMPOTENCY_KEY: idempotency_key} if self.wants_key else {}
+            result = self.function(**given, **own)
             if inspect.isawaitable(result):
                 result = await result
         except ToolError as error:
@@ -111,19 +118,21 @@ def _describe(function: Callable[..., Any]) -> _Described:
     where = f"tool {function.__module__}.{function.__qualname__}"
     if not _NAME.fullmatch(name):
         raise TypeError(f"{where}: a tool's name has 1 to 64 of A-Z, a-z, 0-9, _ and -")
-    arguments = TypeAdapter[dict[str, Any]](_arguments_type(function, where))
+    parameters = dict(inspect.signature(function).parameters)
+    wants_key = parameters.pop(IDEMPOTENCY_KEY, None) is not None
+    arguments = TypeAdapter[dict[str, Any]](_arguments_type(function, parameters.values(), where))
     schema = ToolSchema(name, inspect.getdoc(function) or "", arguments.json_schema())
-    return _Described(schema, arguments)
+    return _Described(schema, arguments, wants_key)
 
 
-def _arguments_type(function: Callable[..., Any], where: str) -> Any:
+def _arguments_type(function: Callable[..., Any], parameters: Iterable[inspect.Parameter], where: str) -> Any:
     """A typed dict, not a model: any name of a parameter can be a key, and what is left out stays out."""
     try:
         hints = get_type_hints(function, include_extras=True)
     except NameError as error:
         raise TypeError(f"{where}: annotations can't be resolved: {error}") from error
     fields: dict[str, Any] = {}
-    for parameter in inspect.signature(function).parameters.values():
+    for parameter in parameters:
         at = f"{where}: parameter {parameter.name!r}"
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise TypeError(f"{at} is {parameter.kind.description}; a model gives arguments by name")

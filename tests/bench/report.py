@@ -30,6 +30,8 @@ def text() -> str:
         _section("Latency, checkpoints and memory", "make bench", machine.newest("latency"), _latency),
         _section("From a fresh clone to the first decision", "make bench-up", machine.newest("up"), _up),
         _section("After a kill", "make chaos", machine.newest("healing"), _healing),
+        _section("An agent while everything breaks", "make chaos", machine.newest("agents"), _faults),
+        _section("Python's memory", "make soak", machine.newest("soak"), _soak),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -84,6 +86,27 @@ def _up(found: dict[str, Any]) -> str:
     ]
     return _table(
         ["seconds; all caches cold", "to the first decision", "first `make up`", "second `make up`"], rows
+    )
+
+
+def _faults(found: dict[str, Any]) -> str:
+    faults = found["faults"]
+    return (
+        f"{faults['events']} events, {faults['faults']} faults (kills of worker, TaskManager and JobManager,"
+        f" rescales from 2 to 4 to 1): {faults['calls_paid_twice']} model calls were paid twice;"
+        f" {faults['calls_in_flight_at_the_faults']} calls were in flight when the faults came,"
+        f" at most {faults['runs_in_flight_at_most']} runs when subtasks ended."
+    )
+
+
+def _soak(found: dict[str, Any]) -> str:
+    mib = 1024 * 1024
+    half, end = found["samples"][len(found["samples"]) // 2], found["samples"][-1]
+    return (
+        f"{found['runs']} runs in {found['seconds']} s: {half['resident_bytes'] / mib:.0f} MiB resident after"
+        f" half of the time, {end['resident_bytes'] / mib:.0f} MiB at the end;"
+        f" {found['bytes_per_run_over_the_second_half']} bytes a run over the second half"
+        f" (limit {found['limit_bytes_per_run']})."
     )
 
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from headrace.local.supervision import Supervisor
-from tests.chaos.victims import VICTIMS, Victim
+from tests.chaos.victims import PATIENCE_S, VICTIMS, Victim, kill_and_heal
 from tests.pipeline.plugin import Pipeline
 from tests.pipeline.sizes import SIZES
 from tests.pipeline.waiting import until
 
 HEALED_WITHIN_S = 90
 """The bound that is promised."""
-PATIENCE_S = 240
-"""How long is waited, to know by how much the promise was broken."""
 
 
 @pytest.mark.parametrize("attempt", range(SIZES.kill_rounds))
@@ -41,14 +37,3 @@ def test_a_killed_supervisor_is_replaced_by_the_next_up(pipeline: Pipeline) -> N
         stack.up()
         pipeline.decide_an_event(PATIENCE_S)
     pipeline.verify()
-
-
-def kill_and_heal(pipeline: Pipeline, victim: Victim) -> float:
-    """Seconds until it is back, everything runs, and every agent has decided an event from after that."""
-    stack = pipeline.stack
-    killed_at = time.monotonic()
-    before = victim.kill(stack)
-    until(f"{victim.name} is back", lambda: victim.is_back(stack, before), PATIENCE_S)
-    pipeline.decide_an_event(PATIENCE_S)
-    until("every job and connector runs", stack.is_whole, PATIENCE_S)
-    return time.monotonic() - killed_at

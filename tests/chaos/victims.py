@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import psutil
 
+from tests.pipeline.plugin import Pipeline
 from tests.pipeline.stack import LiveStack
+from tests.pipeline.waiting import until
 
+PATIENCE_S = 240
+"""How long is waited, to know by how much a promise was broken."""
 PYTHON_WORKER = "pyflink.fn_execution.beam.beam_boot"
 
 
@@ -18,11 +23,13 @@ class Victim:
 
     name: str
     running: Callable[[LiveStack], list[psutil.Process]]
+    all_at_once: bool = False
 
     def kill(self, stack: LiveStack) -> frozenset[int]:
-        """`kill -9` one; returns the pids that ran before."""
+        """`kill -9` one, or all; returns the pids that ran before."""
         found = self.running(stack)
-        found[0].kill()
+        for process in found if self.all_at_once else found[:1]:
+            process.kill()
         return frozenset(process.pid for process in found)
 
     def is_back(self, stack: LiveStack, before: frozenset[int]) -> bool:
@@ -63,13 +70,28 @@ def _alive(pids: list[int]) -> list[psutil.Process]:
     return [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
 
 
+def kill_and_heal(pipeline: Pipeline, victim: Victim) -> float:
+    """Seconds until it is back, everything runs, and every agent has decided an event from after that."""
+    stack = pipeline.stack
+    killed_at = time.monotonic()
+    before = victim.kill(stack)
+    until(f"{victim.name} is back", lambda: victim.is_back(stack, before), PATIENCE_S)
+    pipeline.decide_an_event(PATIENCE_S)
+    until("every job and connector runs", stack.is_whole, PATIENCE_S)
+    return time.monotonic() - killed_at
+
+
+JOBMANAGER = program("jobmanager")
+TASKMANAGER = Victim("taskmanager", _busy_taskmanagers)
+WORKER = Victim("python-worker", _python_workers)
+WORKERS = Victim("python-workers", _python_workers, all_at_once=True)
 VICTIMS = (
     program("postgres"),
     program("kafka"),
     program("connect"),
     program("zookeeper"),
-    program("jobmanager"),
-    Victim("taskmanager", _busy_taskmanagers),
-    Victim("python-worker", _python_workers),
+    JOBMANAGER,
+    TASKMANAGER,
+    WORKER,
     program("object-store"),
 )

@@ -19,15 +19,19 @@ STACK = "test"
 PROGRAM = '''"""Registers what `declared.json` lists; all of it depends on the supervisor."""
 
 import json
+import signal
+import time
 from pathlib import Path
 
 import pulumi
 
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 PACKAGE = "headrace-local:index"
 declared = json.loads((Path(__file__).parents[1] / "declared.json").read_text())
 supervisor = pulumi.CustomResource(f"{PACKAGE}:Supervisor", "supervisor", {"root": declared["root"]})
 for name, (kind, inputs) in declared["resources"].items():
     pulumi.CustomResource(f"{PACKAGE}:{kind}", name, inputs, pulumi.ResourceOptions(depends_on=[supervisor]))
+time.sleep(declared["goes_on_s"])
 '''
 SERVER = """import http.server, pathlib, sys, time
 port, gate = int(sys.argv[1]), pathlib.Path(sys.argv[2])
@@ -57,9 +61,9 @@ class Project:
         self.declare()
         self.engine.select()
 
-    def declare(self, **resources: tuple[str, dict[str, Any]]) -> None:
-        """Resource's name -> kind and inputs."""
-        declared = {"root": str(self.files.root), "resources": resources}
+    def declare(self, *, goes_on_s: float = 0, **resources: tuple[str, dict[str, Any]]) -> None:
+        """Resource's name -> kind and inputs. The program then goes on for that many seconds."""
+        declared = {"root": str(self.files.root), "resources": resources, "goes_on_s": goes_on_s}
         (self.folder / "declared.json").write_text(json.dumps(declared))
 
     def server(

@@ -15,7 +15,8 @@ from headrace.local.processes import SESSION_MARKER, STACK_MARKER, marked
 from headrace.local.waiting import wait_until
 from headrace.operations.engine import EngineFailed
 from headrace.operations.session import session
-from tests.engine.project import Project, free_port, greeting, listens
+from tests.engine.project import PROGRAM, Project, free_port, greeting, listens
+from tests.pipeline.stack import ROOT
 
 
 def failed_up(project: Project, capfd: pytest.CaptureFixture[str]) -> str:
@@ -188,6 +189,20 @@ def test_a_taken_port_is_refused_with_its_holder(project: Project, capfd: pytest
     assert said.rstrip().endswith("nothing was started")
     assert project.supervisor.status("server") == "absent"
     assert not (project.files.data("server") / "prepared").exists()
+
+
+def test_a_program_that_is_interrupted_by_a_failed_update_prints_no_trace(
+    project: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        server = project.server("server", holder.getsockname()[1])
+        project.declare(goes_on_s=60, server=server)
+        output = failed_up(project, capfd)
+
+    assert "Traceback" not in output
+    shipped = (ROOT / "stacks" / "__main__.py").read_text()
+    for text in (PROGRAM, shipped):
+        assert "signal.signal(signal.SIGINT, signal.SIG_DFL)" in text
 
 
 def test_an_unknown_input_is_refused_by_its_name(project: Project, capfd: pytest.CaptureFixture[str]) -> None:

@@ -82,7 +82,7 @@ def with_a_capture_twice(book: Book) -> Book:
         (without_a_decision, "is named and not there"),
         (with_a_decision_twice, "made 2 times"),
         (with_outcomes_backwards, "out of order"),
-        (with_a_forgotten_ticket, "memory of customer"),
+        (with_a_forgotten_ticket, "memory of ("),
         (without_a_capture, "committed and not captured"),
         (with_a_capture_twice, "captured more often than committed"),
     ],

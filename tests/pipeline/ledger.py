@@ -9,21 +9,31 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
-from headrace.plan.model import StackPlan
-from headrace_agents.records import DecisionRecord, Outcome, Position, decision_id
+from headrace.plan.model import AgentPlan, StackPlan
+from headrace_agents.records import (
+    DecisionRecord,
+    InputRecord,
+    Outcome,
+    Position,
+    Reason,
+    decision_id,
+    decode_replay,
+    is_reminder,
+    reminder_position,
+)
+from tests.pipeline.injection import INJECTED
 from tests.pipeline.load import TICKETS, Change
+from tests.pipeline.replays import REPLAYS, Replay
 from tests.pipeline.stack import LiveStack
 from tests.pipeline.waiting import until
 
-INJECTED = "headrace.test.injected"
-"""Header of records that a test put onto an input topic itself: no change of the load."""
 READ_TIMEOUT_S = 60
 METADATA_TIMEOUT_S = 15
 DRAINED_AFTER_S = 0.1
@@ -55,13 +65,21 @@ class AgentBook:
     """What one agent put out, in the order of its topics' partitions."""
 
     inputs: frozenset[str]
-    """Topics it reads."""
+    """Topics of captured tables it reads."""
     outcomes: Sequence[Record]
     decisions: Sequence[Record]
     dead_letters: Sequence[Record]
     reviews: Sequence[Record] = ()
     answers: Sequence[Record] = ()
-    """Of humans: events of this agent, beside the changes of its tables."""
+    replays: Sequence[Record] = ()
+    entry_point: str = ""
+    key: tuple[str, ...] = ()
+    """Fields of the business key."""
+
+    def key_of(self, event: Record) -> tuple[Any, ...]:
+        """The business key; of a decided event, which has one, or none was needed."""
+        fields = json.loads(event.key or b"{}")
+        return tuple(fields.get(name) for name in self.key)
 
 
 @dataclass(frozen=True)
@@ -73,6 +91,11 @@ class Book:
     tables: Mapping[str, str]
     """Topic -> table."""
     agents: Mapping[str, AgentBook]
+
+    def inputs(self, agent: AgentBook) -> dict[Position, Record]:
+        """Every Kafka record that the agent has to have an outcome for."""
+        changes = (record for record in self.changes if record.position.topic in agent.inputs)
+        return {record.position: record for record in (*changes, *agent.answers, *agent.replays)}
 
 
 @dataclass
@@ -155,11 +178,18 @@ class Ledger:
         return _book(self._stack.plan, self._topics.records)
 
     def has_decided(self, ticket: int) -> bool:
-        """Whether every agent has an outcome for the insert of that ticket."""
+        """Whether every agent that reads tickets has an outcome for the insert of that ticket."""
         book = self.book()
         inserted = {r.position for r in book.changes if _inserts(r, ticket, book.tables)}
-        agents = book.agents.values()
+        topics = {topic for topic, table in book.tables.items() if table == TICKETS}
+        agents = [agent for agent in book.agents.values() if topics & agent.inputs]
         return bool(inserted) and all(inserted <= _positions(agent.outcomes) for agent in agents)
+
+    def has_outcomes(self, positions: Collection[Position]) -> bool:
+        """Whether every agent that reads their topic has an outcome for each of these records."""
+        agents = self.book().agents.values()
+        wanted = [({p for p in positions if p.topic in agent.inputs}, agent) for agent in agents]
+        return all(given <= _positions(agent.outcomes) for given, agent in wanted)
 
     def settle(self, committed: Sequence[Change], timeout_s: float) -> None:
         """Wait until each change is captured and every record that an agent reads has an outcome from it."""
@@ -168,13 +198,19 @@ class Ledger:
             book = self.book()
             captured = sum(not record.injected for record in book.changes)
             return captured >= len(committed) and not any(
-                _unanswered(book, agent) for agent in book.agents.values()
+                _unanswered(book, agent) or _reminders_to_come(name, book, agent)
+                for name, agent in book.agents.items()
             )
 
         until("every change captured and decided", settled, timeout_s, lambda: self._counts(committed))
 
-    def verify(self, committed: Sequence[Change], timeout_s: float) -> Book:
-        """Settle, let what may be too much come too, and hold that nothing is wrong."""
+    def verify(
+        self, committed: Sequence[Change], timeout_s: float, may_fail: Collection[Reason] = ()
+    ) -> Book:
+        """Settle, let what may be too much come too, and hold that nothing is wrong.
+
+        A change may be a dead letter for one of the reasons in ``may_fail``.
+        """
         self.settle(committed, timeout_s)
         # What is emitted becomes visible with a checkpoint: two more, and a repetition would be here.
         seen = {agent: self._stack.checkpoints_completed(agent) for agent in self._stack.agents}
@@ -184,7 +220,7 @@ class Ledger:
             timeout_s,
         )
         book = self.read()
-        found = violations(book, committed)
+        found = violations(book, committed, may_fail)
         assert not found, f"{len(found)} violations:\n" + "\n".join(found[:SHOWN])
         return book
 
@@ -207,14 +243,14 @@ class Ledger:
         return f"{len(committed)} changes, {len(book.changes)} captured, {agents}"
 
 
-def violations(book: Book, committed: Sequence[Change]) -> list[str]:
+def violations(book: Book, committed: Sequence[Change], may_fail: Collection[Reason] = ()) -> list[str]:
     """What does not add up; nothing where every change has exactly one right outcome from every agent."""
     return [
         *_capture_violations(book, committed),
         *(
             f"{name}: {violation}"
             for name, agent in book.agents.items()
-            for violation in _agent_violations(name, agent, book)
+            for violation in _agent_violations(name, agent, book, may_fail)
         ),
     ]
 
@@ -239,25 +275,28 @@ def _capture_violations(book: Book, committed: Sequence[Change]) -> Iterator[str
             yield f"{table} {key}: captured in another order than committed: {got}, not {want}"
 
 
-def _agent_violations(name: str, agent: AgentBook, book: Book) -> Iterator[str]:
-    changes = {r.position: r for r in book.changes if r.position.topic in agent.inputs}
-    inputs = changes | {r.position: r for r in agent.answers}
+def _agent_violations(name: str, agent: AgentBook, book: Book, may_fail: Collection[Reason]) -> Iterator[str]:
+    inputs = book.inputs(agent)
     outcomes = [Outcome.model_validate_json(record.value or b"") for record in agent.outcomes]
-    yield from _outcome_violations(name, outcomes, inputs)
+    memories = Memories(name, agent, inputs)
+    yield from memories.contradictions(outcomes)
+    yield from _outcome_violations(name, outcomes, inputs.keys() | memories.reminders, memories.erasable)
     yield from _decision_violations(name, outcomes, agent.decisions)
-    yield from _dead_letter_violations(outcomes, agent.dead_letters, inputs)
+    yield from _dead_letter_violations(outcomes, agent, inputs, may_fail)
     yield from _order_violations("outcomes", agent.outcomes, lambda r: _position(r.json))
     yield from _order_violations("decisions", agent.decisions, lambda r: _position(r.json["event"]))
-    yield from _memory_violations(outcomes, agent.decisions, changes)
     yield from _review_violations(agent)
 
 
 def _outcome_violations(
-    name: str, outcomes: Sequence[Outcome], inputs: Mapping[Position, Record]
+    name: str, outcomes: Sequence[Outcome], wanted: Collection[Position], possible: Collection[Position]
 ) -> Iterator[str]:
-    counts = Counter(Position(o.topic, o.partition, o.offset) for o in outcomes)
-    yield from (f"no outcome: {inputs[position]}" for position in sorted(inputs.keys() - counts.keys()))
-    yield from (f"an outcome of nothing: {position}" for position in sorted(counts.keys() - inputs.keys()))
+    """``possible`` are events that need not have come to be."""
+    counts = Counter(_of(outcome) for outcome in outcomes)
+    missing = set(wanted) - counts.keys()
+    yield from (f"no outcome: {position}" for position in sorted(missing))
+    unknown = counts.keys() - set(wanted) - set(possible)
+    yield from (f"an outcome of nothing: {position}" for position in sorted(unknown))
     yield from (f"{count} outcomes: {position}" for position, count in counts.items() if count > 1)
     yield from (f"another agent's outcome: {outcome}" for outcome in outcomes if outcome.agent != name)
 
@@ -278,20 +317,28 @@ def _decision_violations(
 
 
 def _dead_letter_violations(
-    outcomes: Sequence[Outcome], dead_letters: Sequence[Record], inputs: Mapping[Position, Record]
+    outcomes: Sequence[Outcome],
+    agent: AgentBook,
+    inputs: Mapping[Position, Record],
+    may_fail: Collection[Reason],
 ) -> Iterator[str]:
     """Each event that could not be decided is there once, raw; no change of the load is such an event."""
-    dead = {Position(o.topic, o.partition, o.offset): o for o in outcomes if o.status == "dead_lettered"}
-    letters = Counter(_origin(letter) for letter in dead_letters)
+    dead = {_of(outcome): outcome for outcome in outcomes if outcome.status == "dead_lettered"}
+    letters = Counter(_origin(letter) for letter in agent.dead_letters)
     yield from (f"no dead letter: {position}" for position in dead.keys() - letters.keys())
     yield from (f"a dead letter of a decided event: {position}" for position in letters.keys() - dead.keys())
     yield from (f"{count} dead letters: {position}" for position, count in letters.items() if count > 1)
     for position in dead.keys() & inputs.keys():
-        if not inputs[position].injected:
+        is_change = position.topic in agent.inputs and not inputs[position].injected
+        if is_change and dead[position].reason not in may_fail:
             yield f"a change was not decided: {dead[position]}"
-    for letter in dead_letters:
+    for letter in agent.dead_letters:
         event, outcome = inputs.get(_origin(letter)), dead.get(_origin(letter))
-        if event and (letter.key, letter.value) != (event.key, event.value):
+        if (
+            event
+            and event.position.topic in agent.inputs
+            and (letter.key, letter.value) != (event.key, event.value)
+        ):
             yield f"a dead letter with other bytes than its event: {_origin(letter)}"
         if outcome and letter.headers["headrace.reason"].decode() != outcome.reason:
             yield f"a dead letter for another reason than its outcome's: {letter.headers}, {outcome}"
@@ -308,25 +355,55 @@ def _order_violations(what: str, records: Sequence[Record], event: Any) -> Itera
         last[place] = position
 
 
-def _memory_violations(
-    outcomes: Sequence[Outcome], decisions: Sequence[Record], inputs: Mapping[Position, Record]
-) -> Iterator[str]:
-    """What the agent says it remembers is what a replay of the decided events remembers."""
-    decided = {Position(o.topic, o.partition, o.offset) for o in outcomes if o.status == "decided"}
-    said: dict[Position, list[dict[str, Any]]] = defaultdict(list)
-    for record in decisions:
-        said[_position(record.json["event"])].append(record.json)
-    memories: dict[int, Remembered] = defaultdict(Remembered)
-    for position in sorted(decided & inputs.keys()):
-        event = inputs[position]
-        if event.value is None:
-            continue
-        customer = json.loads(event.key or b"{}")["customer_id"]
-        memories[customer].take(event.json)
-        yield from (
-            f"memory of customer {customer} at {position}: {wrong}"
-            for wrong in memories[customer].contradictions(event.json, said[position])
-        )
+class Memories:
+    """What an agent remembers of each key, replayed from what it decided, in the order of its outcomes."""
+
+    def __init__(self, name: str, agent: AgentBook, inputs: Mapping[Position, Record]) -> None:
+        self.reminders: set[Position] = set()
+        """Events that come beside the inputs."""
+        self.erasable: set[Position] = set()
+        """Those of keys that were erased: they need not come."""
+        self._name = name
+        self._agent = agent
+        self._inputs = inputs
+        self._replays: dict[tuple[Any, ...], Replay] = {}
+        self._said: dict[Position, list[dict[str, Any]]] = defaultdict(list)
+        for record in agent.decisions:
+            self._said[_position(record.json["event"])].append(record.json)
+
+    def contradictions(self, outcomes: Sequence[Outcome]) -> Iterator[str]:
+        """Of what the agent says it remembers; all outcomes at once."""
+        made = REPLAYS.get(self._agent.entry_point)
+        if made is None:
+            return
+        erased = {self._key(outcome) for outcome in outcomes if outcome.status == "erased"}
+        for outcome in outcomes:
+            key = self._key(outcome) if outcome.status == "decided" else None
+            if key is not None:
+                replay = self._replays.setdefault(key, made())
+                for wrong in self._take(outcome, replay, is_erased=key in erased):
+                    yield f"memory of {key} at {_of(outcome)}: {wrong}"
+
+    def _take(self, outcome: Outcome, replay: Replay, *, is_erased: bool) -> Iterator[str]:
+        if is_reminder(_of(outcome)):
+            yield from replay.reminded(self._said[_of(outcome)])
+            return
+        event = self._inputs[_of(outcome)]
+        if event.position.topic in {record.position.topic for record in self._agent.replays[:1]}:
+            origin = decode_replay(InputRecord(event.position, 0, event.key, event.value))
+            event = Record(origin.position, 0, event.key, origin.value, {})
+        if event.value is None or event in self._agent.answers:
+            return
+        count = replay.take(event.json)
+        set_ = {reminder_position(self._name, event.position, index) for index in range(count)}
+        (self.erasable if is_erased else self.reminders).update(set_)
+        yield from replay.contradictions(event.json, self._said[event.position])
+
+    def _key(self, outcome: Outcome) -> tuple[Any, ...] | None:
+        """None for an outcome of nothing."""
+        position = outcome.origin.position if outcome.origin and is_reminder(_of(outcome)) else _of(outcome)
+        event = self._inputs.get(position)
+        return None if event is None else self._agent.key_of(event)
 
 
 def _review_violations(agent: AgentBook) -> Iterator[str]:
@@ -342,36 +419,6 @@ def _review_violations(agent: AgentBook) -> Iterator[str]:
             yield f"{count} questions about {key!r}, of which {answered[key]} were answered"
 
 
-@dataclass
-class Remembered:
-    """What the support triage agent should remember of one customer."""
-
-    seen: int = 0
-    open: set[int] = field(default_factory=set)
-
-    def take(self, event: Mapping[str, Any]) -> None:
-        row = event["after"] or event["before"]
-        if event["op"] in ("c", "r"):
-            self.seen += 1
-        if event["op"] == "d" or (event["op"] == "u" and row["status"] == "closed"):
-            self.open.discard(row["id"])
-        else:
-            self.open.add(row["id"])
-
-    def contradictions(self, event: Mapping[str, Any], said: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-        triages = [each["decision"] for each in said if each["kind"] == "TriageDecision"]
-        escalations = [each["decision"] for each in said if each["kind"] == "Escalation"]
-        opened = event["op"] in ("c", "r")
-        if len(triages) != opened or len(escalations) > opened:
-            yield f"{len(triages)} triages, {len(escalations)} escalations of {event['op']}"
-        for decision in [*triages, *escalations]:
-            if (decision["ticket_id"], decision["tickets_seen"]) != (event["after"]["id"], self.seen):
-                yield f"{decision}, not {self.seen} tickets seen"
-        for escalation in escalations:
-            if escalation["reason"] != f"{self.seen} tickets, {len(self.open)} of them open":
-                yield f"{escalation}, not {len(self.open)} open"
-
-
 def _book(plan: StackPlan, records: Mapping[str, Sequence[Record]]) -> Book:
     tables = {table.topic: table.name for source in plan.sources for table in source.tables}
     return Book(
@@ -381,31 +428,36 @@ def _book(plan: StackPlan, records: Mapping[str, Sequence[Record]]) -> Book:
             for record in sorted(records[topic], key=lambda record: record.position)
         ],
         tables=tables,
-        agents={
-            agent.name: AgentBook(
-                frozenset(given.topic for given in agent.spec.inputs),
-                records[agent.spec.outputs.outcomes],
-                records[agent.spec.outputs.decisions],
-                records[agent.spec.outputs.dead_letters],
-                records[agent.spec.outputs.reviews],
-                records[agent.spec.feedback.answers],
-            )
-            for agent in plan.agents
-        },
+        agents={agent.name: _agent_book(agent, records) for agent in plan.agents},
+    )
+
+
+def _agent_book(agent: AgentPlan, records: Mapping[str, Sequence[Record]]) -> AgentBook:
+    spec = agent.spec
+    return AgentBook(
+        frozenset(given.topic for given in spec.inputs),
+        records[spec.outputs.outcomes],
+        records[spec.outputs.decisions],
+        records[spec.outputs.dead_letters],
+        records[spec.outputs.reviews],
+        records[spec.feedback.answers],
+        records[spec.feedback.replays],
+        spec.entry_point,
+        spec.key,
     )
 
 
 def _names(plan: StackPlan) -> list[str]:
-    outputs = [agent.spec.outputs for agent in plan.agents]
     return [
         *(table.topic for source in plan.sources for table in source.tables),
-        *(
-            name
-            for each in outputs
-            for name in (each.outcomes, each.decisions, each.dead_letters, each.reviews)
-        ),
-        *(agent.spec.feedback.answers for agent in plan.agents),
+        *(name for agent in plan.agents for name in _topics_of(agent)),
     ]
+
+
+def _topics_of(agent: AgentPlan) -> tuple[str, ...]:
+    outputs, feedback = agent.spec.outputs, agent.spec.feedback
+    put_out = outputs.outcomes, outputs.decisions, outputs.dead_letters, outputs.reviews
+    return *put_out, feedback.answers, feedback.replays
 
 
 def _inserts(record: Record, ticket: int, tables: Mapping[str, str]) -> bool:
@@ -415,9 +467,18 @@ def _inserts(record: Record, ticket: int, tables: Mapping[str, str]) -> bool:
 
 
 def _unanswered(book: Book, agent: AgentBook) -> set[Position]:
-    inputs = {record.position for record in book.changes if record.position.topic in agent.inputs}
-    inputs |= {record.position for record in agent.answers}
-    return inputs - _positions(agent.outcomes)
+    return book.inputs(agent).keys() - _positions(agent.outcomes)
+
+
+def _reminders_to_come(name: str, book: Book, agent: AgentBook) -> set[Position]:
+    memories = Memories(name, agent, book.inputs(agent))
+    for _ in memories.contradictions([Outcome.model_validate_json(r.value or b"") for r in agent.outcomes]):
+        pass  # what is wrong is for who verifies
+    return memories.reminders - _positions(agent.outcomes)
+
+
+def _of(outcome: Outcome) -> Position:
+    return Position(outcome.topic, outcome.partition, outcome.offset)
 
 
 def _positions(outcomes: Iterable[Record]) -> set[Position]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from headrace_agents.records import Position, Reason
 from tests.pipeline.ledger import Book, Ledger
 from tests.pipeline.load import Load
 from tests.pipeline.stack import ROOT, LiveStack
@@ -26,15 +27,19 @@ class Pipeline:
     load: Load
     ledger: Ledger
 
-    def verify(self, timeout_s: float = SETTLE_TIMEOUT_S) -> Book:
+    def verify(self, timeout_s: float = SETTLE_TIMEOUT_S, may_fail: Collection[Reason] = ()) -> Book:
         """Hold that every change so far has exactly one right outcome from each agent."""
-        return self.ledger.verify(self.load.committed, timeout_s)
+        return self.ledger.verify(self.load.committed, timeout_s, may_fail)
 
     def decide_an_event(self, timeout_s: float) -> None:
         """Wait for a ticket that the running load opens from now on to be decided by every agent."""
         now = time.monotonic()
         ticket = until("a ticket", lambda: self.load.first_insert_after(now), timeout_s)
         until(f"ticket {ticket} decided", lambda: self.ledger.has_decided(ticket), timeout_s)
+
+    def decide(self, positions: Collection[Position], timeout_s: float = SETTLE_TIMEOUT_S) -> None:
+        """Wait for records that a test put onto a topic itself to be decided by every agent that reads it."""
+        until("injected records decided", lambda: self.ledger.has_outcomes(positions), timeout_s)
 
     def settle(self, timeout_s: float = SETTLE_TIMEOUT_S) -> None:
         """Wait until every change so far has an outcome from each agent."""
@@ -47,13 +52,13 @@ def pipeline() -> Iterator[Pipeline]:
     yield from running(DECLARATION)
 
 
-def running(declaration: Path) -> Iterator[Pipeline]:
-    """From nothing to up, and to nothing again."""
+def running(declaration: Path, customers: int = 40) -> Iterator[Pipeline]:
+    """From nothing to up, and to nothing again; the load is spread over so many customers."""
     stack = LiveStack(declaration)
     stack.clean()
     try:
         stack.up()
-        made = Pipeline(stack, Load(stack.database), Ledger(stack))
+        made = Pipeline(stack, Load(stack.database, customers=customers), Ledger(stack))
         try:
             yield made
         finally:

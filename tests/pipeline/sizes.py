@@ -16,10 +16,33 @@ class Sizes:
     """How often each process is killed."""
     interruptions: int
     """Moments at which `up` is killed."""
+    agent_events: int
+    """Tickets that a chronicle sees while everything under it breaks."""
+    agent_keys: int
+    agent_kills: int
+    """Of a Python worker, of a TaskManager and of a JobManager each."""
+    journal_records: int
+    """That a restore is not to read."""
 
 
-SMALL = Sizes(transactions_per_second=15, kill_rounds=1, interruptions=3)
-FULL = Sizes(transactions_per_second=40, kill_rounds=3, interruptions=10)
+SMALL = Sizes(
+    transactions_per_second=15,
+    kill_rounds=1,
+    interruptions=3,
+    agent_events=2_000,
+    agent_keys=200,
+    agent_kills=1,
+    journal_records=100_000,
+)
+FULL = Sizes(
+    transactions_per_second=40,
+    kill_rounds=3,
+    interruptions=10,
+    agent_events=20_000,
+    agent_keys=2_000,
+    agent_kills=10,
+    journal_records=1_000_000,
+)
 
 IS_FULL = os.environ.get("HEADRACE_TEST_SIZE") == "full"
 SIZES = FULL if IS_FULL else SMALL

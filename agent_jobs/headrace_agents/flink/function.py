@@ -54,8 +54,16 @@ class AgentFunction(KeyedProcessFunction):
         )
         slots = spec.limits.inbox_hard_events if spec.model is None else spec.model.max_concurrency
         runner = RunLoop(runs, lambda: _open_model(spec), slots=slots)
+        backend = runtime_context._keyed_state_backend  # noqa: SLF001 - PyFlink's own way to its current key
+        _write_together(backend)
         operator = AgentOperator(
-            spec, agent, runner, clock=_now_ms, bundle_events=BUNDLE_EVENTS, journal=journal
+            spec,
+            agent,
+            runner,
+            clock=_now_ms,
+            bundle_events=BUNDLE_EVENTS,
+            select=lambda shard_id: backend.set_current_key(Row(shard_id)),
+            journal=journal,
         )
         self._process, self._on_timer = operator.process, operator.on_timer
         self._closing = [operator.close, *([] if journal is None else [journal.close])]
@@ -68,14 +76,14 @@ class AgentFunction(KeyedProcessFunction):
         outputs = self._process(
             ctx.get_current_key(), _record(value), self._state, timers.register_processing_time_timer
         )
-        return map(_row, outputs)
+        return _rows(outputs)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
         timers = ctx.timer_service()
         outputs = self._on_timer(
             ctx.get_current_key(), timestamp, self._state, timers.register_processing_time_timer
         )
-        return map(_row, outputs)
+        return _rows(outputs)
 
     def close(self) -> None:
         for close in self._closing:
@@ -104,14 +112,44 @@ class _FlinkShardState:
         self.list_keys = state.keys
 
 
+def _write_together(backend: Any) -> None:
+    """Makes the end of a bundle wait once for the state of all its shards, instead of once for each.
+
+    PyFlink sends one shard's changes and waits for the answer before it sends the next one's, and looks at
+    no answer. Requests of a worker are answered in their order, so a read sees the writes before it.
+    """
+    handler = backend._map_state_handler  # noqa: SLF001 - PyFlink has no other way to it
+    extend, commit = handler.extend, backend.commit
+    sent: list[Any] = []
+
+    def send(*change: Any) -> None:
+        sent.append(extend(*change))
+
+    def commit_and_wait() -> None:
+        commit()
+        for answer in sent:
+            if error := answer.get().error:
+                raise RuntimeError(f"Flink could not write state: {error}")
+        sent.clear()
+
+    handler.extend, backend.commit = send, commit_and_wait
+
+
 def _record(value: Row) -> InputRecord:
     topic, partition, offset, timestamp, key, data = value
     timestamp_ms = timestamp.seconds * 1000 + timestamp.nanos // 1_000_000
     return InputRecord(Position(topic, partition, offset), timestamp_ms, key, data)
 
 
-def _row(record: OutputRecord) -> Row:
-    return Row(record.topic, record.key, record.value, record.headers)
+def _rows(outputs: Iterator[OutputRecord]) -> Iterator[Row]:
+    """An Exception fails the job, as Flink sends it on; anything else would end the worker unheard."""
+    try:
+        for record in outputs:
+            yield Row(record.topic, record.key, record.value, record.headers)
+    except (Exception, GeneratorExit):
+        raise
+    except BaseException as error:
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
 
 def _now_ms() -> int:

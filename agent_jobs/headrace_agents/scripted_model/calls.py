@@ -49,7 +49,7 @@ class CallLog:
     def __init__(self, path: Path) -> None:
         # Unbuffered: one write a line, whole and visible at once, for tests that read it right away.
         self._file = path.open("ab", buffering=0)
-        self._in_flight = 0
+        self._open: Counter[str] = Counter()
         self.forget()
 
     def forget(self) -> None:
@@ -60,13 +60,13 @@ class CallLog:
         self._answers: Counter[str] = Counter()
 
     def begin(self, idempotency_key: str | None, received_at_ms: int) -> Call:
-        self._in_flight += 1
         counted = idempotency_key or ""
+        self._open[counted] += 1
         self._attempts[counted] += 1
         return Call(received_at_ms, idempotency_key, self._attempts[counted])
 
     def end(self, call: Call) -> None:
-        self._in_flight -= 1
+        self._open -= Counter([call.idempotency_key or ""])
         self._statuses[call.status] += 1
         self._outcomes[call.outcome] += 1
         if call.status == 200 and call.idempotency_key:
@@ -77,11 +77,13 @@ class CallLog:
         self._file.close()
 
     def summary(self) -> dict[str, Any]:
-        """The body of ``GET /calls``: ``answered_twice`` are the keys whose answer was paid for again."""
+        """The body of ``GET /calls``: ``answered_twice`` are the keys whose answer was paid for again,
+        ``open_keys`` those of calls in flight."""
         keyed = {key: calls for key, calls in self._attempts.items() if key}
         return {
             "finished": self._statuses.total(),
-            "in_flight": self._in_flight,
+            "in_flight": self._open.total(),
+            "open_keys": sorted(filter(None, self._open))[:_LISTED_KEYS],
             "by_status": {str(status): count for status, count in sorted(self._statuses.items())},
             "by_outcome": dict(sorted(self._outcomes.items())),
             "without_key": self._attempts[""],

@@ -226,7 +226,7 @@ def test_at_the_hard_bound_each_event_waits_for_a_run_to_end() -> None:
     while world.durable.taken < len(world.records):
         world.take()
 
-    assert world.runner.waits == 30
+    assert world.runner.waits == world.operator.figures.hard_bound_waits == 30
     assert world.operator.figures.inbox_events <= LIMITS.inbox_hard_events
     world.finish()
     assert len(world.outcomes()) == len(world.records)

@@ -19,6 +19,8 @@ from pydantic_core import to_json
 from headrace_agents import ToolError
 from headrace_agents.tools import Tool
 
+KEY = "k1"
+
 
 class Kind(StrEnum):
     CARD = "card"
@@ -59,7 +61,7 @@ class Shop:
 
 
 def call(function: Callable[..., Any], arguments: str) -> str:
-    return asyncio.run(Tool.of(function).call(arguments))
+    return asyncio.run(Tool.of(function).call(arguments, KEY))
 
 
 def test_name_description_and_schema_come_from_the_function() -> None:
@@ -209,7 +211,7 @@ def test_a_function_that_is_defined_in_every_run_is_looked_at_once() -> None:
     first, second = run(1), run(2)
 
     assert first.schema is second.schema
-    assert [asyncio.run(each.call('{"more": 5}')) for each in (first, second)] == ["6", "7"]
+    assert [asyncio.run(each.call('{"more": 5}', KEY)) for each in (first, second)] == ["6", "7"]
 
 
 def test_functions_of_one_decorator_are_told_apart() -> None:
@@ -264,3 +266,12 @@ def test_any_value_of_a_type_arrives_as_it_was_written(data: st.DataObject) -> N
 
     assert call(take, to_json({"value": value}).decode()) == "null"
     assert received == [value]
+
+
+def test_a_tool_gets_its_idempotency_key_and_no_model_is_told_of_it() -> None:
+    def refund(order: int, idempotency_key: str) -> str:
+        return f"{order} {idempotency_key}"
+
+    assert list(Tool.of(refund).schema.parameters["properties"]) == ["order"]
+    assert call(refund, '{"order": 7}') == "7 k1"
+    assert call(refund, '{"order": 7, "idempotency_key": "mine"}').startswith("error:")

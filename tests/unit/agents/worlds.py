@@ -19,7 +19,7 @@ from headrace_agents.codec import JournalEntry
 from headrace_agents.control import Command, Report, control_key
 from headrace_agents.operator import AgentOperator, memory_format
 from headrace_agents.records import DecisionRecord, InputRecord, Outcome, OutputRecord, Position
-from headrace_agents.runs import AgentRuns, Attempt, RunRequest, RunResult
+from headrace_agents.runs import AgentRuns, Attempt, RunHandle, RunRequest, RunResult
 from headrace_agents.spec import AgentJobSpec, Limits
 from headrace_agents.steps import WriteAhead
 from headrace_agents.testing import DictState, MemoryJournal, in_memory_spec
@@ -138,7 +138,7 @@ def runs_of(
     )
 
 
-@dataclass
+@dataclass(eq=False)
 class ManualRun:
     request: RunRequest
     attempt: Attempt
@@ -159,6 +159,7 @@ class ManualRunner:
     def __init__(self, runs: AgentRuns) -> None:
         self._runs = runs
         self.in_flight: list[ManualRun] = []
+        self._ended: list[RunHandle] = []
         self.waits = 0
         self.closed = False
 
@@ -172,6 +173,11 @@ class ManualRunner:
     def end(self, index: int) -> None:
         run = self.in_flight.pop(index % len(self.in_flight))
         run.result = asyncio.run(self._runs.run(run.request, run.attempt, None))
+        self._ended.append(run)
+
+    def take_ended(self) -> list[RunHandle]:
+        ended, self._ended = self._ended, []
+        return ended
 
     def do_steps(self, index: int, count: int) -> None:
         """Lets a run finish some steps and be lost then, as far as anybody can see."""
@@ -262,6 +268,7 @@ class World:
             self.runner,
             clock=self.clock,
             bundle_events=10,
+            select=lambda _shard_id: None,
             journal=self.journal,
             sleep=self._sleep,
         )

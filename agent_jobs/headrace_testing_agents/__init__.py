@@ -1,0 +1,1 @@
+"""Agents that tests run on the real pipeline; no part of the distribution."""

@@ -1,0 +1,224 @@
+"""Several shards of one subtask: any timer applies all that has ended, each result in its own shard."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from dataclasses import dataclass, field
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headrace_agents import codec
+from headrace_agents.agent import prepare
+from headrace_agents.operator import AgentOperator
+from headrace_agents.records import InputRecord, Outcome, OutputRecord
+from headrace_agents.shards import shard_ids
+from headrace_agents.testing import MemoryJournal, in_memory_spec
+from tests.unit.agents.worlds import LIMITS, Clock, ManualRunner, Seen, Tracker, created, runs_of
+
+SHARDS = 3
+IDS = shard_ids(SHARDS, SHARDS)
+KEYS = 6
+
+
+@dataclass
+class Kept:
+    """What Flink's checkpoints keep, by shard."""
+
+    state: dict[int, dict[bytes, bytes]] = field(default_factory=lambda: {n: {} for n in IDS})
+    timers: dict[int, set[int]] = field(default_factory=lambda: {n: set() for n in IDS})
+    taken: int = 0
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+class Subtask:
+    """Holds the operator to Flink's rule: state and timers are those of the current shard."""
+
+    def __init__(self, events: list[int], do: str = "", journal: MemoryJournal | None = None) -> None:
+        self.events = [
+            (IDS[number % SHARDS], created(offset, number, do)) for offset, number in enumerate(events)
+        ]
+        self.journal = journal
+        self.clock = Clock()
+        self.kept = Kept()
+        self.checkpointed = Kept()
+        self.current = 0
+        self._start()
+
+    def _start(self) -> None:
+        agent = prepare(Tracker, {})
+        alone = in_memory_spec(agent, ("key",), LIMITS, "none" if self.journal is None else "steps")
+        self.spec = alone.model_copy(update={"shards": SHARDS, "max_parallelism": SHARDS})
+        self.runner = ManualRunner(runs_of(self.spec, agent, self.clock, self.journal))
+        self.operator = AgentOperator(
+            self.spec,
+            agent,
+            self.runner,
+            clock=self.clock,
+            bundle_events=10,
+            select=self._select,
+            journal=self.journal,
+        )
+
+    def take(self) -> None:
+        if self.kept.taken < len(self.events):
+            shard, event = self.events[self.kept.taken]
+            self.kept.taken += 1
+            self._element(shard, lambda: self._process(shard, event))
+
+    def end_run(self, index: int) -> None:
+        if self.runner.in_flight:
+            self.runner.end(index)
+
+    def pass_time(self, ms: int) -> None:
+        self.clock.now_ms += ms
+        while due := [
+            (at, s) for s, all_of in self.kept.timers.items() for at in all_of if at <= self.clock()
+        ]:
+            self.fire(*min(due))
+
+    def fire(self, at: int, shard: int) -> None:
+        self.kept.timers[shard].remove(at)
+        self._element(shard, lambda: self._timer(shard, at))
+
+    def checkpoint(self) -> None:
+        self.checkpointed = deepcopy(self.kept)
+
+    def crash(self) -> None:
+        self.kept = deepcopy(self.checkpointed)
+        self._start()
+
+    def finish(self) -> None:
+        while self.kept.taken < len(self.events):
+            self.take()
+        while any(self.kept.timers.values()) or self.runner.in_flight:
+            self.pass_time(300)
+            while self.runner.in_flight:
+                self.runner.end(0)
+
+    # What Flink gives
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.kept.state[self.current].get(key)
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self.kept.state[self.current][key] = value
+
+    def remove(self, key: bytes) -> None:
+        self.kept.state[self.current].pop(key, None)
+
+    def list_keys(self) -> list[bytes]:
+        return list(self.kept.state[self.current])
+
+    def _schedule(self, at: int) -> None:
+        self.kept.timers[self.current].add(at)
+
+    def _select(self, shard: int) -> None:
+        self.current = shard
+
+    def _element(self, shard: int, work: Callable[[], None]) -> None:
+        self.current = shard
+        work()
+        assert self.current == shard
+
+    def _process(self, shard: int, event: InputRecord) -> None:
+        self._keep(self.operator.process(shard, event, self, self._schedule))
+
+    def _timer(self, shard: int, at: int) -> None:
+        self._keep(self.operator.on_timer(shard, at, self, self._schedule))
+
+    def _keep(self, outputs: Iterable[OutputRecord]) -> None:
+        for output in outputs:
+            if output.topic == self.spec.outputs.outcomes:
+                self.kept.outcomes.append(Outcome.model_validate_json(output.value or b""))
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.just(("take", 0)),
+        st.just(("take", 0)),
+        st.tuples(st.just("end_run"), st.integers(0, 9)),
+        st.tuples(st.just("pass_time"), st.sampled_from([1, 10, 40])),
+        st.just(("checkpoint", 0)),
+        st.just(("crash", 0)),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(events=st.lists(st.integers(0, KEYS - 1), max_size=15), steps=STEPS)
+def test_every_event_has_one_outcome_in_its_shard_over_any_schedule_of_crashes(
+    events: list[int], steps: list[tuple[str, int]]
+) -> None:
+    subtask = Subtask(events)
+
+    for name, argument in steps:
+        step = getattr(subtask, name)
+        step(argument) if name in {"end_run", "pass_time"} else step()
+    subtask.finish()
+
+    assert Counter(outcome.offset for outcome in subtask.kept.outcomes) == Counter(range(len(events)))
+    for number in range(KEYS):
+        expected = [offset for offset, key in enumerate(events) if key == number]
+        assert [o.offset for o in subtask.kept.outcomes if events[o.offset] == number] == expected
+        memory = subtask.kept.state[IDS[number % SHARDS]].get(codec.memory_key(b"[%d]" % number))
+        found = [] if memory is None else Seen.model_validate_json(codec.decode_memory(memory).json).things
+        assert found == expected
+
+
+def test_one_timer_applies_what_has_ended_in_every_shard() -> None:
+    subtask = Subtask([0, 1, 2])
+    for _ in subtask.events:
+        subtask.take()
+    while subtask.runner.in_flight:
+        subtask.end_run(0)
+
+    first = min((at, shard) for shard, timers in subtask.kept.timers.items() for at in timers)
+    subtask.clock.now_ms = first[0]
+    subtask.fire(*first)
+
+    assert sorted(outcome.offset for outcome in subtask.kept.outcomes) == [0, 1, 2]
+
+
+def test_every_shard_with_an_inbox_has_a_timer_and_few_of_them() -> None:
+    subtask = Subtask([0, 1, 2])
+    for _ in subtask.events:
+        subtask.take()
+
+    for _ in range(100):
+        subtask.pass_time(10)
+        assert all(subtask.kept.timers.values())
+
+    assert sum(map(len, subtask.kept.timers.values())) <= 2 * SHARDS
+
+
+def test_a_shard_that_only_wakes_after_a_restore_runs_again() -> None:
+    subtask = Subtask([0, 1, 2])
+    for _ in subtask.events:
+        subtask.take()
+    subtask.checkpoint()
+
+    subtask.crash()
+    subtask.pass_time(1_010)
+
+    assert sorted(run.request.position.offset for run in subtask.runner.in_flight) == [0, 1, 2]
+
+
+def test_every_shard_whose_runs_were_applied_has_left_their_steps_behind_in_the_journal() -> None:
+    journal = MemoryJournal()
+    subtask = Subtask([0, 1, 2], "steps", journal)
+    for _ in subtask.events:
+        subtask.take()
+    while subtask.runner.in_flight:
+        subtask.end_run(0)
+
+    first = min((at, shard) for shard, timers in subtask.kept.timers.items() for at in timers)
+    subtask.clock.now_ms = first[0]
+    subtask.fire(*first)
+
+    assert len(journal.written) == 3 * SHARDS
+    heads = [codec.decode_head(state[codec.HEAD_KEY]) for state in subtask.kept.state.values()]
+    assert [head.journal_offset for head in heads] == [len(journal.written)] * SHARDS
