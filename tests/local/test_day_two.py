@@ -16,7 +16,7 @@ from confluent_kafka import Producer
 from headrace.local.context import HOST
 from headrace.local.snapshots import NAMESPACE
 from headrace_agents.records import Position
-from tests.pipeline.ledger import INJECTED
+from tests.pipeline.injection import INJECTED
 from tests.pipeline.plugin import Pipeline
 from tests.pipeline.stack import LiveStack
 from tests.pipeline.waiting import until
