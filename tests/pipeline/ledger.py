@@ -407,16 +407,16 @@ class Memories:
 
 
 def _review_violations(agent: AgentBook) -> Iterator[str]:
-    """A customer who is escalated has one question that no human has answered yet, and no other has one."""
-    asked = Counter(record.key for record in agent.reviews)
-    answered = Counter(record.key for record in agent.answers)
-    escalated = {record.key for record in agent.decisions if record.json["kind"] == "Escalation"}
-    ids = Counter(str(record.json["id"]) for record in agent.reviews)
-    yield from (f"{count} reviews {id_}" for id_, count in ids.items() if count > 1)
-    yield from (f"escalated, and nobody was asked: {key!r}" for key in escalated - asked.keys())
-    for key, count in asked.items():
-        if key not in escalated or count > 1 + answered[key]:
-            yield f"{count} questions about {key!r}, of which {answered[key]} were answered"
+    """Of support triage: the first escalation of a customer asks a human, others may, nothing else does."""
+    if agent.entry_point != "support_triage.agent:SupportTriage":
+        return
+    escalations = [record for record in agent.decisions if record.json["kind"] == "Escalation"]
+    asked = Counter(_position(record.json["event"]) for record in agent.reviews)
+    yield from (f"{count} questions at {position}" for position, count in asked.items() if count > 1)
+    events = {_position(record.json["event"]) for record in escalations}
+    yield from (f"a question without an escalation at {position}" for position in asked.keys() - events)
+    unasked = {record.key for record in escalations} - {record.key for record in agent.reviews}
+    yield from (f"escalated, and nobody was asked: {key!r}" for key in unasked)
 
 
 def _book(plan: StackPlan, records: Mapping[str, Sequence[Record]]) -> Book:
