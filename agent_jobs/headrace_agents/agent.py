@@ -155,7 +155,8 @@ def migrates(from_version: int) -> Callable[[G], G]:
     """Makes a static method ``(memory: dict) -> dict`` what brings a memory to the next version."""
 
     def mark(function: G) -> G:
-        setattr(function, _MIGRATES, from_version)
+        # Above ``@staticmethod`` or below it: what the class gives later is the function within.
+        setattr(getattr(function, "__func__", function), _MIGRATES, from_version)
         return function
 
     return mark

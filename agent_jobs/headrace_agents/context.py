@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from inspect import isawaitable
+from functools import lru_cache, partial
+from inspect import isawaitable, isroutine, signature, unwrap
+from types import SimpleNamespace
 from typing import Any, Generic, get_type_hints, overload
 
 from pydantic import BaseModel, PydanticUserError, TypeAdapter
@@ -23,6 +24,8 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 SHORTEST_REMINDER = timedelta(milliseconds=1)
+_MOST_FUNCTIONS = 1024
+"""Remembered: one that is defined within a handler is another object in every run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +89,16 @@ class Context(Generic[M, D]):
 
         After a failure the result is read back where the name and the arguments are the same. Arguments and
         the result must be what JSON can hold (pydantic models, datetimes and the like included); the result
-        is given as its annotation says, the same on the first run and on a later one. A function that takes a
-        keyword ``idempotency_key`` gets the step's, to hand on. What it raises ends the step, not journaled.
+        is given as its annotation says, the same on the first run and on a later one. A function that has a
+        parameter ``idempotency_key`` (with a default, for the type checker) gets the step's, to hand on.
+        What it raises ends the step, not journaled.
+
+        Raises TypeError for an argument or a result that JSON can't hold, and for annotations that name what
+        is not there at run time.
         """
         result_type = _result_type(function)
-        inputs = _json(f"step {name!r}: an argument", [args, kwargs])
-        wants_key = IDEMPOTENCY_KEY in _annotations(function) and IDEMPOTENCY_KEY not in kwargs
+        inputs = _json(f"step {name!r}: an argument", _ordered([args, kwargs]))
+        wants_key = IDEMPOTENCY_KEY not in kwargs and _takes_key(function)
 
         async def execute(idempotency_key: str) -> bytes:
             given = {**kwargs, IDEMPOTENCY_KEY: idempotency_key} if wants_key else kwargs
@@ -146,27 +153,51 @@ def _json(what: str, value: Any) -> bytes:
         raise TypeError(f"{what} can't be kept as JSON: {error}") from error
 
 
-def _annotations(function: Callable[..., Any]) -> Mapping[str, Any]:
-    # A bound method is made anew at each access: what it is bound to is no part of its annotations.
-    return _cached_annotations(getattr(function, "__func__", function))
+def _ordered(value: Any) -> Any:
+    """The same JSON in every process: a set has another order in each."""
+    match value:
+        case set() | frozenset():
+            return sorted((_ordered(each) for each in value), key=to_json)
+        case list() | tuple():
+            return [_ordered(each) for each in value]
+        case dict():
+            return {key: _ordered(each) for key, each in value.items()}
+    return value
 
 
-@cache
-def _cached_annotations(function: Callable[..., Any]) -> Mapping[str, Any]:
+def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What annotations stand on. A bound method is made anew at each access: never look up by one."""
+    while isinstance(function, partial):
+        function = function.func
+    if not isroutine(function):
+        function = type(function).__call__
+    return getattr(function, "__func__", function)
+
+
+def _takes_key(function: Callable[..., Any]) -> bool:
+    return _plain_takes_key(_plain(function))
+
+
+@lru_cache(_MOST_FUNCTIONS)
+def _plain_takes_key(function: Callable[..., Any]) -> bool:
     try:
-        return get_type_hints(function)
-    except (NameError, TypeError):
-        # No function but some other callable, or names that are not there at run time.
-        return {}
+        return IDEMPOTENCY_KEY in signature(function).parameters
+    except ValueError:  # of some functions that are written in C nobody knows
+        return False
 
 
 def _result_type(function: Callable[..., Any]) -> TypeAdapter[Any]:
-    return _cached_result_type(getattr(function, "__func__", function))
+    return _plain_result_type(_plain(function))
 
 
-@cache
-def _cached_result_type(function: Callable[..., Any]) -> TypeAdapter[Any]:
+@lru_cache(_MOST_FUNCTIONS)
+def _plain_result_type(function: Callable[..., Any]) -> TypeAdapter[Any]:
+    # Of the parameters nothing is wanted: what their types are called need not be there at run time.
+    annotation = getattr(function, "__annotations__", {}).get("return", Any)
+    annotated = SimpleNamespace(__annotations__={"return": annotation})
     try:
-        return TypeAdapter(_cached_annotations(function).get("return", Any))
+        return TypeAdapter(get_type_hints(annotated, getattr(unwrap(function), "__globals__", {}))["return"])
+    except NameError as error:
+        raise TypeError(f"{function!r}: annotations can't be resolved: {error}") from error
     except PydanticUserError as error:
         raise TypeError(f"{function!r}: the result's type can't be kept as JSON: {error}") from error

@@ -10,8 +10,8 @@ record    value
 ========  ===========================================================================================
 claim     version u8, ``c``, shard u32, owner 16 bytes
 mark      version u8, ``m``, owner 16 bytes: its offset bounds what was written before it
-step      version u8, ``s``, shard u32, owner 16 bytes, partition i32, offset i64, length of topic u16,
-          topic (UTF-8) of the event's position; the journal entry as state has it
+step      version u8, ``s``, shard u32, owner 16 bytes, partition i32, offset i64, accepted at i64 (ms),
+          length of topic u16, topic (UTF-8) of the event's position; the journal entry as state has it
 ========  ===========================================================================================
 """
 
@@ -39,7 +39,7 @@ class JournalError(BaseException):
 _CLAIM, _MARK, _STEP = b"c", b"m", b"s"
 _HEAD = struct.Struct(f">BcI{OWNER_BYTES}s")
 _MARKED = struct.Struct(f">Bc{OWNER_BYTES}s")
-_EVENT = struct.Struct(">iqH")
+_EVENT = struct.Struct(">iqqH")
 
 
 class Written(NamedTuple):
@@ -47,6 +47,8 @@ class Written(NamedTuple):
 
     position: Position
     """Of the event."""
+    accepted_at_ms: int
+    """Of the event: a run that no checkpoint knew of goes on with the time that its steps were given."""
     entry: JournalEntry
 
 
@@ -81,7 +83,7 @@ def encode_step(shard: int, owner: bytes, written: Written) -> bytes:
     topic, partition, offset = written.position
     name = topic.encode()
     head = _HEAD.pack(codec.VERSION, _STEP, shard, owner)
-    event = _EVENT.pack(partition, offset, len(name))
+    event = _EVENT.pack(partition, offset, written.accepted_at_ms, len(name))
     return b"".join((head, event, name, codec.encode_journal(written.entry)))
 
 
@@ -123,6 +125,13 @@ class Progress:
         self.until[shard] = min(self._unsettled[shard], default=acknowledged + 1)
 
 
+class TailRecord(NamedTuple):
+    offset: int
+    owner: bytes
+    step: Written | None
+    """None for a claim."""
+
+
 @dataclass
 class TailReader:
     """Makes sense of a partition's records, in whichever order they are read."""
@@ -130,8 +139,7 @@ class TailReader:
     records: int = 0
     discarded: int = 0
     """Steps, of the shards that were asked for, of an owner whose shard another one had claimed by then."""
-    _of_shard: dict[int, list[tuple[int, bytes, Written | None]]] = field(default_factory=dict)
-    """Offset, owner and step; without a step it is a claim."""
+    of_shard: dict[int, list[TailRecord]] = field(default_factory=dict)
 
     def take(self, offset: int, value: bytes) -> None:
         self.records += 1
@@ -143,13 +151,13 @@ class TailReader:
             return
         _, kind, shard, owner = _HEAD.unpack_from(value)
         step = None if kind == _CLAIM else _written(value)
-        self._of_shard.setdefault(shard, []).append((offset, owner, step))
+        self.of_shard.setdefault(shard, []).append(TailRecord(offset, owner, step))
 
     def of(self, shard: int, start: int) -> Iterable[Written]:
         """Steps of a shard from an offset on; of one that was written again, the last."""
         steps: dict[tuple[Position, str, int], Written] = {}
         owner: bytes | None = None
-        for offset, by, step in sorted(self._of_shard.get(shard, ()), key=lambda record: record[0]):
+        for offset, by, step in sorted(self.of_shard.get(shard, ()), key=lambda record: record.offset):
             if step is None:
                 owner = by
             elif offset < start:
@@ -163,7 +171,8 @@ class TailReader:
 
 def _written(value: bytes) -> Written:
     at = _HEAD.size
-    partition, offset, length = _EVENT.unpack_from(value, at)
+    partition, offset, accepted_at_ms, length = _EVENT.unpack_from(value, at)
     at += _EVENT.size
     topic = value[at : at + length].decode()
-    return Written(Position(topic, partition, offset), codec.decode_journal(value[at + length :]))
+    entry = codec.decode_journal(value[at + length :])
+    return Written(Position(topic, partition, offset), accepted_at_ms, entry)

@@ -55,9 +55,9 @@ class MemoryFormat:
             if self.is_current(memory):
                 return self._type.model_validate_json(memory.json)
             return self._type.model_validate(self._migrated(memory))
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-            # The codec's and pydantic's are ValueErrors; the rest is what a migration function may meet.
-            raise UnreadableMemoryError(f"can't be read as {self._type.__name__}: {error}") from error
+        except Exception as error:  # a migration is the agent's own code, and may raise what it likes
+            why = f"{type(error).__name__}: {error}"
+            raise UnreadableMemoryError(f"can't be read as {self._type.__name__}: {why}") from error
 
     def write(self, memory: BaseModel, before: bytes | None, now_ms: int) -> bytes | None:
         """What the state is to hold instead of ``before``; None where that may stay.

@@ -138,7 +138,7 @@ class AgentOperator:
         shard.timers.discard(timestamp_ms)
         if self._look_at_ms is not None and timestamp_ms >= self._look_at_ms:
             self._look_at_ms = None
-        if _is_of_reminders(timestamp_ms):
+        if is_of_reminders(timestamp_ms):
             yield from self._remind(shard, timestamp_ms, state)
         yield from self._look(shard, state, schedule)
         self._schedule(shard, schedule)
@@ -211,7 +211,10 @@ class AgentOperator:
                 self._enqueue(shard, key, sequence, entry)
         if self._journal is not None:
             for written in self._journal.tail(shard.index, head.journal_offset, since_ms):
-                shard.tail.setdefault(written.position, []).append(written.entry)
+                shard.tail.setdefault(written.position, []).append(written)
+            for sequence in shard.unsettled if shard.tail else ():
+                position = self._reader.read(read_entry(state, sequence).record).position
+                _keep_tail(shard, sequence, position, state)
             if (collected := self._collected_until(shard)) is not None:
                 self._note_journal(shard, collected, state)
         if tasks := restore_tasks(state):
@@ -223,8 +226,8 @@ class AgentOperator:
     def _note_journal(self, shard: Shard, collected_until: int, state: ShardState) -> None:
         """Notes that state holds what the journal says below an offset; not while it does not.
 
-        What is left of the tail belongs to events that wait for their turn or that the source brings again
-        at once, so what is left after a long time belongs to none.
+        What is left of the tail belongs to events that the source brings again at once, so what is left
+        after a long time belongs to none.
         """
         if shard.tail and self._clock() - shard.opened_at_ms < _TAIL_KEPT_MS:
             return
@@ -238,8 +241,9 @@ class AgentOperator:
         rejected one too, even a too large one, whose bytes its dead letter needs. Any other is settled
         here and never enters state.
         """
-        entry = InboxEntry(record, self._clock())
         reading = self._reader.read(record)
+        tail = shard.tail.get(reading.position)
+        entry = InboxEntry(record, tail[0].accepted_at_ms if tail else self._clock())
         key = reading.business_key
         if key is None or (reading.work is None and key not in shard.queues):
             yield from self._settled(entry, reading, None)
@@ -249,6 +253,7 @@ class AgentOperator:
         is_first = key not in shard.queues
         self._enqueue(shard, key, sequence, entry)
         state.put(codec.inbox_key(sequence), codec.encode_entry(entry))
+        _keep_tail(shard, sequence, reading.position, state)
         shard.write_head(state)
         if is_first and shard.may_start(sequence):
             self._start(shard, key, sequence, entry, reading, state)
@@ -288,8 +293,7 @@ class AgentOperator:
     ) -> None:
         if reading.work is None:
             raise AssertionError("only an event that a handler is to see is run")
-        kept = kept_steps(shard, sequence, state)
-        known = [*kept, *shard.tail.pop(reading.position, ())]
+        known = kept_steps(shard, sequence, state)
         self.figures.steps_read_back += len(known)
         handle = self._runner.start(
             RunRequest(
@@ -304,10 +308,8 @@ class AgentOperator:
                 journal=known,
             )
         )
-        shard.runs[key] = run = Run(sequence, entry, reading, handle, len(kept))
+        shard.runs[key] = Run(sequence, entry, reading, handle, len(known))
         self._in_flight[handle] = shard, key
-        for step in known[len(kept) :]:
-            _keep(run, step, state)
         self._changed_at_ms = self._clock()
 
     def _keep_steps(self, run: Run, state: ShardState) -> None:
@@ -409,6 +411,8 @@ class AgentOperator:
         shard.tasks.append(Task(command))
         self._working[shard.id] = shard
         save_tasks(shard.tasks, state)
+        if command.kind == "drain":
+            yield from self._advance_all(shard, state)
         yield from self._work(shard, state)
 
     def _resume(self, shard: Shard, command: Command, state: ShardState) -> Iterator[OutputRecord]:
@@ -419,9 +423,13 @@ class AgentOperator:
             shard.tasks.remove(waiting)
             yield self._workbench.report(shard, waiting)
         save_tasks(shard.tasks, state)
+        yield from self._advance_all(shard, state)
+        yield self._workbench.report(shard, Task(command))
+
+    def _advance_all(self, shard: Shard, state: ShardState) -> Iterator[OutputRecord]:
+        """Starts what may start by now."""
         for key in [key for key in shard.queues if key not in shard.runs]:
             yield from self._advance(shard, key, state)
-        yield self._workbench.report(shard, Task(command))
 
     def _work(self, shard: Shard, state: ShardState) -> Iterator[OutputRecord]:
         yield from self._workbench.work(shard, state)
@@ -441,7 +449,6 @@ class AgentOperator:
             sequence = queue[0]
             entry = read_entry(state, sequence)
             reading = self._reader.read(entry.record)
-            shard.tail.pop(reading.position, None)
             if run is not None and run.sequence == sequence:
                 kept = run.kept_steps
             else:
@@ -524,6 +531,17 @@ def kept_steps(shard: Shard, sequence: int, state: ShardState) -> list[JournalEn
     return kept
 
 
+def _keep_tail(shard: Shard, sequence: int, position: Position, state: ShardState) -> None:
+    """Steps that were written ahead go into state with their event, however long that has to wait there."""
+    tail = shard.tail.pop(position, None)
+    if tail is None:
+        return
+    shard.restored_below = max(shard.restored_below, sequence + 1)
+    kept = len(kept_steps(shard, sequence, state))
+    for number, written in enumerate(tail, kept):
+        state.put(codec.journal_key(sequence, number), codec.encode_journal(written.entry))
+
+
 def _keep(run: Run, step: JournalEntry, state: ShardState) -> None:
     state.put(codec.journal_key(run.sequence, run.kept_steps), codec.encode_journal(step))
     run.kept_steps += 1
@@ -544,5 +562,5 @@ def _shared(at_ms: int, grid_ms: int) -> int:
     return at_ms + at_ms % 2
 
 
-def _is_of_reminders(timer_at_ms: int) -> bool:
+def is_of_reminders(timer_at_ms: int) -> bool:
     return timer_at_ms % 2 == 1

@@ -197,7 +197,8 @@ class AgentRuns:
 
         async def write(entry: JournalEntry) -> None:
             with deadline.suspended():
-                await journal.append(request.shard, Written(request.position, entry))
+                written = Written(request.position, request.accepted_at_ms, entry)
+                await journal.append(request.shard, written)
 
         def settled() -> None:
             journal.settled(request.shard)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from headrace_agents import codec
-from headrace_agents.codec import Head, InboxEntry, JournalEntry
+from headrace_agents.codec import Head, InboxEntry
 from headrace_agents.events import Reading
+from headrace_agents.journal import Written
 from headrace_agents.records import Position
 from headrace_agents.runs import RunHandle
 
@@ -57,7 +58,7 @@ class Shard:
     held_from: int | None = None
     journal_offset: int | None = None
     restored_below: int = 0
-    """Events with a lower number were accepted before a failure: state may hold steps of theirs."""
+    """Of events with a lower number state may hold steps from before a failure."""
     unsettled: dict[int, int] = field(default_factory=dict)
     """Sequence numbers in the inbox, ascending, with the bytes of their keys and values."""
     queues: dict[bytes, deque[int]] = field(default_factory=dict)
@@ -66,8 +67,8 @@ class Shard:
     """By business key."""
     ended: list[bytes] = field(default_factory=list)
     """Keys whose run has ended and is not applied yet."""
-    tail: dict[Position, list[JournalEntry]] = field(default_factory=dict)
-    """Steps that were written ahead and are not in the restored state, by event."""
+    tail: dict[Position, list[Written]] = field(default_factory=dict)
+    """Steps that were written ahead, of events that the source is to bring again."""
     tasks: list[Task] = field(default_factory=list)
     swept_at_ms: int = 0
     timers: set[int] = field(default_factory=set)

@@ -6,6 +6,7 @@ decisions, so it is reported once.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -22,6 +23,8 @@ from headrace_agents.shard import Shard, ShardState
 from headrace_agents.spec import AgentJobSpec
 
 KEYS_AT_A_LOOK = 100
+BYTES_AT_A_LOOK = 1 << 18
+"""And one value more: what an export reports of a look is one Kafka record."""
 _REPORTED_PROBLEMS = 20
 
 _SCANNED: Mapping[str, bytes] = {
@@ -32,6 +35,8 @@ _SCANNED: Mapping[str, bytes] = {
     "sweep": codec.MEMORY,
 }
 """First bytes of the keys that a task goes through; tasks that are not here go through none."""
+_UNREADABLE = (UnreadableMemoryError, ValueError, struct.error)
+"""What is wrong with an entry of the state; ``struct.error`` where it has been cut short."""
 _NAMES = {
     codec.INBOX: "inbox",
     codec.JOURNAL: "journal",
@@ -172,10 +177,16 @@ class Workbench:
         data = state.get(codec.memory_key(key))
         if data is None:
             return
+        memories: list[ExportedMemory] = []
+        problems: list[Problem] = []
         try:
-            memories, problems = [self._exported(key, data)], []
-        except (UnreadableMemoryError, ValueError) as error:
-            memories, problems = [], [_problem(codec.memory_key(key), error)]
+            exported = self._exported(key, data)
+        except _UNREADABLE as error:
+            problems.append(_problem(codec.memory_key(key), error))
+        else:
+            if exported is None:
+                return
+            memories.append(exported)
         task.count("memories")
         yield self.report(shard, task, done=False, memories=memories, problems=problems)
 
@@ -194,20 +205,24 @@ class Workbench:
             task.keys = sorted((k for k in state.list_keys() if k[0] in prefixes and k > after), reverse=True)
         memories: list[ExportedMemory] = []
         problems: list[Problem] = []
+        left = BYTES_AT_A_LOOK
         for _ in range(min(KEYS_AT_A_LOOK, len(task.keys))):
+            if left <= 0:
+                break
             task.after = key = task.keys.pop()
             data = state.get(key)
             if data is None:
                 continue  # it has gone since the keys were listed
+            left -= len(data)
             try:
                 exported = self._visit(task, key, data, state)
-            except (UnreadableMemoryError, ValueError) as error:
+            except _UNREADABLE as error:
                 task.count("unreadable")
                 problems.append(_problem(key, error))
             else:
                 if exported is not None:
                     memories.append(exported)
-        if memories or problems:
+        if task.command is not None and (memories or problems):
             yield self.report(
                 shard, task, done=False, memories=memories, problems=problems[:_REPORTED_PROBLEMS]
             )
@@ -225,8 +240,9 @@ class Workbench:
                 if migrated is not None:
                     state.put(key, migrated)
             case "export":
-                task.count("memories")
-                return self._exported(key[1:], data)
+                exported = self._exported(key[1:], data)
+                task.count("memories", exported is not None)
+                return exported
             case "erase":
                 self._erase_reminders(task, key, data, state)
             case "sweep":
@@ -258,8 +274,11 @@ class Workbench:
         else:
             state.remove(key)
 
-    def _exported(self, key: bytes, data: bytes) -> ExportedMemory:
+    def _exported(self, key: bytes, data: bytes) -> ExportedMemory | None:
+        """None for one that has expired and was not swept yet."""
         stored = codec.decode_memory(data)
+        if self._memory.is_expired(stored, self._clock()):
+            return None
         memory = self._memory.read(data, self._clock())
         content: dict[str, Any] = memory.model_dump(mode="json")
         return ExportedMemory(

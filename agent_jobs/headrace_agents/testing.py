@@ -12,7 +12,6 @@ middle, as a lost machine does, and lets it go on from what state and journal ho
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,7 +25,7 @@ from headrace_agents.agent import Agent, LoadedAgent, prepare
 from headrace_agents.chat import ChatModel, ChatRequest, Completion, ToolCall
 from headrace_agents.codec import JournalEntry
 from headrace_agents.journal import Written
-from headrace_agents.operator import AgentOperator, memory_format
+from headrace_agents.operator import AgentOperator, is_of_reminders, memory_format
 from headrace_agents.records import (
     DecisionRecord,
     InputRecord,
@@ -61,6 +60,8 @@ DEFAULT_LIMITS = Limits(
     inbox_hard_events=2_000,
     inbox_hard_bytes=1 << 30,
 )
+_HOUR_MS = 3_600_000
+"""Between a shard's looks when nothing happens: a month passes in a moment."""
 START = datetime(2026, 1, 1, tzinfo=UTC)
 """When a test's time begins."""
 
@@ -93,13 +94,13 @@ class AgentTest:
         write_ahead: WriteAhead = "steps",
     ) -> None:
         self._agent = prepare(agent_class, settings or {})
-        self._spec = in_memory_spec(self._agent, key, limits, write_ahead)
+        self._spec = in_memory_spec(self._agent, key, limits, write_ahead, mark_interval_ms=_HOUR_MS)
         self.requests: list[ChatRequest] = []
         """Every call to the model so far; what was read back from the journal is no call."""
         self._model = None if model is None else _Script(model, self.requests)
         self._journal = MemoryJournal()
         self._state: dict[bytes, bytes] = {}
-        self._timers: list[int] = []
+        self._timers: set[int] = set()
         self._offsets: dict[str, int] = {}
         self._now = round(START.timestamp() * 1000)
         self._crash_after: int | None = None
@@ -182,7 +183,7 @@ class AgentTest:
 
     def _surviving(self, act: Callable[[], list[OutputRecord]]) -> list[OutputRecord]:
         """Acts; where that crashes, acts again from the state that was there before."""
-        state, timers, now = dict(self._state), list(self._timers), self._now
+        state, timers, now = dict(self._state), set(self._timers), self._now
         try:
             return act()
         except _CrashError:
@@ -193,24 +194,30 @@ class AgentTest:
     def _take(self, record: InputRecord) -> list[OutputRecord]:
         state = DictState(self._state)
         outputs = list(self._operator.process(0, record, state, self._set_timer))
+        return [*outputs, *self._settle()]
+
+    def _settle(self) -> list[OutputRecord]:
+        """Fires looks until all is decided; time stands still, so no reminder is due."""
+        outputs: list[OutputRecord] = []
         while self._operator.figures.inbox_events:
-            outputs += self._fire()
+            outputs += self._fire(min(timer for timer in self._timers if not is_of_reminders(timer)))
         return outputs
 
     def _fire_until(self, until_ms: int) -> list[OutputRecord]:
         outputs: list[OutputRecord] = []
-        while self._timers and self._timers[0] <= until_ms:
-            outputs += self._fire()
+        # A reminder's timer is at the odd millisecond: its own or the next one.
+        while self._timers and (timer := min(self._timers)) <= until_ms | 1:
+            self._now = max(self._now, min(timer, until_ms))
+            outputs += self._fire(timer)
+            outputs += self._settle()
         return outputs
 
-    def _fire(self) -> list[OutputRecord]:
-        timer = heapq.heappop(self._timers)
-        self._now = max(self._now, timer)
+    def _fire(self, timer: int) -> list[OutputRecord]:
+        self._timers.remove(timer)
         return list(self._operator.on_timer(0, timer, DictState(self._state), self._set_timer))
 
     def _set_timer(self, at_ms: int) -> None:
-        if at_ms not in self._timers:
-            heapq.heappush(self._timers, at_ms)
+        self._timers.add(at_ms)
 
     def _change(
         self, code: str, table: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
@@ -257,7 +264,11 @@ class AgentTest:
 
 
 def in_memory_spec(
-    agent: LoadedAgent, key: tuple[str, ...], limits: Limits, write_ahead: WriteAhead = "steps"
+    agent: LoadedAgent,
+    key: tuple[str, ...],
+    limits: Limits,
+    write_ahead: WriteAhead = "steps",
+    mark_interval_ms: int = 10_000,
 ) -> AgentJobSpec:
     """A specification for a run in memory: each table's topic has the table's name."""
     kind = type(agent.instance)
@@ -274,7 +285,9 @@ def in_memory_spec(
             reports="reports",
         ),
         feedback=FeedbackTopics(answers="answers", replays="replays", control="control"),
-        journal=JournalSpec(topic="journal", partitions=1, write_ahead=write_ahead, mark_interval_ms=10_000),
+        journal=JournalSpec(
+            topic="journal", partitions=1, write_ahead=write_ahead, mark_interval_ms=mark_interval_ms
+        ),
         kafka=KafkaSpec(bootstrap_servers="none", transaction_timeout_ms=1, max_request_bytes=1),
         model=None,
         limits=limits,

@@ -1,4 +1,7 @@
-"""Says how urgent a ticket is and which queue takes it; a customer who keeps coming back is escalated."""
+"""Says how urgent a ticket is and which queue takes it; a customer who keeps coming back is escalated.
+
+A human is asked what to do about such a customer; what they say is remembered, and the model is told.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from headrace_agents import Agent, Change, Context, Message, on
+from headrace_agents import Agent, Answer, Change, Context, Message, on, on_answer
 
 Urgency = Literal["low", "normal", "high"]
 
@@ -27,6 +30,10 @@ class CustomerMemory(BaseModel):
     tickets_seen: int = 0
     open_tickets: list[int] = Field(default_factory=list)
     last_urgencies: list[Urgency] = Field(default_factory=list)
+    awaiting_verdict_on: int | None = None
+    """The ticket about which a human was asked and has not answered; nothing more is asked till then."""
+    verdict: str | None = None
+    """What a human said last."""
 
 
 class TriageAnswer(BaseModel):
@@ -55,6 +62,37 @@ class Escalation(BaseModel):
     reason: str
 
 
+class EscalationQuestion(BaseModel):
+    """What a human is asked."""
+
+    customer_id: int
+    ticket_id: int
+    subject: str
+    tickets_seen: int
+    last_urgencies: list[Urgency]
+
+
+class EscalationVerdict(BaseModel):
+    """What a human answers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ticket_id: int
+    """Of the question."""
+    take_over: bool
+    note: str = Field(default="", max_length=500)
+
+
+class Reviewed(BaseModel):
+    """A human has said what becomes of an escalation."""
+
+    customer_id: int
+    ticket_id: int
+    taken_over: bool
+    by: str
+    note: str
+
+
 class TriageSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -63,10 +101,10 @@ class TriageSettings(BaseModel):
     remembered_urgencies: int = Field(default=5, gt=0)
 
 
-TriageContext = Context[CustomerMemory, TriageDecision | Escalation]
+TriageContext = Context[CustomerMemory, TriageDecision | Escalation | Reviewed]
 
 
-class SupportTriage(Agent[CustomerMemory, TriageDecision | Escalation, TriageSettings]):
+class SupportTriage(Agent[CustomerMemory, TriageDecision | Escalation | Reviewed, TriageSettings]):
     @on("public.tickets", "create", "read")
     async def ticket_opened(self, ctx: TriageContext, change: Change[Ticket]) -> None:
         ticket, memory = change.row, ctx.memory
@@ -94,6 +132,7 @@ class SupportTriage(Agent[CustomerMemory, TriageDecision | Escalation, TriageSet
                     reason=f"{memory.tickets_seen} tickets, {len(memory.open_tickets)} of them open",
                 )
             )
+            self._ask(ctx, customer_id, ticket)
 
     @on("public.tickets", "update")
     async def ticket_changed(self, ctx: TriageContext, change: Change[Ticket]) -> None:
@@ -107,6 +146,38 @@ class SupportTriage(Agent[CustomerMemory, TriageDecision | Escalation, TriageSet
     async def ticket_deleted(self, ctx: TriageContext, change: Change[Ticket]) -> None:
         self._close(ctx.memory, change.row)
 
+    @on_answer
+    async def verdict_given(self, ctx: TriageContext, answer: Answer[EscalationVerdict]) -> None:
+        verdict, memory = answer.answer, ctx.memory
+        if verdict.ticket_id != memory.awaiting_verdict_on:
+            return  # given twice, or nothing of the kind was asked
+        memory.awaiting_verdict_on = None
+        memory.verdict = verdict.note or ("taken over" if verdict.take_over else "left to the queue")
+        ctx.emit(
+            Reviewed(
+                customer_id=int(answer.key["customer_id"]),
+                ticket_id=verdict.ticket_id,
+                taken_over=verdict.take_over,
+                by=answer.by,
+                note=verdict.note,
+            )
+        )
+
+    def _ask(self, ctx: TriageContext, customer_id: int, ticket: Ticket) -> None:
+        memory = ctx.memory
+        if memory.awaiting_verdict_on is not None:
+            return
+        memory.awaiting_verdict_on = ticket.id
+        ctx.escalate(
+            EscalationQuestion(
+                customer_id=customer_id,
+                ticket_id=ticket.id,
+                subject=ticket.subject or "",
+                tickets_seen=memory.tickets_seen,
+                last_urgencies=memory.last_urgencies,
+            )
+        )
+
     def _close(self, memory: CustomerMemory, ticket: Ticket) -> None:
         memory.open_tickets = [open_ticket for open_ticket in memory.open_tickets if open_ticket != ticket.id]
 
@@ -115,6 +186,8 @@ class SupportTriage(Agent[CustomerMemory, TriageDecision | Escalation, TriageSet
             f"Tickets of this customer so far: {memory.tickets_seen}, open: {len(memory.open_tickets)}, "
             f"last urgencies: {', '.join(memory.last_urgencies) or 'none'}."
         )
+        if memory.verdict is not None:
+            history += f" A colleague who looked at this customer said: {memory.verdict}."
         task = "You triage support tickets. Say how urgent one is and which queue takes it."
         return [
             Message("system", f"{task} {history}"),

@@ -1,21 +1,16 @@
-"""The command `headrace`."""
+"""The command `headrace`: a stack as a whole here, what runs on it in :mod:`headrace.commands`."""
 
 from __future__ import annotations
 
 import json
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-from headrace.environment import DeclarationError
-from headrace.errors import HeadraceError
+from headrace.commands import agents, deadletters, memory, reviews
+from headrace.commands.common import AsJson, DeclarationFile, StackName, console, reported
 from headrace.local.context import HOST
 from headrace.operations.clean import clean as clean_stack
 from headrace.operations.decisions import follow
@@ -27,10 +22,6 @@ from headrace.operations.status import status_view
 from headrace.operations.up import decision_line
 from headrace.operations.up import up as up_stack
 from headrace.plan_view import plan_json, plan_renderable
-from headrace.toolchain import MissingRuntime
-
-DECLARATION_REFUSED = 2
-FAILED = 1
 
 app = typer.Typer(
     help="Managed streaming agents: database changes to AI agents on Apache Flink, from one declaration.",
@@ -39,31 +30,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-console = Console()
-errors = Console(stderr=True)
-
-StackName = Annotated[str, typer.Option("--stack", "-s", help="Environment: stacks/Pulumi.NAME.yaml.")]
-DeclarationFile = Annotated[
-    Path | None,
-    typer.Option("--file", "-f", help="A declaration elsewhere; its name must be Pulumi.NAME.yaml."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]
-
-
-@contextmanager
-def _reported() -> Iterator[None]:
-    """Errors that are meant for a person, as text and exit code."""
-    try:
-        yield
-    except DeclarationError as error:
-        errors.print(f"[red]{escape(str(error))}[/]", soft_wrap=True)
-        raise typer.Exit(DECLARATION_REFUSED) from None
-    except (HeadraceError, MissingRuntime) as error:
-        errors.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(FAILED) from None
-    except KeyboardInterrupt:
-        errors.print("interrupted; run the same command again to go on from there")
-        raise typer.Exit(130) from None
+app.add_typer(agents.app, name="agents")
+app.add_typer(memory.app, name="memory")
+app.add_typer(deadletters.app, name="deadletters")
+app.add_typer(reviews.app, name="reviews")
 
 
 @app.command()
@@ -76,7 +46,7 @@ def up(
 
     [dim]headrace up --stack local[/]
     """
-    with _reported():
+    with reported():
         up_stack(Stack.find(stack, file), console, demo=demo)
 
 
@@ -86,7 +56,7 @@ def down(stack: StackName = "local", file: DeclarationFile = None) -> None:
 
     [dim]headrace down --stack local[/]
     """
-    with _reported():
+    with reported():
         down_stack(Stack.find(stack, file))
 
 
@@ -100,7 +70,7 @@ def clean(
 
     [dim]headrace clean --stack local[/]
     """
-    with _reported():
+    with reported():
         found = Stack.find(stack, file)
         if not yes:
             typer.confirm(f"Remove {found.files.root} with its database, topics and checkpoints?", abort=True)
@@ -114,7 +84,7 @@ def plan(stack: StackName = "local", file: DeclarationFile = None, as_json: AsJs
     [dim]headrace plan --stack local[/]
     [dim]headrace plan --stack local --json | jq .flink[/]
     """
-    with _reported():
+    with reported():
         found = Stack.find(stack, file).plan
         if as_json:
             sys.stdout.write(plan_json(found) + "\n")
@@ -128,7 +98,7 @@ def preview(stack: StackName = "local", file: DeclarationFile = None) -> None:
 
     [dim]headrace preview --stack local[/]
     """
-    with _reported():
+    with reported():
         found = Stack.find(stack, file)
         with session(found.files):
             found.engine.select()
@@ -141,7 +111,7 @@ def env(stack: StackName = "local", file: DeclarationFile = None) -> None:
 
     [dim]eval "$(headrace env --stack local)"[/]
     """
-    with _reported():
+    with reported():
         for name, value in Stack.find(stack, file).engine.environment().items():
             sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
 
@@ -152,7 +122,7 @@ def status(stack: StackName = "local", file: DeclarationFile = None, as_json: As
 
     [dim]headrace status --stack local --json[/]
     """
-    with _reported():
+    with reported():
         found = stack_status(Stack.find(stack, file))
         if as_json:
             sys.stdout.write(json.dumps(found, indent=2) + "\n")
@@ -174,7 +144,7 @@ def watch(
     [dim]headrace watch --stack local[/]
     [dim]headrace watch --from-beginning --json | jq .outcome.status[/]
     """
-    with _reported():
+    with reported():
         found = Stack.find(stack, file).plan
         for decided in follow(found, f"{HOST}:{found.ports.kafka}", from_beginning=from_beginning):
             if decided and as_json:

@@ -74,6 +74,7 @@ def test_the_stack_is_the_agreed_one(
 ) -> None:
     places = {
         code_digest(RUNTIME_PACKAGE, "support_triage"): "CODE",
+        code_digest(RUNTIME_PACKAGE, "order_risk"): "ORDER_RISK_CODE",
         code_digest(RUNTIME_PACKAGE): "RUNTIME_CODE",
         str(files.root): "STACK",
         str(runtimes.flink.parent): "RUNTIMES",
@@ -122,18 +123,19 @@ def test_no_secret_is_in_any_input(files: StackFiles, runtimes: Runtimes, tmp_pa
         text.replace("name: scripted-triage", "name: some-model\n          api_key: {env: MODEL_KEY}")
     )
     made = plan(load_environment(declaration))
-    (agent,) = made.agents
     write_secret(files.secret(SUPERUSER_PASSWORD), secret)
     write_secret(files.secret("support.properties"), f"password={secret}\n")
-    write_secret(api_key_file(files, agent), secret)
+    for agent in made.agents:
+        write_secret(api_key_file(files, agent), secret)
 
     stack = registered(lambda: LocalStack(made, files, runtimes))
 
     assert secret not in json.dumps(stack)
     connector = stack[f"{PREFIX}Connector local-support"]["inputs"]["config"]
     assert connector["database.password"] == f"${{file:{files.secret('support.properties')}:password}}"
-    model = stack[AGENT]["inputs"]["spec"]["model"]
-    assert model["api_key_file"] == str(api_key_file(files, agent))
+    for agent in made.agents:
+        model = stack[f"{PREFIX}AgentJob {agent.name}-job"]["inputs"]["spec"]["model"]
+        assert model["api_key_file"] == str(api_key_file(files, agent))
     assert not any("scripted" in key for key in stack)
 
 

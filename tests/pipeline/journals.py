@@ -24,7 +24,7 @@ def fill(stack: LiveStack, agent: AgentPlan, count: int) -> None:
     for number in range(count):
         shard = number % spec.shards
         entry = JournalEntry("filled", 0, bytes(INPUT_DIGEST_BYTES), RESULT)
-        value = encode_step(shard, bytes(OWNER_BYTES), Written(Position("filled", 0, number), entry))
+        value = encode_step(shard, bytes(OWNER_BYTES), Written(Position("filled", 0, number), 0, entry))
         while True:
             try:
                 producer.produce(spec.journal.topic, value, partition=shard % spec.journal.partitions)

@@ -69,6 +69,7 @@ class AgentBook:
     outcomes: Sequence[Record]
     decisions: Sequence[Record]
     dead_letters: Sequence[Record]
+    reviews: Sequence[Record] = ()
     answers: Sequence[Record] = ()
     replays: Sequence[Record] = ()
     entry_point: str = ""
@@ -284,6 +285,7 @@ def _agent_violations(name: str, agent: AgentBook, book: Book, may_fail: Collect
     yield from _dead_letter_violations(outcomes, agent, inputs, may_fail)
     yield from _order_violations("outcomes", agent.outcomes, lambda r: _position(r.json))
     yield from _order_violations("decisions", agent.decisions, lambda r: _position(r.json["event"]))
+    yield from _review_violations(agent)
 
 
 def _outcome_violations(
@@ -404,6 +406,19 @@ class Memories:
         return None if event is None else self._agent.key_of(event)
 
 
+def _review_violations(agent: AgentBook) -> Iterator[str]:
+    """Of support triage: the first escalation of a customer asks a human, others may, nothing else does."""
+    if agent.entry_point != "support_triage.agent:SupportTriage":
+        return
+    escalations = [record for record in agent.decisions if record.json["kind"] == "Escalation"]
+    asked = Counter(_position(record.json["event"]) for record in agent.reviews)
+    yield from (f"{count} questions at {position}" for position, count in asked.items() if count > 1)
+    events = {_position(record.json["event"]) for record in escalations}
+    yield from (f"a question without an escalation at {position}" for position in asked.keys() - events)
+    unasked = {record.key for record in escalations} - {record.key for record in agent.reviews}
+    yield from (f"escalated, and nobody was asked: {key!r}" for key in unasked)
+
+
 def _book(plan: StackPlan, records: Mapping[str, Sequence[Record]]) -> Book:
     tables = {table.topic: table.name for source in plan.sources for table in source.tables}
     return Book(
@@ -424,6 +439,7 @@ def _agent_book(agent: AgentPlan, records: Mapping[str, Sequence[Record]]) -> Ag
         records[spec.outputs.outcomes],
         records[spec.outputs.decisions],
         records[spec.outputs.dead_letters],
+        records[spec.outputs.reviews],
         records[spec.feedback.answers],
         records[spec.feedback.replays],
         spec.entry_point,
@@ -440,7 +456,8 @@ def _names(plan: StackPlan) -> list[str]:
 
 def _topics_of(agent: AgentPlan) -> tuple[str, ...]:
     outputs, feedback = agent.spec.outputs, agent.spec.feedback
-    return outputs.outcomes, outputs.decisions, outputs.dead_letters, feedback.answers, feedback.replays
+    put_out = outputs.outcomes, outputs.decisions, outputs.dead_letters, outputs.reviews
+    return *put_out, feedback.answers, feedback.replays
 
 
 def _inserts(record: Record, ticket: int, tables: Mapping[str, str]) -> bool:

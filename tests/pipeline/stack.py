@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -109,6 +110,16 @@ class LiveStack:
             output, _ = process.communicate(timeout=DOWN_TIMEOUT_S)
             raise CommandFailedError(f"headrace {arguments[0]} took over {timeout_s} s:\n{output}") from late
         return Done(process.returncode, output)
+
+    def json(self, *arguments: str, timeout_s: float = UP_TIMEOUT_S) -> Any:
+        """What a command that must end well says with ``--json``, whatever it says on standard error."""
+        command = [str(HEADRACE), *arguments, "--json", "--file", str(self.declaration)]
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=timeout_s
+        )
+        if done.returncode:
+            raise CommandFailedError(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return json.loads(done.stdout)
 
     def succeed(self, *arguments: str, timeout_s: float = UP_TIMEOUT_S) -> str:
         """Run a command that must end well; returns its output."""

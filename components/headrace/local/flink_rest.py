@@ -68,7 +68,19 @@ class FlinkRest:
     def stop_with_savepoint(self, job_id: str, folder: str, timeout_s: float) -> str:
         """Stop without draining, so that timers and state stay as they are; returns the savepoint's path."""
         body = {"drain": False, "targetDirectory": folder}
-        trigger = self._send("POST", f"/jobs/{job_id}/stop", body)["request-id"]
+        return self._savepoint_of(job_id, "stop", body, timeout_s)
+
+    def savepoint(self, job_id: str, folder: str, timeout_s: float) -> str:
+        """A savepoint of a job that goes on; returns its path.
+
+        In the canonical format: every entry of state is written anew, so it holds what state holds and no
+        more. A native one copies RocksDB's files with what was removed and not yet compacted away.
+        """
+        body = {"target-directory": folder, "cancel-job": False, "formatType": "CANONICAL"}
+        return self._savepoint_of(job_id, "savepoints", body, timeout_s)
+
+    def _savepoint_of(self, job_id: str, path: str, body: dict[str, Any], timeout_s: float) -> str:
+        trigger = self._send("POST", f"/jobs/{job_id}/{path}", body)["request-id"]
         result = wait_until(
             "the savepoint", lambda: self._savepoint(job_id, trigger), timeout_s, "the job was left running"
         )

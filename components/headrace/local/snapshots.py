@@ -15,6 +15,7 @@ NAMESPACE = {"s3": "http://s3.amazonaws.com/doc/2006-03-01/"}
 METADATA = "_metadata"
 SAVEPOINTS = "savepoints"
 CHECKPOINTS = "checkpoints"
+ERASURES = "_erasures"
 
 
 @dataclass(frozen=True, order=True)
@@ -35,9 +36,23 @@ def savepoint_folder(agent: str) -> str:
     return f"s3://{SAVEPOINTS}/{agent}"
 
 
+def erasure_folder(agent: str) -> str:
+    """Of savepoints that prove an erasure. No agent's name begins so: no agent goes on from one of them.
+
+    The job went on after such a savepoint and committed transactions that it knows nothing of; to go on from
+    it would be to decide those events again.
+    """
+    return f"s3://{SAVEPOINTS}/{ERASURES}/{agent}"
+
+
 def newest_snapshot(endpoint: str, agent: str) -> Snapshot | None:
     """The snapshot that continues the agent's life; None for one that has none."""
-    return max(_snapshots(endpoint, CHECKPOINTS, agent) | savepoints(endpoint, agent), default=None)
+    return max(checkpoints(endpoint, agent) | savepoints(endpoint, agent), default=None)
+
+
+def checkpoints(endpoint: str, agent: str) -> set[Snapshot]:
+    """Every retained checkpoint of the agent."""
+    return _snapshots(endpoint, CHECKPOINTS, agent)
 
 
 def savepoints(endpoint: str, agent: str) -> set[Snapshot]:
@@ -45,10 +60,21 @@ def savepoints(endpoint: str, agent: str) -> set[Snapshot]:
     return _snapshots(endpoint, SAVEPOINTS, agent)
 
 
+def remove_erasures(endpoint: str, agent: str, but: str) -> None:
+    """Remove all of the agent's savepoints that prove an erasure, except for `but`, a path."""
+    kept = f"{but.removeprefix(f's3://{SAVEPOINTS}/')}/"
+    for key, _ in _objects(endpoint, SAVEPOINTS, f"{ERASURES}/{agent}/"):
+        if not key.startswith(kept):
+            _delete(endpoint, f"{SAVEPOINTS}/{key}")
+
+
 def discard(endpoint: str, snapshot: Snapshot) -> None:
     """Make a snapshot incomplete, so that nothing goes on from it."""
-    key = snapshot.path.removeprefix("s3://")
-    answer = httpx.delete(f"{endpoint}/{key}/{METADATA}", timeout=TIMEOUT_S, trust_env=False)
+    _delete(endpoint, f"{snapshot.path.removeprefix('s3://')}/{METADATA}")
+
+
+def _delete(endpoint: str, key: str) -> None:
+    answer = httpx.delete(f"{endpoint}/{key}", timeout=TIMEOUT_S, trust_env=False)
     if not answer.is_success:
         raise HeadraceError(f"the object store can't delete {key}: {answer.status_code} {answer.text}")
 

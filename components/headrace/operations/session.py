@@ -40,3 +40,22 @@ def session(files: StackFiles) -> Iterator[None]:
         lock.flush()
         end(marked(SESSION_MARKER, files.root))
         yield
+
+
+@contextmanager
+def only_one(files: StackFiles, what: str) -> Iterator[None]:
+    """Hold a lock of its own for something that must not be done by two at a time, beside the stack's.
+
+    Raises:
+        SessionBusy: another live command holds it.
+    """
+    path = files.session_lock.with_name(f"{what}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SessionBusy(
+                f"another headrace command holds {path}; wait for it or stop it. Nothing was changed"
+            ) from None
+        yield

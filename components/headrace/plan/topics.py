@@ -19,6 +19,8 @@ DAY_MS = 24 * 3_600_000
 KEEP_DAYS, KEEP_DEAD_LETTERS_DAYS = 7, 30
 KEEP_REPORTS_DAYS = 1
 """Exports of memories are among them."""
+KEEP_SAID_DAYS = 2 * KEEP_DEAD_LETTERS_DAYS
+"""What was replayed and answered: if it went before its dead letter or review, it could be done twice."""
 JOURNAL_DAYS = 2
 SEGMENT_BYTES = 64 * MIB
 
@@ -46,9 +48,9 @@ def _agent_topics(environment: Environment, agent: Agent) -> Iterator[Because[To
     )
     yield _output_topic(agent, names.reviews_topic(name), "questions to humans", KEEP_DEAD_LETTERS_DAYS)
     yield _output_topic(agent, names.reports_topic(name), "answers to commands", KEEP_REPORTS_DAYS)
-    yield _feedback_topic(environment, names.answers_topic(name), "what humans answer")
-    yield _feedback_topic(environment, names.replays_topic(name), "dead letters to try again")
-    yield _feedback_topic(environment, names.control_topic(name), "commands to its shards")
+    yield _feedback_topic(environment, names.answers_topic(name), "what humans answer", KEEP_SAID_DAYS)
+    yield _feedback_topic(environment, names.replays_topic(name), "dead letters to try again", KEEP_SAID_DAYS)
+    yield _feedback_topic(environment, names.control_topic(name), "commands to its shards", KEEP_DAYS)
     yield _journal_topic(environment, agent)
 
 
@@ -62,7 +64,7 @@ def journal_partitions(agent: Agent) -> Because[int]:
     )
 
 
-def _feedback_topic(environment: Environment, topic: str, what: str) -> Because[TopicPlan]:
+def _feedback_topic(environment: Environment, topic: str, what: str, days: int) -> Because[TopicPlan]:
     outage = environment.recovery.max_outage
     return build(
         TopicPlan,
@@ -73,8 +75,9 @@ def _feedback_topic(environment: Environment, topic: str, what: str) -> Because[
             {
                 "cleanup.policy": ("delete", "each record is an event: none of 2 with a key may go"),
                 "retention.ms": (
-                    max(KEEP_DAYS * DAY_MS, 10 * outage.milliseconds),
-                    f"{KEEP_DAYS} days, at least 10 x max_outage {outage}, as the captured tables",
+                    max(days * DAY_MS, 10 * outage.milliseconds),
+                    f"{days} days, at least 10 x max_outage {outage}"
+                    + (", as the captured tables" if days == KEEP_DAYS else ": outlives what it is about"),
                 ),
                 "segment.bytes": _segment(),
                 "max.message.bytes": (

@@ -221,11 +221,15 @@ def test_retry_after_that_says_nothing_is_as_good_as_none(pauses: list[float]) -
 def test_no_more_calls_at_once_than_allowed() -> None:
     now = most = 0
 
+    full = asyncio.Event()
+
     async def answer(request: httpx2.Request) -> httpx2.Response:
         nonlocal now, most
         now += 1
         most = max(most, now)
-        await asyncio.sleep(0.005)
+        if now == SPEC.max_concurrency:
+            full.set()
+        await full.wait()
         now -= 1
         return completion(GOOD)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace_agents import codec
+from headrace_agents.control import Command, control_key
 from headrace_agents.memory import UnreadableMemoryError
-from headrace_agents.records import InputRecord
+from headrace_agents.records import InputRecord, Position
 from tests.unit.agents.worlds import EFFECTS, LIMITS, TABLE, Seen, World, created, envelope, key, record
 
 STEPS = st.lists(
@@ -23,13 +25,16 @@ STEPS = st.lists(
         st.tuples(st.just("pass_time"), st.sampled_from([1, 10, 40])),
         st.just(("checkpoint", 0)),
         st.just(("crash", 0)),
+        st.tuples(st.just("command"), st.sampled_from(["pause", "resume", "drain", "check", "export"])),
     ),
     max_size=60,
 )
 
 RECORD_KINDS = st.tuples(
     st.integers(0, 3),
-    st.sampled_from(["", "", "", "steps", "steps", "remind", "fail", "delete", "tombstone", "junk", "large"]),
+    st.sampled_from(
+        ["", "", "", "steps", "steps", "remind", "fail", "delete", "tombstone", "junk", "large", "erase"]
+    ),
 )
 
 
@@ -38,6 +43,9 @@ TOO_LARGE = b"x" * (LIMITS.max_event_bytes + 1)
 
 def make(offset: int, kind: tuple[int, str]) -> InputRecord:
     number, what = kind
+    if what == "erase":
+        command = Command(id=str(offset), kind="erase", key=(number,))
+        return InputRecord(Position("control", 0, offset), 1, control_key(0), command.encode())
     if what == "delete":
         return record(offset, key(number), envelope({"id": offset, "key": number}, op="d"))
     if what == "tombstone":
@@ -52,22 +60,27 @@ def make(offset: int, kind: tuple[int, str]) -> InputRecord:
 @settings(max_examples=150, deadline=None)
 @given(kinds=st.lists(RECORD_KINDS, max_size=15), steps=STEPS)
 def test_every_record_has_one_outcome_over_any_schedule_of_crashes(
-    kinds: list[tuple[int, str]], steps: list[tuple[str, int]]
+    kinds: list[tuple[int, str]], steps: list[tuple[str, Any]]
 ) -> None:
     records = [make(offset, kind) for offset, kind in enumerate(kinds)]
+    events = [offset for offset, (_, what) in enumerate(kinds) if what != "erase"]
     EFFECTS.clear()
     world = World(records)
 
     for name, argument in steps:
         step = getattr(world, name)
-        step(argument) if name in {"end_run", "do_steps", "pass_time"} else step()
+        step(argument) if name in {"end_run", "do_steps", "pass_time", "command"} else step()
+    world.command("resume")
     world.finish()
+    world.pass_time(300)
 
     changes = [outcome for outcome in world.outcomes() if outcome.topic == TABLE]
-    assert Counter(outcome.offset for outcome in changes) == Counter(range(len(records)))
+    assert Counter(outcome.offset for outcome in changes) == Counter(events)
     reminders = [outcome for outcome in world.outcomes() if outcome.topic != TABLE]
     set_by = Counter(outcome.origin.offset for outcome in reminders if outcome.origin is not None)
-    assert set_by == Counter(offset for offset, (_, what) in enumerate(kinds) if what == "remind")
+    asked = Counter(offset for offset, (_, what) in enumerate(kinds) if what == "remind")
+    assert set_by <= asked
+    assert {offset for offset in asked if not is_erased_later(kinds, offset)} <= set_by.keys()
     assert all(count == 1 for count in EFFECTS.values()), "a step that was written ahead was done again"
     outcomes = [*changes, *reminders]
     ids = [decision.id for decision in world.decisions()]
@@ -76,6 +89,12 @@ def test_every_record_has_one_outcome_over_any_schedule_of_crashes(
     assert_in_order_per_key(world, kinds)
     assert_memory_is_a_replay(world, kinds)
     assert not [entry for entry in world.durable.state if entry[:1] not in (codec.MEMORY, codec.HEAD_KEY)]
+    reports = Counter(report.command for report in world.reports() if report.done)
+    assert all(reports[str(offset)] == 1 for offset, (_, what) in enumerate(kinds) if what == "erase")
+
+
+def is_erased_later(kinds: list[tuple[int, str]], offset: int) -> bool:
+    return (kinds[offset][0], "erase") in kinds[offset:]
 
 
 def assert_in_order_per_key(world: World, kinds: list[tuple[int, str]]) -> None:
@@ -89,7 +108,7 @@ def assert_in_order_per_key(world: World, kinds: list[tuple[int, str]]) -> None:
 def assert_memory_is_a_replay(world: World, kinds: list[tuple[int, str]]) -> None:
     expected = defaultdict(list)
     for offset, (number, what) in enumerate(kinds):
-        if what in ("", "steps", "remind"):
+        if what in ("", "steps", "remind") and not is_erased_later(kinds, offset):
             expected[number].append(offset)
     found = {
         number: [t for t in Seen.model_validate_json(codec.decode_memory(data).json).things if t >= 0]
@@ -139,7 +158,7 @@ def test_nothing_of_a_run_shows_before_the_timer_applies_it() -> None:
 )
 def test_a_run_that_fails_leaves_a_dead_letter_and_memory_as_it_was(what: str, reason: str) -> None:
     bad = created(0, 1, what)
-    world = World([bad, created(1, 1)])
+    world = World([bad, created(1, 1)], LIMITS.model_copy(update={"run_deadline_ms": 50}))
 
     world.finish()
 

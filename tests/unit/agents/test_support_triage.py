@@ -6,10 +6,14 @@ import pytest
 
 from headrace_agents import ModelError
 from headrace_agents.chat import ChatRequest
+from headrace_agents.records import Review
 from headrace_agents.testing import AgentTest
 from support_triage.agent import (
     CustomerMemory,
     Escalation,
+    EscalationQuestion,
+    EscalationVerdict,
+    Reviewed,
     SupportTriage,
     TriageAnswer,
     TriageDecision,
@@ -53,6 +57,76 @@ def test_the_third_ticket_of_a_customer_is_escalated(agent: AgentTest) -> None:
     assert escalation == Escalation(
         customer_id=7, ticket_id=3, tickets_seen=3, reason="3 tickets, 3 of them open"
     )
+
+
+def escalated(agent: AgentTest) -> Review:
+    for number in (1, 2):
+        agent.create(TICKETS, ticket(number))
+    (review,) = agent.create(TICKETS, ticket(3, subject="down")).reviews
+    return review
+
+
+def test_a_human_is_asked_about_a_customer_who_is_escalated(agent: AgentTest) -> None:
+    review = escalated(agent)
+
+    assert review.kind == "EscalationQuestion"
+    assert EscalationQuestion.model_validate(review.question) == EscalationQuestion(
+        customer_id=7,
+        ticket_id=3,
+        subject="down",
+        tickets_seen=3,
+        last_urgencies=["normal", "normal", "high"],
+    )
+
+
+def test_a_verdict_is_a_decision_and_the_model_is_told_of_it(agent: AgentTest) -> None:
+    review = escalated(agent)
+
+    verdict = EscalationVerdict(ticket_id=3, take_over=True, note="call them")
+    handled = agent.answer(review, verdict, by="ada")
+    agent.create(TICKETS, ticket(4))
+
+    assert handled.decisions == (
+        Reviewed(customer_id=7, ticket_id=3, taken_over=True, by="ada", note="call them"),
+    )
+    assert "said: call them" in agent.requests[-1].messages[0].content
+
+
+def test_a_second_verdict_on_the_same_question_changes_nothing(agent: AgentTest) -> None:
+    review = escalated(agent)
+    agent.answer(review, EscalationVerdict(ticket_id=3, take_over=False))
+    before = agent.memory(customer_id=7)
+
+    again = agent.answer(review, EscalationVerdict(ticket_id=3, take_over=True, note="no, I do"))
+
+    assert (again.decisions, again.outcome.status) == ((), "decided")
+    assert agent.memory(customer_id=7) == before
+
+
+def test_no_second_question_is_asked_while_one_waits_for_its_verdict(agent: AgentTest) -> None:
+    review = escalated(agent)
+    later = [agent.create(TICKETS, ticket(number)) for number in (4, 5, 6)]
+    assert [len(handled.decisions) for handled in later] == [1, 1, 2]
+    assert [handled.reviews for handled in later] == [(), (), ()]
+
+    agent.answer(review, EscalationVerdict(ticket_id=3, take_over=False))
+
+    asked = [agent.create(TICKETS, ticket(number)).reviews for number in (7, 8, 9)]
+    assert [len(reviews) for reviews in asked] == [0, 0, 1]
+
+
+def test_a_verdict_that_does_not_fit_is_a_dead_letter(agent: AgentTest) -> None:
+    review = escalated(agent)
+
+    handled = agent.answer(review, CustomerMemory())
+
+    assert handled.outcome.reason == "malformed"
+
+
+def test_memory_of_before_there_were_verdicts_can_be_read() -> None:
+    old = {"tickets_seen": 2, "open_tickets": [1], "last_urgencies": ["low"]}
+
+    assert CustomerMemory.model_validate(old).awaiting_verdict_on is None
 
 
 def test_the_model_is_told_what_is_known_of_the_customer(agent: AgentTest) -> None:

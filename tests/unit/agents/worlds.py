@@ -218,7 +218,7 @@ class _LostAfter(list[JournalEntry]):
 
 
 LIMITS = Limits(
-    run_deadline_ms=20,
+    run_deadline_ms=5_000,
     max_event_bytes=2_000,
     max_memory_bytes=10_000,
     inbox_soft_events=50,
@@ -317,6 +317,20 @@ class World:
         """All that was done since the last checkpoint is gone; a new instance goes on from there."""
         self.durable = self.checkpointed.copy()
         self._start()
+
+    def upgrade(self, agent_class: type[Agent[Any, Any, Any]]) -> None:
+        """Another version of the agent goes on from the state as it is."""
+        self.agent = prepare(agent_class, {})
+        self.checkpoint()
+        self.crash()
+
+    def memories(self) -> dict[bytes, codec.Memory]:
+        """By business key, as the state has them."""
+        return {
+            entry[1:]: codec.decode_memory(data)
+            for entry, data in self.durable.state.items()
+            if entry[:1] == codec.MEMORY
+        }
 
     def finish(self) -> None:
         """Lets everything come to its end, by nothing but the source and the timers of the state."""

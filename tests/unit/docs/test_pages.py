@@ -45,7 +45,17 @@ def test_every_make_verb_exists(page: Path) -> None:
 @every_page
 def test_every_command_exists(page: Path) -> None:
     commands = {command.callback.__name__ for command in app.registered_commands if command.callback}
-    assert set(re.findall(r"(?:^|`)headrace ([a-z]+)", page.read_text(), re.MULTILINE)) <= commands
+    groups = {str(group.name): group.typer_instance for group in app.registered_groups}
+    named = set(re.findall(r"(?:^|`)headrace ([a-z]+)(?: ([a-z]+))?", page.read_text(), re.MULTILINE))
+    assert {first for first, _ in named} <= commands | groups.keys()
+    for group, command in named:
+        if group in groups:
+            known = {
+                each.name or each.callback.__name__
+                for each in groups[group].registered_commands  # type: ignore[union-attr]
+                if each.callback
+            }
+            assert command in known
 
 
 def test_the_agent_of_the_agents_page_can_be_declared() -> None:
@@ -54,4 +64,4 @@ def test_the_agent_of_the_agents_page_can_be_declared() -> None:
     declaration: dict[str, Any] = shipped["config"][CONFIG_KEY]
     declaration["agents"].append(yaml.safe_load(block))
     made = plan(parse_environment(declaration, "docs/agents.md", "local"))
-    assert [agent.name for agent in made.agents] == ["support-triage", "overload-watch"]
+    assert [agent.name for agent in made.agents] == ["support-triage", "order-risk", "overload-watch"]

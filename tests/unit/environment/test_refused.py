@@ -152,13 +152,13 @@ REFUSED: dict[str, tuple[Change, str, str, str]] = {
     ),
     "table twice": (
         lambda d: d["sources"][0]["tables"].append(_table(d)),
-        "sources[0].tables[2].name",
+        "sources[0].tables[4].name",
         "'public.tickets' a second time",
         "each table of a source once",
     ),
     "agent twice": (
         lambda d: d["agents"].append(_agent(d)),
-        "agents[1].name",
+        "agents[2].name",
         "'support-triage' a second time",
         "each agent once",
     ),
@@ -175,9 +175,9 @@ REFUSED: dict[str, tuple[Change, str, str, str]] = {
         "a table of a declared source: support.public.customers",
     ),
     "input of an unknown table": (
-        set_at(*AGENT, "inputs", 0, to="support.public.orders"),
+        set_at(*AGENT, "inputs", 0, to="support.public.parcels"),
         "agents[0].inputs[0]",
-        "'support.public.orders'",
+        "'support.public.parcels'",
         "a declared table: support.public.customers",
     ),
     "input twice": (
@@ -313,7 +313,10 @@ REFUSED: dict[str, tuple[Change, str, str, str]] = {
         "more than workload.model_latency, 200ms",
     ),
     "fewer calls than subtasks": (
-        set_at(*MODEL, "max_concurrency", to=1),
+        lambda d: _agent(d).update(
+            model=_agent(d)["model"] | {"max_concurrency": 1},
+            scaling={"parallelism_min": 2, "parallelism_max": 2},
+        ),
         "agents[0].model.max_concurrency",
         "1",
         "at least scaling.parallelism_min, 2",
@@ -419,7 +422,7 @@ def test_topics_that_kafka_takes_for_the_same_are_refused() -> None:
         {"name": "a_b.c", "primary_key": ["id"]},
         {"name": "a.b_c", "primary_key": ["id"]},
     ]
-    with pytest.raises(DeclarationError, match=r"sources\[0\]\.tables\[3\]\.name: .*'support\.a_b\.c'"):
+    with pytest.raises(DeclarationError, match=r"sources\[0\]\.tables\[5\]\.name: .*'support\.a_b\.c'"):
         parsed(declaration)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from headrace.cli import DECLARATION_REFUSED, FAILED, app
+from headrace.cli import app
+from headrace.commands.common import DECLARATION_REFUSED, FAILED
 
 COMMANDS = sorted(str(command.callback.__name__) for command in app.registered_commands if command.callback)
 

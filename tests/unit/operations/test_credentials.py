@@ -24,8 +24,7 @@ def keyed(project: Path) -> Stack:
 
 
 def key_file(stack: Stack) -> Path:
-    (agent,) = stack.plan.agents
-    return api_key_file(stack.files, agent)
+    return api_key_file(stack.files, stack.plan.agents[0])
 
 
 def test_a_key_is_kept_where_only_this_user_can_read_it(

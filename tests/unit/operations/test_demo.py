@@ -18,13 +18,18 @@ def test_the_shipped_rows_fit_the_declared_tables(stack: Stack) -> None:
         for source in stack.plan.sources
         for table in source.tables
     }
+    primary_keys = {
+        f"{source.name}.{table.name}": table.primary_key
+        for source in stack.plan.sources
+        for table in source.tables
+    }
     demo = yaml.safe_load(demo_file(stack).read_text())
     rows = {f"{source}.{table}": rows for source, tables in demo.items() for table, rows in tables.items()}
     assert rows
     for table, table_rows in rows.items():
         assert {column for row in table_rows for column in row} == declared[table]
-        ids = [row["id"] for row in table_rows]
-        assert len(ids) == len(set(ids))
+        keys = [tuple(row[column] for column in primary_keys[table]) for row in table_rows]
+        assert len(keys) == len(set(keys))
 
 
 def test_only_rows_of_tables_that_an_agent_reads_are_waited_for(stack: Stack) -> None:

@@ -181,14 +181,22 @@ def test_little_s_law_decides_the_calls_in_flight(local: StackPlan) -> None:
 
 
 def test_deletes_carry_their_key(local: StackPlan) -> None:
-    customers, tickets = local.sources[0].tables
-    assert (customers.replica_identity, tickets.replica_identity) == ("default", "full")
-    assert local.sources[0].connector_config["replica.identity.autoset.values"] == r"public\.tickets:FULL"
+    tables = {table.name: table.replica_identity for table in local.sources[0].tables}
+    assert tables == {
+        "public.customers": "default",
+        "public.tickets": "full",
+        "public.orders": "default",
+        "public.payments": "full",
+    }
+    assert (
+        local.sources[0].connector_config["replica.identity.autoset.values"]
+        == r"public\.tickets:FULL,public\.payments:FULL"
+    )
 
 
 def test_a_key_within_the_primary_key_needs_no_replica_identity() -> None:
     declaration = shipped()
-    del declaration["sources"][0]["tables"][1]
+    del declaration["agents"][1], declaration["sources"][0]["tables"][1:]
     declaration["agents"][0] |= {"inputs": ["support.public.customers"], "key": ["id"]}
     (source,) = plan(parsed(declaration)).sources
     assert "replica.identity.autoset.values" not in source.connector_config
@@ -202,6 +210,7 @@ def test_patterns_of_tables_match_these_tables_alone(local: StackPlan) -> None:
 
 def test_a_models_endpoint_and_key_are_a_change_of_the_declaration() -> None:
     declaration = shipped()
+    del declaration["agents"][1]
     model = declaration["agents"][0]["model"]
     model.update(endpoint="https://models.example/v1", name="big", api_key={"env": "MODEL_KEY"})
     made = plan(parsed(declaration))
@@ -237,14 +246,14 @@ def test_declared_times_are_kept_and_the_others_follow(
     declaration = shipped()
     declaration["agents"][0]["limits"] = limits
     declaration["agents"][0]["model"] |= model
-    (agent,) = plan(parsed(declaration)).agents
+    agent = plan(parsed(declaration)).agents[0]
     assert agent.spec.model is not None
     assert (agent.spec.limits.run_deadline_ms, agent.spec.model.timeout_ms) == (deadline_ms, timeout_ms)
 
 
 @pytest.mark.parametrize(
     ("limits", "soft", "hard"),
-    [({}, 750, 3000), ({"inbox_hard_events": 100}, 100, 100), ({"inbox_soft_events": 10}, 10, 40)],
+    [({}, 1500, 6000), ({"inbox_hard_events": 100}, 100, 100), ({"inbox_soft_events": 10}, 10, 40)],
 )
 def test_the_inboxs_bounds_keep_their_order(limits: dict[str, int], soft: int, hard: int) -> None:
     declaration = shipped()

@@ -1,0 +1,1 @@
+"""Order risk: an example agent."""

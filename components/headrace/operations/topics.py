@@ -1,0 +1,162 @@
+"""Records of a topic as they are kept: read to the end, and written with every replica's word."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+
+from headrace.errors import HeadraceError
+from headrace_agents.records import Position
+from headrace_agents.spec import KafkaSpec
+
+METADATA_TIMEOUT_S = 15
+QUIET_TIMEOUT_S = 30
+"""Without any record, before a topic counts as unreadable."""
+FLUSH_TIMEOUT_S = 60
+LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024
+"""Of this client: what a topic takes is the topic's own setting."""
+
+
+@dataclass(frozen=True)
+class KeptRecord:
+    position: Position
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, bytes] = field(default_factory=dict)
+
+
+def client(kafka: KafkaSpec, **options: object) -> dict[str, object]:
+    """Configuration of a Kafka client."""
+    return {
+        "bootstrap.servers": kafka.bootstrap_servers,
+        "log_level": 0,
+        **kafka.client_properties,
+        **options,
+    }
+
+
+def read_topic(kafka: KafkaSpec, topic: str, since_ms: int | None = None) -> Iterator[KeptRecord]:
+    """Everything that is committed now, partition by partition in its order; ``since_ms``: by Kafka's time.
+
+    Raises HeadraceError when Kafka does not answer or has no such topic.
+    """
+    consumer = Consumer(
+        client(
+            kafka,
+            **{
+                "group.id": "headrace-reader",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+            },
+        )
+    )
+    try:
+        unread = set(_assign(consumer, topic, since_ms))
+        deadline = time.monotonic() + QUIET_TIMEOUT_S
+        while unread:
+            message = consumer.poll(0.2)
+            if message is None:
+                if time.monotonic() > deadline:
+                    raise HeadraceError(f"{topic} was not read to its end; see `headrace status`")
+                continue
+            deadline = time.monotonic() + QUIET_TIMEOUT_S
+            error = message.error()
+            if error is None:
+                yield kept(message)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 (its public name in this client)
+                unread.discard(message.partition())
+            elif not error.retriable():
+                raise HeadraceError(f"reading {topic}: {error.str()}")
+    except KafkaException as error:
+        raise no_answer(error) from error
+    finally:
+        consumer.close()
+
+
+def write(
+    kafka: KafkaSpec, topic: str, records: Iterable[tuple[bytes | None, bytes | None]]
+) -> list[Position]:
+    """Keys and values, in their order, once each; returns where they are.
+
+    Raises HeadraceError when not all of them were acknowledged: those before the first that was not are
+    there, and the message says how many they are.
+    """
+    producer = Producer(
+        client(
+            kafka,
+            **{
+                "enable.idempotence": True,
+                "acks": "all",
+                "message.max.bytes": LARGEST_MESSAGE_BYTES,
+                "delivery.timeout.ms": FLUSH_TIMEOUT_S * 1000,
+            },
+        )
+    )
+    written: list[Position] = []
+    failed: list[str] = []
+    count = 0
+
+    def delivered(error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            written.append(kept(message).position)
+        else:
+            failed.append(error.str())
+
+    for key, value in records:
+        producer.produce(topic, key=key, value=value, on_delivery=delivered)
+        count += 1
+        producer.poll(0)
+    producer.flush(FLUSH_TIMEOUT_S + 5)
+    if len(written) < count:
+        why = failed[0] if failed else "Kafka does not answer"
+        raise HeadraceError(
+            f"{len(written)} of {count} records were written to {topic}: {why}; see `headrace status`"
+        )
+    return written
+
+
+def kept(message: Message) -> KeptRecord:
+    headers = {name: _bytes(value) or b"" for name, value in dict(message.headers() or []).items()}
+    return KeptRecord(
+        Position(str(message.topic()), message.partition() or 0, message.offset() or 0),
+        message.timestamp()[1],
+        _bytes(message.key()),
+        _bytes(message.value()),
+        headers,
+    )
+
+
+def no_answer(error: KafkaException) -> HeadraceError:
+    return HeadraceError(
+        f"Kafka does not answer: {error.args[0].str()}; is the stack up? (`headrace status`)"
+    )
+
+
+def _assign(consumer: Consumer, topic: str, since_ms: int | None) -> list[int]:
+    found = consumer.list_topics(topic, timeout=METADATA_TIMEOUT_S).topics.get(topic)
+    if found is None or found.error is not None:
+        raise HeadraceError(f"no topic {topic}; is the stack up? (`headrace status`)")
+    partitions = list(found.partitions)
+    if since_ms is None:
+        consumer.assign([TopicPartition(topic, each, OFFSET_BEGINNING) for each in partitions])
+    else:
+        wanted = [TopicPartition(topic, each, max(0, since_ms)) for each in partitions]
+        consumer.assign(consumer.offsets_for_times(wanted, timeout=METADATA_TIMEOUT_S))
+    return partitions
+
+
+def _bytes(data: str | bytes | None) -> bytes | None:
+    return data.encode() if isinstance(data, str) else data

@@ -1,0 +1,33 @@
+"""What an erasure does not reach is named, with how long it lives."""
+
+from __future__ import annotations
+
+import re
+
+from headrace.environment.names import NAME, agent_topics
+from headrace.local.snapshots import Snapshot, erasure_folder, savepoint_folder
+from headrace.operations.erasure import remains
+from headrace.operations.stack import Stack
+
+
+def test_every_topic_of_the_agent_is_named_with_its_retention(stack: Stack) -> None:
+    agent = stack.plan.agents[0]
+    found = {each.where: each.until for each in remains(stack.plan, agent, [], [])}
+    assert {*agent_topics(agent.name), *(given.topic for given in agent.spec.inputs)} <= found.keys()
+    assert found[agent.spec.outputs.decisions] == "7 days after it was written"
+    assert found[agent.spec.outputs.reports] == "1 days after it was written"
+
+
+def test_snapshots_are_named_with_their_times(stack: Stack) -> None:
+    saved = Snapshot("2026-01-01T00:00:00Z", True, 0, "s3://savepoints/a/savepoint-1")
+    kept = Snapshot("2026-01-02T00:00:00Z", False, 4, "s3://checkpoints/a/1/chk-4")
+    found = {each.where: each.until for each in remains(stack.plan, stack.plan.agents[0], [saved], [kept])}
+    assert "made 2026-01-01T00:00:00Z" in found[saved.path]
+    assert "made 2026-01-02T00:00:00Z" in found[kept.path]
+
+
+def test_no_agent_goes_on_from_the_savepoint_of_an_erasure() -> None:
+    """Transactions that the job committed after it would be repeated."""
+    first = erasure_folder("triage").removeprefix("s3://savepoints/").partition("/")[0]
+    assert not re.fullmatch(NAME, first)
+    assert not erasure_folder("triage").startswith(savepoint_folder("triage"))
