@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 import psutil
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
-from tests.bench import machine, report
 from tests.chaos.victims import WORKER
 from tests.pipeline.commands import plan_of
 from tests.pipeline.injection import INJECTED, created
@@ -27,7 +26,6 @@ SAMPLE_S = 2
 LEAK_BYTES_PER_RUN = 40
 """A leak of the smallest Python object that holds another one is more."""
 DRAINED_WITHIN_S = 120
-RECORD = "HEADRACE_RECORD"
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Sample:
     """Of all Python workers."""
 
 
-def test_memory_stays_flat_over_all_runs(pipeline: Pipeline) -> None:
+def test_memory_stays_flat_over_all_runs(pipeline: Pipeline, figures: dict[str, object]) -> None:
     load, outcomes = Load(pipeline), Outcomes(pipeline)
     workers = WORKER.running(pipeline.stack)
     samples: list[Sample] = []
@@ -58,17 +56,13 @@ def test_memory_stays_flat_over_all_runs(pipeline: Pipeline) -> None:
     finally:
         outcomes.close()
     slope = bytes_per_run(samples[len(samples) // 2 :])
-    figures = {
+    figures |= {
         "runs": outcomes.count,
         "seconds": SECONDS,
         "bytes_per_run_over_the_second_half": round(slope, 2),
         "limit_bytes_per_run": LEAK_BYTES_PER_RUN,
         "samples": [asdict(sample) for sample in samples],
     }
-    print({name: figure for name, figure in figures.items() if name != "samples"})
-    if os.environ.get(RECORD):
-        machine.write("soak", figures)
-        report.write()
     assert WORKER.running(pipeline.stack) == workers
     assert outcomes.count == len(outcomes.positions) == load.sent
     assert slope <= LEAK_BYTES_PER_RUN

@@ -1,4 +1,4 @@
-"""A stack for these tests alone; what it was paid twice for is kept for the report."""
+"""A stack for these tests alone; what was counted is printed at the end, and kept for the report."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.pipeline.plugin import Pipeline, running
 from tests.pipeline.sizes import SIZES
 
 DECLARATION = Path(__file__).with_name("Pulumi.agents.yaml")
+FIGURES = pytest.StashKey[dict[str, object]]()
 
 
 @pytest.fixture(scope="package")
@@ -23,10 +24,17 @@ def pipeline() -> Iterator[Pipeline]:
 
 
 @pytest.fixture(scope="package")
-def figures() -> Iterator[dict[str, object]]:
-    """What is to be written down of these tests."""
-    found: dict[str, object] = {}
+def figures(pytestconfig: pytest.Config) -> Iterator[dict[str, object]]:
+    """What these tests count."""
+    found = pytestconfig.stash.setdefault(FIGURES, {})
     yield found
     if os.environ.get(RECORD):
         machine.write("agents", found)
         report.write()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if found := config.stash.get(FIGURES, {}):
+        terminalreporter.section("agents while everything breaks")
+        for name, figure in found.items():
+            terminalreporter.line(f"{name}: {figure}")

@@ -68,7 +68,6 @@ def test_nothing_is_lost_and_nothing_is_twice_while_everything_breaks(
         "runs_in_flight_at_most": most_in_flight,
         "calls_paid_twice": paid_twice,
     }
-    print(figures["faults"])
     assert len(book.agents[AGENT].outcomes) >= SIZES.agent_events
     assert paid_twice <= most_in_flight
 
