@@ -27,8 +27,9 @@ from headrace_agents.runs import AgentRuns
 from headrace_agents.shards import shards_of
 from headrace_agents.spec import AgentJobSpec
 
-BUNDLE_EVENTS = 100
-"""``python.fn-execution.bundle.size``: small, so that slowing a bundle by 200 ms slows the intake."""
+BUNDLE_EVENTS = 500
+"""``python.fn-execution.bundle.size``: a bundle costs the same messages for few events as for many, and a
+checkpoint waits for its end."""
 
 
 class AgentFunction(KeyedProcessFunction):
