@@ -7,13 +7,15 @@ BIN := .venv/bin
 HEADRACE := $(BIN)/headrace
 PYTHON := $(BIN)/python
 AGENTS_PYTHON := agent_jobs/.venv/bin/python
-# Unit tests that need the agents' environment.
+# Unit tests, and programs of benchmarks, that need the agents' environment.
 AGENTS_TESTS := $(wildcard tests/unit/agents tests/unit/agents_docs tests/unit/scripted_model tests/unit/support_triage)
+AGENTS_TESTS += tests/bench/agents/programs
 SUITES := python3 tests/run_suites.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down plan status watch clean lint format lock
-.PHONY: test test-unit test-components test-engine test-local test-chaos chaos soak bench bench-up bench-check
+.PHONY: test test-unit test-components test-engine test-local test-chaos chaos soak
+.PHONY: bench bench-agents bench-up bench-check
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +81,9 @@ soak: setup ## ten minutes of load: Python's memory stays flat; writes JSON
 
 bench: setup ## measure latency, checkpoints and memory; writes JSON
 	@$(PYTHON) -m tests.bench.run
+
+bench-agents: setup ## compare the agent runtime with other programs; writes JSON (ARGS="--quick")
+	@$(PYTHON) -m tests.bench.agents.run $(ARGS)
 
 bench-up: setup ## measure a first and a second `make up`; writes JSON
 	@$(PYTHON) -m tests.bench.up

@@ -20,8 +20,13 @@ class Limit:
     what: str
     benchmark: str
     figure: Callable[[Figures], float | None]
-    at_most: Callable[[Figures], float]
+    bound: Callable[[Figures], float | None]
     unit: str
+    at_least: bool = False
+    """The figure has to be at least the bound, not at most."""
+
+    def holds(self, measured: float, bound: float) -> bool:
+        return measured >= bound if self.at_least else measured <= bound
 
 
 def _added(delivery: str) -> Callable[[Figures], float]:
@@ -36,6 +41,87 @@ def _first_decision(case: str) -> Callable[[Figures], float | None]:
     return _seconds(case, "to_first_decision")
 
 
+def _rate(program: str) -> Callable[[Figures], float]:
+    return lambda found: float(found["programs"][program]["per_second"]["median"])
+
+
+def _share(share: float) -> Callable[[Figures], float]:
+    return lambda found: share * float(found["load"]["limit_per_second"])
+
+
+def _checkpoint(program: str = "runtime") -> Callable[[Figures], float]:
+    return lambda found: float(found["programs"][program]["checkpoint_ms"]["p99"]["median"])
+
+
+def _of_other(scenario: str, bound: Callable[[Figures], float]) -> Callable[[Figures], float | None]:
+    """A bound that follows from the newest figures of another scenario."""
+
+    def found_there(_: Figures) -> float | None:
+        other = machine.newest(scenario)
+        return bound(other) if other else None
+
+    return found_there
+
+
+FAST_MODEL, SLOW_MODEL = "agents-checkpoints-10ms", "agents-checkpoints-30s"
+LIKE_FAST_MODEL = _of_other(FAST_MODEL, lambda found: 1.5 * _checkpoint()(found) + 50)
+
+AGENTS = (
+    Limit(
+        "decisions with 100 runs in flight on a 200 ms model: 70% of the arithmetic limit",
+        "agents-http-200ms",
+        _rate("runtime"),
+        _share(0.7),
+        "/s",
+        at_least=True,
+    ),
+    Limit(
+        "decisions with 500 runs in flight on a 2 s model: 80% of the arithmetic limit",
+        "agents-http-2s",
+        _rate("runtime"),
+        _share(0.8),
+        "/s",
+        at_least=True,
+    ),
+    Limit(
+        "decisions without a model", "agents-instant", _rate("runtime"), lambda _: 2_000, "/s", at_least=True
+    ),
+    Limit(
+        "added: event in Kafka to model called, model answered to decision produced, p50",
+        "agents-latency",
+        lambda found: float(found["programs"]["runtime"]["added_ms"]["p50"]["median"]),
+        lambda _: 130,
+        "ms",
+    ),
+    Limit(
+        "checkpoint p99 with a 30 s model: 1.5 x with a 10 ms model + 50 ms",
+        SLOW_MODEL,
+        _checkpoint(),
+        LIKE_FAST_MODEL,
+        "ms",
+    ),
+    Limit(
+        "checkpoint p99 with a model that hangs: the same",
+        "agents-checkpoints-hang",
+        _checkpoint(),
+        LIKE_FAST_MODEL,
+        "ms",
+    ),
+    Limit(
+        "checkpoint p99 with a 30 s model: a 50th of AsyncFunction's",
+        SLOW_MODEL,
+        _checkpoint(),
+        lambda found: _checkpoint("async-function")(found) / 50,
+        "ms",
+    ),
+    Limit(
+        "checkpoint p99 above the inbox's soft bound: 250 ms more",
+        "agents-checkpoints-soft",
+        _checkpoint(),
+        _of_other(SLOW_MODEL, lambda found: _checkpoint()(found) + 250),
+        "ms",
+    ),
+)
 LIMITS = (
     Limit(
         "added to the model's time, at-least-once, p50",
@@ -60,6 +146,7 @@ LIMITS = (
         "s",
     ),
     Limit("second `make up`", "up", _seconds("with-cli", "second_up"), lambda _: 30, "s"),
+    *AGENTS,
 )
 
 
@@ -71,16 +158,16 @@ def main() -> int:
     for limit in LIMITS:
         found = machine.newest(limit.benchmark)
         measured = limit.figure(found) if found else None
-        if found is None or measured is None:
+        bound = limit.bound(found) if found else None
+        if found is None or measured is None or bound is None:
             table.add_row(limit.what, "not measured", "", "", "[yellow]?[/]")
             missed += 1
             continue
-        allowed = limit.at_most(found)
-        held = measured <= allowed
+        held = limit.holds(measured, bound)
         missed += not held
         verdict = "[green]holds[/]" if held else "[red]missed[/]"
         on = f"{found['machine']['cores']} cores, {found['machine']['at']}"
-        table.add_row(limit.what, f"{measured:.0f} {limit.unit}", f"{allowed:.0f} {limit.unit}", on, verdict)
+        table.add_row(limit.what, f"{measured:.0f} {limit.unit}", f"{bound:.0f} {limit.unit}", on, verdict)
     Console().print(table)
     return 1 if missed else 0
 

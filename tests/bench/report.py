@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.bench import machine
+from tests.bench.agents import scenarios, tables
 
 DOCUMENT = machine.PROJECT / "docs" / "measurements.md"
 PART_NAMES = {
@@ -16,6 +17,13 @@ PART_NAMES = {
     "total": "all of it",
     "added": "**added to the model's own time**",
 }
+
+AGENTS = """## The agent runtime beside other programs
+
+One subtask; Flink, Kafka and the scripted model share the machine's processor cores. Each program does the
+same work for an event: one question to the model by the same client, one decision. `AsyncFunction` runs in a
+plain PyFlink job with PyFlink's defaults and the same exactly-once sink; the consumer keeps no state and
+loses what is in flight when it ends."""
 
 
 def write() -> None:
@@ -32,8 +40,16 @@ def text() -> str:
         _section("After a kill", "make chaos", machine.newest("healing"), _healing),
         _section("An agent while everything breaks", "make chaos", machine.newest("agents"), _faults),
         _section("Python's memory", "make soak", machine.newest("soak"), _soak),
+        AGENTS,
+        *(_scenario(scenario) for scenario in scenarios.ALL),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _scenario(scenario: scenarios.Scenario) -> str:
+    command = f'make bench-agents ARGS="--scenario {scenario.name}"'
+    found = machine.newest(f"agents-{scenario.name}")
+    return "#" + _section(scenario.title.capitalize(), command, found, lambda it: _table(*tables.cells(it)))
 
 
 def _section(

@@ -1,0 +1,1 @@
+"""`make bench-agents`: the agent runtime beside what people would write instead."""

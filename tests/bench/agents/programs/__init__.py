@@ -1,0 +1,1 @@
+"""What is compared, in the agents' environment: an agent, and two programs that do its work without one."""
