@@ -12,14 +12,15 @@ reminders at odd ones, so that a look never has to ask the state whether a remin
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from headrace_agents import codec
 from headrace_agents.agent import LoadedAgent
 from headrace_agents.codec import InboxEntry, JournalEntry, StoredReminder
 from headrace_agents.control import Command
-from headrace_agents.events import EventReader, Reading
+from headrace_agents.events import EventReader, Reading, Work
 from headrace_agents.journal import Journal
 from headrace_agents.memory import MemoryFormat
 from headrace_agents.records import (
@@ -54,6 +55,16 @@ Schedule = Callable[[int], None]
 
 Select = Callable[[int], None]
 """Makes a shard of this subtask the current one: state and timers are its."""
+
+
+class _Start(NamedTuple):
+    """A run to be started when the bundle ends."""
+
+    shard: Shard
+    key: bytes
+    run: Run
+    work: Work
+    journal: Sequence[JournalEntry]
 
 
 @dataclass(slots=True)
@@ -105,6 +116,7 @@ class AgentOperator:
             id_: index for index, id_ in enumerate(shard_ids(spec.shards, spec.max_parallelism))
         }
         self._shards: dict[int, Shard] = {}
+        self._to_start: list[_Start] = []
         self._in_flight: dict[RunHandle, tuple[Shard, bytes]] = {}
         self._working: dict[int, Shard] = {}
         """Shards with tasks, by id."""
@@ -142,6 +154,18 @@ class AgentOperator:
             yield from self._remind(shard, timestamp_ms, state)
         yield from self._look(shard, state, schedule)
         self._schedule(shard, schedule)
+
+    def end_bundle(self, state: ShardState) -> None:
+        """Starts what the bundle's events and timers are to start: by now memory is there, asked for before.
+
+        Flink's function calls it after the last of a bundle, and leaves the current shard to it.
+        """
+        to_start, self._to_start = self._to_start, []
+        to_start.sort(key=_by_shard)
+        for start in to_start:
+            self._select(start.shard.id)
+            start.run.handle = handle = self._runner.start(_request(start, state))
+            self._in_flight[handle] = start.shard, start.key
 
     def close(self) -> None:
         self._runner.close()
@@ -295,25 +319,13 @@ class AgentOperator:
             raise AssertionError("only an event that a handler is to see is run")
         known = kept_steps(shard, sequence, state)
         self.figures.steps_read_back += len(known)
-        handle = self._runner.start(
-            RunRequest(
-                shard=shard.index,
-                business_key=key,
-                raw_key=entry.record.key or b"",
-                position=reading.position,
-                committed_at_ms=reading.committed_at_ms,
-                accepted_at_ms=entry.accepted_at_ms,
-                work=reading.work,
-                memory=state.get(codec.memory_key(key)),
-                journal=known,
-            )
-        )
-        shard.runs[key] = Run(sequence, entry, reading, handle, len(known))
-        self._in_flight[handle] = shard, key
+        shard.runs[key] = run = Run(sequence, entry, reading, None, len(known))
+        state.prefetch(codec.memory_key(key))
+        self._to_start.append(_Start(shard, key, run, reading.work, known))
         self._changed_at_ms = self._clock()
 
     def _keep_steps(self, run: Run, state: ShardState) -> None:
-        finished = run.handle.finished_steps
+        finished = () if run.handle is None else run.handle.finished_steps
         while run.seen_steps < len(finished):
             _keep(run, finished[run.seen_steps], state)
             run.seen_steps += 1
@@ -323,7 +335,7 @@ class AgentOperator:
     ) -> Iterator[OutputRecord]:
         """Applies a run, all of it in one step of the operator; then the key's next event runs."""
         run = shard.runs.pop(key)
-        result = run.handle.result
+        result = None if run.handle is None else run.handle.result
         if result is None:
             raise AssertionError("a run that was taken as ended has ended")
         if result.memory is not None:
@@ -440,8 +452,7 @@ class AgentOperator:
         """Ends a key's run and settles its events as erased; returns how many they were."""
         run = shard.runs.pop(key, None)
         if run is not None:
-            self._in_flight.pop(run.handle, None)
-            run.handle.cancel()
+            self._cancel(run)
         if key in shard.ended:
             shard.ended.remove(key)
         count = 0
@@ -457,6 +468,13 @@ class AgentOperator:
             yield from self._settled(entry, reading, None, "erased")
             count += 1
         return count
+
+    def _cancel(self, run: Run) -> None:
+        if run.handle is None:
+            self._to_start = [start for start in self._to_start if start.run is not run]
+        else:
+            self._in_flight.pop(run.handle, None)
+            run.handle.cancel()
 
     def _plan_sweep(self, shard: Shard) -> None:
         """Memory of keys that nothing happens to any more has to be looked for."""
@@ -480,7 +498,7 @@ class AgentOperator:
         is something to note or to sweep now and then, every shard has one.
         """
         now = self._clock()
-        if self._in_flight or self._working:
+        if self._in_flight or self._to_start or self._working:
             quiet = (now - self._changed_at_ms) // _TICK_PART_OF_WAIT
             tick = self._spec.runtime.tick_ms
             at = _shared(now + max(tick, min(quiet, _MAX_TICK_MS)), tick)
@@ -516,6 +534,25 @@ class AgentOperator:
             # Of a shard that is held no run may end: waiting for one would keep out the command to resume.
             figures.soft_bound_slowdowns += 1
             self._sleep(self._slowdown_s)
+
+
+def _by_shard(start: _Start) -> int:
+    return start.shard.id
+
+
+def _request(start: _Start, state: ShardState) -> RunRequest:
+    run = start.run
+    return RunRequest(
+        shard=start.shard.index,
+        business_key=start.key,
+        raw_key=run.entry.record.key or b"",
+        position=run.reading.position,
+        committed_at_ms=run.reading.committed_at_ms,
+        accepted_at_ms=run.entry.accepted_at_ms,
+        work=start.work,
+        memory=state.get(codec.memory_key(start.key)),
+        journal=start.journal,
+    )
 
 
 def memory_format(spec: AgentJobSpec, agent: LoadedAgent) -> MemoryFormat:

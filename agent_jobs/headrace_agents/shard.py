@@ -26,6 +26,9 @@ class ShardState(Protocol):
 
     def get(self, key: bytes) -> bytes | None: ...
 
+    def prefetch(self, key: bytes) -> None:
+        """The key will be read before the bundle ends."""
+
     def put(self, key: bytes, value: bytes) -> None: ...
 
     def remove(self, key: bytes) -> None: ...
@@ -41,7 +44,8 @@ class Run:
     sequence: int
     entry: InboxEntry
     reading: Reading
-    handle: RunHandle
+    handle: RunHandle | None
+    """None until the bundle ends that took the event to the head of its key."""
     kept_steps: int
     """Journal entries of it in state."""
     seen_steps: int = 0

@@ -194,6 +194,7 @@ class AgentTest:
     def _take(self, record: InputRecord) -> list[OutputRecord]:
         state = DictState(self._state)
         outputs = list(self._operator.process(0, record, state, self._set_timer))
+        self._operator.end_bundle(state)
         return [*outputs, *self._settle()]
 
     def _settle(self) -> list[OutputRecord]:
@@ -214,7 +215,10 @@ class AgentTest:
 
     def _fire(self, timer: int) -> list[OutputRecord]:
         self._timers.remove(timer)
-        return list(self._operator.on_timer(0, timer, DictState(self._state), self._set_timer))
+        state = DictState(self._state)
+        outputs = list(self._operator.on_timer(0, timer, state, self._set_timer))
+        self._operator.end_bundle(state)
+        return outputs
 
     def _set_timer(self, at_ms: int) -> None:
         self._timers.add(at_ms)
@@ -325,6 +329,9 @@ class DictState:
 
     def get(self, key: bytes) -> bytes | None:
         return self._entries.get(key)
+
+    def prefetch(self, key: bytes) -> None:
+        """It is at hand."""
 
     def put(self, key: bytes, value: bytes) -> None:
         self._entries[key] = value

@@ -14,10 +14,10 @@ from typing import Any
 
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
-from pyflink.datastream.state import MapState, MapStateDescriptor
 
 from headrace_agents.agent import load
 from headrace_agents.chat import ChatModel
+from headrace_agents.flink.state import BYTES, FlinkState
 from headrace_agents.kafka_journal import KafkaJournal
 from headrace_agents.loop import RunLoop
 from headrace_agents.model import OpenAiModel
@@ -55,21 +55,18 @@ class AgentFunction(KeyedProcessFunction):
         )
         slots = spec.limits.inbox_hard_events if spec.model is None else spec.model.max_concurrency
         runner = RunLoop(runs, lambda: _open_model(spec), slots=slots)
-        backend = runtime_context._keyed_state_backend  # noqa: SLF001 - PyFlink's own way to its current key
-        _write_together(backend)
+        self._state = state = FlinkState(runtime_context, lambda: operator.end_bundle(state))
         operator = AgentOperator(
             spec,
             agent,
             runner,
             clock=_now_ms,
             bundle_events=BUNDLE_EVENTS,
-            select=lambda shard_id: backend.set_current_key(Row(shard_id)),
+            select=state.select,
             journal=journal,
         )
         self._process, self._on_timer = operator.process, operator.on_timer
         self._closing = [operator.close, *([] if journal is None else [journal.close])]
-        descriptor = MapStateDescriptor("shard", _BYTES, _BYTES)
-        self._state = _FlinkShardState(runtime_context.get_map_state(descriptor))
         _show(runtime_context, operator.figures, None if journal is None else journal.figures)
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
@@ -91,49 +88,14 @@ class AgentFunction(KeyedProcessFunction):
             close()
 
 
-_BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
-
 RECORD_TYPE = Types.ROW_NAMED(
     ["topic", "partition", "offset", "timestamp", "key", "value"],
-    [Types.STRING(), Types.INT(), Types.LONG(), Types.INSTANT(), _BYTES, _BYTES],
+    [Types.STRING(), Types.INT(), Types.LONG(), Types.INSTANT(), BYTES, BYTES],
 )
 OUTPUT_TYPE = Types.ROW_NAMED(
     ["topic", "record_key", "record_value", "headers"],
-    [Types.STRING(), _BYTES, _BYTES, Types.MAP(Types.STRING(), _BYTES)],
+    [Types.STRING(), BYTES, BYTES, Types.MAP(Types.STRING(), BYTES)],
 )
-
-
-class _FlinkShardState:
-    """Flink's map of the current key. PyFlink's ``get`` of an absent key is None."""
-
-    def __init__(self, state: MapState) -> None:
-        self.get = state.get
-        self.put = state.put
-        self.remove = state.remove
-        self.list_keys = state.keys
-
-
-def _write_together(backend: Any) -> None:
-    """Makes the end of a bundle wait once for the state of all its shards, instead of once for each.
-
-    PyFlink sends one shard's changes and waits for the answer before it sends the next one's, and looks at
-    no answer. Requests of a worker are answered in their order, so a read sees the writes before it.
-    """
-    handler = backend._map_state_handler  # noqa: SLF001 - PyFlink has no other way to it
-    extend, commit = handler.extend, backend.commit
-    sent: list[Any] = []
-
-    def send(*change: Any) -> None:
-        sent.append(extend(*change))
-
-    def commit_and_wait() -> None:
-        commit()
-        for answer in sent:
-            if error := answer.get().error:
-                raise RuntimeError(f"Flink could not write state: {error}")
-        sent.clear()
-
-    handler.extend, backend.commit = send, commit_and_wait
 
 
 def _record(value: Row) -> InputRecord:

@@ -45,6 +45,7 @@ class Subtask:
         self.kept = Kept()
         self.checkpointed = Kept()
         self.current = 0
+        self.asked = set[tuple[int, bytes]]()
         self._start()
 
     def _start(self) -> None:
@@ -83,7 +84,11 @@ class Subtask:
         self.kept.timers[shard].remove(at)
         self._element(shard, lambda: self._timer(shard, at))
 
+    def end_bundle(self) -> None:
+        self.operator.end_bundle(self)
+
     def checkpoint(self) -> None:
+        self.end_bundle()  # as Flink does before a checkpoint
         self.checkpointed = deepcopy(self.kept)
 
     def crash(self) -> None:
@@ -95,13 +100,18 @@ class Subtask:
             self.take()
         while any(self.kept.timers.values()) or self.runner.in_flight:
             self.pass_time(300)
+            self.end_bundle()
             while self.runner.in_flight:
                 self.runner.end(0)
 
     # What Flink gives
 
     def get(self, key: bytes) -> bytes | None:
+        self.asked.discard((self.current, key))
         return self.kept.state[self.current].get(key)
+
+    def prefetch(self, key: bytes) -> None:
+        self.asked.add((self.current, key))
 
     def put(self, key: bytes, value: bytes) -> None:
         self.kept.state[self.current][key] = value
@@ -141,6 +151,7 @@ STEPS = st.lists(
         st.just(("take", 0)),
         st.tuples(st.just("end_run"), st.integers(0, 9)),
         st.tuples(st.just("pass_time"), st.sampled_from([1, 10, 40])),
+        st.just(("end_bundle", 0)),
         st.just(("checkpoint", 0)),
         st.just(("crash", 0)),
     ),
@@ -173,6 +184,8 @@ def test_one_timer_applies_what_has_ended_in_every_shard() -> None:
     subtask = Subtask([0, 1, 2])
     for _ in subtask.events:
         subtask.take()
+    subtask.end_bundle()
+    assert not subtask.asked
     while subtask.runner.in_flight:
         subtask.end_run(0)
 
@@ -203,6 +216,7 @@ def test_a_shard_that_only_wakes_after_a_restore_runs_again() -> None:
 
     subtask.crash()
     subtask.pass_time(1_010)
+    subtask.end_bundle()
 
     assert sorted(run.request.position.offset for run in subtask.runner.in_flight) == [0, 1, 2]
 
@@ -212,6 +226,7 @@ def test_every_shard_whose_runs_were_applied_has_left_their_steps_behind_in_the_
     subtask = Subtask([0, 1, 2], "steps", journal)
     for _ in subtask.events:
         subtask.take()
+    subtask.end_bundle()
     while subtask.runner.in_flight:
         subtask.end_run(0)
 

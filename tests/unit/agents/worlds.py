@@ -283,6 +283,7 @@ class World:
         """A record that no crash brings back."""
         state = DictState(self.durable.state)
         self._emit(self.operator.process(0, record, state, self.durable.timers.add))
+        self.operator.end_bundle(state)
 
     def command(self, kind: str, *key: Any) -> Command:
         command = Command.model_validate({"id": f"{kind}-1", "kind": kind, "key": key or None})
@@ -309,6 +310,7 @@ class World:
             self.durable.timers.remove(timer)
             state = DictState(self.durable.state)
             self._emit(self.operator.on_timer(0, timer, state, self.durable.timers.add))
+            self.operator.end_bundle(state)
 
     def checkpoint(self) -> None:
         self.checkpointed = self.durable.copy()
