@@ -44,6 +44,10 @@ SOFT_SLOWDOWN_S = 0.2
 
 _TICK_PART_OF_WAIT = 8
 _MAX_TICK_MS = 250
+_UNKNOWN_MS = 0
+"""Since when there may be steps of a shard in the journal, where no offset says it."""
+_DISTANT_MS = 15_000
+"""Between timers that every shard has: longer than any bundle takes."""
 _WAKE_MS = 1_000
 """How soon a shard with an event that waits for its run wakes by itself after a restore, at the latest."""
 _SWEEPS_IN_EXPIRY = 10
@@ -87,7 +91,13 @@ class Figures:
 class AgentOperator:
     """One subtask's share of an agent. Not thread-safe; the runner does what is concurrent.
 
-    ``bundle_events`` is the most elements that Flink hands over in one bundle.
+    ``bundle_events`` is the most elements that Flink hands over in one bundle; ``own`` are the ids of the
+    subtask's shards.
+
+    Of the timers that a bundle registers, those may be missing in a checkpoint that ends this bundle (Flink
+    2.3 registers them only after it). So no event may depend on one of them after a failure: the first
+    element or timer of an instance opens all of its shards, each shard has a timer from long before, and
+    reminders are registered again.
     """
 
     def __init__(  # noqa: PLR0913 - what is around the operator, each by name
@@ -99,6 +109,7 @@ class AgentOperator:
         clock: Clock,
         bundle_events: int,
         select: Select,
+        own: Sequence[int] = (),
         journal: Journal | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -109,6 +120,10 @@ class AgentOperator:
         self._clock = clock
         self._slowdown_s = SOFT_SLOWDOWN_S / bundle_events
         self._select = select
+        self._unopened = list(own)
+        self._sets_reminders = bool(agent.reminders)
+        self._unarmed: list[Shard] = []
+        """Shards whose reminders are to be registered again, since a failure may have lost some timers."""
         self._sleep = sleep
         self._memory = memory_format(spec, agent)
         self._workbench = Workbench(spec, self._reader, self._memory, self, clock)
@@ -130,6 +145,7 @@ class AgentOperator:
         self, shard_id: int, record: InputRecord, state: ShardState, schedule: Schedule
     ) -> Iterator[OutputRecord]:
         """Takes one record in; gives what can be given out at once."""
+        yield from self._open_own(shard_id, state, schedule)
         shard = yield from self._open(shard_id, record.timestamp_ms, state)
         if record.position.topic == self._spec.feedback.control:
             yield from self._command(shard, record, state)
@@ -145,8 +161,8 @@ class AgentOperator:
 
         Raises what a run's handle raises, which fails the job: its state is as it was.
         """
-        # Of events to come nothing is known, so without an offset the whole journal is their tail.
-        shard = yield from self._open(shard_id, 0, state)
+        yield from self._open_own(shard_id, state, schedule)
+        shard = yield from self._open(shard_id, _UNKNOWN_MS, state)
         shard.timers.discard(timestamp_ms)
         if self._look_at_ms is not None and timestamp_ms >= self._look_at_ms:
             self._look_at_ms = None
@@ -170,6 +186,25 @@ class AgentOperator:
     def close(self) -> None:
         self._runner.close()
 
+    def _open_own(self, current_id: int, state: ShardState, schedule: Schedule) -> Iterator[OutputRecord]:
+        """Whatever an instance is given first, all of its shards go on from where they were."""
+        if not self._unopened:
+            return
+        unopened, self._unopened = self._unopened, []
+        for shard_id in unopened:
+            self._select(shard_id)
+            shard = yield from self._open(shard_id, _UNKNOWN_MS, state)
+            self._schedule(shard, schedule)
+        self._select(current_id)
+
+    def _arm_reminders(self, state: ShardState, schedule: Schedule) -> None:
+        """Of one shard: each look at most one, since it goes through all keys of it."""
+        if self._unarmed:
+            self._select(self._unarmed.pop().id)
+            for key in state.list_keys():
+                if key[:1] == codec.REMINDERS:
+                    schedule(codec.due_at_ms(key))
+
     def _look(self, current: Shard, state: ShardState, schedule: Schedule) -> Iterator[OutputRecord]:
         """At every shard with something to apply, to keep or to go on with, and at the current one."""
         self._plan_sweep(current)
@@ -191,6 +226,7 @@ class AgentOperator:
                 yield from self._work(shard, state)
             if shard is not current:
                 self._schedule(shard, schedule)
+        self._arm_reminders(state, schedule)
         self._select(current.id)
 
     def _collected_until(self, shard: Shard) -> int | None:
@@ -227,6 +263,8 @@ class AgentOperator:
 
     def _restore(self, shard: Shard, since_ms: int, state: ShardState) -> Iterator[OutputRecord]:
         head = shard.restore_head(state)
+        if self._sets_reminders:
+            self._unarmed.append(shard)
         for sequence in range(head.first, head.following):
             if (data := state.get(codec.inbox_key(sequence))) is not None:
                 entry = codec.decode_entry(data)
@@ -491,26 +529,33 @@ class AgentOperator:
     # Timers and back pressure
 
     def _schedule(self, shard: Shard, schedule: Schedule) -> None:
-        """A timer for the next look, and one for the shard itself where it has none.
+        """A timer for the next look, one for the shard itself where it has none, and always distant ones.
 
         The longer nothing has happened, the rarer a look: a wait grows by an eighth at most. A shard with an
-        event that waits for its run always has a timer, so that runs start again after a restore; where there
+        event that waits for its run soon has a timer, so that runs start again after a restore; where there
         is something to note or to sweep now and then, every shard has one.
         """
         now = self._clock()
-        if self._in_flight or self._to_start or self._working:
+        # When one of these is registered there is another one from long before: no failure loses both.
+        furthest = max(shard.timers, default=now)
+        while furthest < now + 2 * _DISTANT_MS:
+            furthest = _shared(furthest + _DISTANT_MS, _DISTANT_MS)
+            self._register(shard, furthest, schedule)
+        if self._in_flight or self._to_start or self._working or self._unarmed:
             quiet = (now - self._changed_at_ms) // _TICK_PART_OF_WAIT
             tick = self._spec.runtime.tick_ms
             at = _shared(now + max(tick, min(quiet, _MAX_TICK_MS)), tick)
             if self._look_at_ms is None or at < self._look_at_ms:
                 self._look_at_ms = at
                 self._register(shard, at, schedule)
-        if shard.timers:
-            return
         if shard.runs or shard.tasks:
-            self._register(shard, _shared(now + _WAKE_MS, self._spec.runtime.tick_ms), schedule)
+            at = _shared(now + _WAKE_MS, self._spec.runtime.tick_ms)
         elif (pause := self._housekeeping_ms()) is not None:
-            self._register(shard, _shared(now + pause, pause), schedule)
+            at = _shared(now + pause, pause)
+        else:
+            return
+        if at < min(shard.timers):
+            self._register(shard, at, schedule)
 
     def _register(self, shard: Shard, at_ms: int, schedule: Schedule) -> None:
         shard.timers.add(at_ms)

@@ -24,7 +24,7 @@ from headrace_agents.model import OpenAiModel
 from headrace_agents.operator import AgentOperator, memory_format
 from headrace_agents.records import InputRecord, OutputRecord, Position
 from headrace_agents.runs import AgentRuns
-from headrace_agents.shards import shards_of
+from headrace_agents.shards import shard_ids, shards_of
 from headrace_agents.spec import AgentJobSpec
 
 BUNDLE_EVENTS = 500
@@ -43,7 +43,13 @@ class AgentFunction(KeyedProcessFunction):
         _die_with_task_manager()
         spec = AgentJobSpec.model_validate_json(self._spec_json)
         agent = load(spec.entry_point, spec.settings)
-        journal = _open_journal(spec, runtime_context)
+        own = shards_of(
+            spec.shards,
+            spec.max_parallelism,
+            runtime_context.get_number_of_parallel_subtasks(),
+            runtime_context.get_index_of_this_subtask(),
+        )
+        journal = _open_journal(spec, own)
         runs = AgentRuns(
             spec.name,
             agent,
@@ -54,6 +60,7 @@ class AgentFunction(KeyedProcessFunction):
             journal=journal,
         )
         slots = spec.limits.inbox_hard_events if spec.model is None else spec.model.max_concurrency
+        ids = shard_ids(spec.shards, spec.max_parallelism)
         runner = RunLoop(runs, lambda: _open_model(spec), slots=slots)
         self._state = state = FlinkState(runtime_context, lambda: operator.end_bundle(state))
         operator = AgentOperator(
@@ -63,6 +70,7 @@ class AgentFunction(KeyedProcessFunction):
             clock=_now_ms,
             bundle_events=BUNDLE_EVENTS,
             select=state.select,
+            own=[ids[shard] for shard in own],
             journal=journal,
         )
         self._process, self._on_timer = operator.process, operator.on_timer
@@ -123,15 +131,9 @@ def _open_model(spec: AgentJobSpec) -> ChatModel | None:
     return None if spec.model is None else OpenAiModel(spec.model)
 
 
-def _open_journal(spec: AgentJobSpec, context: RuntimeContext) -> KafkaJournal | None:
+def _open_journal(spec: AgentJobSpec, own: Sequence[int]) -> KafkaJournal | None:
     if spec.journal.write_ahead == "none":
         return None
-    own = shards_of(
-        spec.shards,
-        spec.max_parallelism,
-        context.get_number_of_parallel_subtasks(),
-        context.get_index_of_this_subtask(),
-    )
     return KafkaJournal(spec.journal, spec.kafka.bootstrap_servers, own)
 
 

@@ -247,7 +247,7 @@ def test_a_check_names_what_can_t_be_read_and_goes_on() -> None:
         codec.memory_key(b"[5]"): codec.encode_memory(codec.Memory(7, 0, b"{}")),
         codec.memory_key(b"[6]"): codec.encode_memory(codec.Memory(1, 0, b'{"things":"none"}')),
         codec.journal_key(0, 0): b"\x01\x00",
-        codec.reminders_key(99): codec.encode_reminders([codec.StoredReminder("t", b"{}", b"{")]),
+        codec.reminders_key(10**9 + 1): codec.encode_reminders([codec.StoredReminder("t", b"{}", b"{")]),
     }
     world.durable.state |= wrong
 
