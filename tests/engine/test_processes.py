@@ -196,7 +196,7 @@ def test_a_program_that_is_interrupted_by_a_failed_update_prints_no_trace(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         server = project.server("server", holder.getsockname()[1])
-        project.declare(goes_on_s=60, server=server)
+        project.declare(goes_on_s=20, server=server)
         output = failed_up(project, capfd)
 
     assert "Traceback" not in output
