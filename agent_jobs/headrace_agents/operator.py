@@ -92,7 +92,7 @@ class AgentOperator:
     """One subtask's share of an agent. Not thread-safe; the runner does what is concurrent.
 
     ``bundle_events`` is the most elements that Flink hands over in one bundle; ``own`` are the ids of the
-    subtask's shards.
+    subtask's shards, empty where timers are kept well and shards may be opened one by one.
 
     Of the timers that a bundle registers, those may be missing in a checkpoint that ends this bundle (Flink
     2.3 registers them only after it). So no event may depend on one of them after a failure: the first
@@ -121,6 +121,7 @@ class AgentOperator:
         self._slowdown_s = SOFT_SLOWDOWN_S / bundle_events
         self._select = select
         self._unopened = list(own)
+        self._timers_may_be_lost = bool(own)
         self._sets_reminders = bool(agent.reminders)
         self._unarmed: list[Shard] = []
         """Shards whose reminders are to be registered again, since a failure may have lost some timers."""
@@ -538,7 +539,7 @@ class AgentOperator:
         now = self._clock()
         # When one of these is registered there is another one from long before: no failure loses both.
         furthest = max(shard.timers, default=now)
-        while furthest < now + 2 * _DISTANT_MS:
+        while self._timers_may_be_lost and furthest < now + 2 * _DISTANT_MS:
             furthest = _shared(furthest + _DISTANT_MS, _DISTANT_MS)
             self._register(shard, furthest, schedule)
         if self._in_flight or self._to_start or self._working or self._unarmed:
@@ -554,7 +555,7 @@ class AgentOperator:
             at = _shared(now + pause, pause)
         else:
             return
-        if at < min(shard.timers):
+        if not shard.timers or at < min(shard.timers):
             self._register(shard, at, schedule)
 
     def _register(self, shard: Shard, at_ms: int, schedule: Schedule) -> None:
