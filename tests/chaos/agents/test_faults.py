@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 
+from tests.chaos.agents.conftest import MAY_FAIL
 from tests.chaos.victims import JOBMANAGER, TASKMANAGER, WORKERS, Victim, kill_and_heal
 from tests.pipeline.commands import plan_of
 from tests.pipeline.injection import inject
@@ -54,7 +55,7 @@ def test_nothing_is_lost_and_nothing_is_twice_while_everything_breaks(
         tickets = sum(change.table == TICKETS for change in pipeline.load.committed)
         pipeline.load.insert(max(0, SIZES.agent_events - tickets))
         pipeline.decide(poisoned, SETTLED_WITHIN_S)
-        book = pipeline.verify(SETTLED_WITHIN_S, may_fail=("deadline", "model_error"))
+        book = pipeline.verify(SETTLED_WITHIN_S, may_fail=MAY_FAIL)
     rescale(stack, AGENT, plan.spec.parallelism)
 
     paid_twice = model.paid_twice() - paid_twice

@@ -7,6 +7,7 @@ import time
 
 from headrace_agents.records import Position, idempotency_key
 from headrace_testing_agents.steps import STEPS
+from tests.chaos.agents.conftest import MAY_FAIL
 from tests.chaos.victims import WORKERS
 from tests.pipeline.commands import command, plan_of
 from tests.pipeline.figures import figures
@@ -52,7 +53,7 @@ def test_a_worker_that_dies_after_each_step_repeats_none_that_is_written_ahead(p
             assert first.answered_at_ms > kept - INTO_STATE_MS, f"{step} was in the checkpoint of {kept}"
             assert first.answered_at_ms < killed_at
             first = answer
-    pipeline.verify()
+    pipeline.verify(may_fail=MAY_FAIL)
 
 
 def test_a_restore_reads_only_the_tail_of_the_journal(pipeline: Pipeline) -> None:
@@ -77,7 +78,7 @@ def test_a_restore_reads_only_the_tail_of_the_journal(pipeline: Pipeline) -> Non
     until("every shard restored", lambda: figures(stack, SAVED, "shards") == {0: shards}, PATIENCE_S)
     read = figures(stack, SAVED, "tail_records")[0]
     assert read <= READ_AT_MOST * SIZES.journal_records
-    pipeline.verify()
+    pipeline.verify(may_fail=MAY_FAIL)
 
 
 def step_key(agent: str, position: Position, step: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.chaos.agents.conftest import MAY_FAIL
 from tests.pipeline.commands import command, plan_of
 from tests.pipeline.figures import figures
 from tests.pipeline.plugin import Pipeline
@@ -33,7 +34,7 @@ def test_shards_are_spread_evenly_and_no_event_that_waits_is_lost(pipeline: Pipe
         held = sum(report.counts.get("inbox", 0) for report in command(stack, AGENT, "check"))
         assert held == HELD
     command(stack, AGENT, "resume")
-    pipeline.verify()
+    pipeline.verify(may_fail=MAY_FAIL)
 
 
 def waiting(pipeline: Pipeline) -> int:
