@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from headrace_agents.chat import ChatModel
 from headrace_agents.codec import JournalEntry
@@ -19,8 +20,9 @@ class _Handle:
 
     __slots__ = ("_loop", "attempt", "ended", "task")
 
-    def __init__(self, attempt: Attempt, loop: asyncio.AbstractEventLoop) -> None:
-        self.attempt = attempt
+    attempt: Attempt
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.ended: RunResult | BaseException | None = None
         self.task: asyncio.Task[None] | None = None
         self._loop = loop
@@ -46,7 +48,7 @@ class _Handle:
 class RunLoop:
     """A :class:`Runner`. At most ``slots`` runs are under way; others wait, and their deadline with them.
 
-    Between the two threads are two deques, whose ends are safe to use from both. The loop is woken once
+    Between the two threads are deques, whose ends are safe to use from both. The loop is woken once
     for all runs that it has not seen yet: each wake-up is a write to a socket.
     """
 
@@ -57,6 +59,7 @@ class RunLoop:
         self._loop = asyncio.new_event_loop()
         self._waiting: deque[tuple[RunRequest, _Handle]] = deque()
         self._ended: deque[_Handle] = deque()
+        self._stepped: deque[_Handle] = deque()
         self._woken = False
         self._changed = threading.Condition()
         self._under_way = 0
@@ -70,7 +73,8 @@ class RunLoop:
             raise self._failure
 
     def start(self, request: RunRequest) -> RunHandle:
-        handle = _Handle(self._runs.attempt(request), self._loop)
+        handle = _Handle(self._loop)
+        handle.attempt = self._runs.attempt(request, partial(self._stepped.append, handle))
         with self._changed:
             self._under_way += 1
         self._waiting.append((request, handle))
@@ -80,10 +84,10 @@ class RunLoop:
         return handle
 
     def take_ended(self) -> list[RunHandle]:
-        ended, taken = self._ended, list[RunHandle]()
-        while ended:
-            taken.append(ended.popleft())
-        return taken
+        return _taken(self._ended)
+
+    def take_stepped(self) -> list[RunHandle]:
+        return _taken(self._stepped)
 
     def wait(self) -> None:
         with self._changed:
@@ -148,3 +152,11 @@ class RunLoop:
                 self._ended.append(handle)
                 self._changed.notify_all()
             self._fill()
+
+
+def _taken(handles: deque[_Handle]) -> list[RunHandle]:
+    """What is in the deque by now; the other thread may add to it meanwhile."""
+    taken: list[RunHandle] = []
+    while handles:
+        taken.append(handles.popleft())
+    return taken

@@ -1,12 +1,14 @@
 """The client of an OpenAI-compatible endpoint: one layer of attempts, errors as :class:`ModelError`.
 
-The openai package's own retries are off. A call's total time is bound by the run's deadline, which
-cancels it. Whether an answer fits the wanted structure is not looked at here.
+It is the openai package's transport without the layers above it, which took half of a call's processor
+time (``docs/decisions/0016-model-calls-without-layers.md``). A call's total time is bound by the run's
+deadline, which cancels it. Whether an answer fits the wanted structure is not looked at here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from email.utils import parsedate_to_datetime
@@ -31,6 +33,8 @@ from headrace_agents.spec import ModelSpec
 
 _FIRST_BACKOFF_S = 0.25
 _MAX_BACKOFF_S = 8.0
+_REFUSAL_CHARACTERS = 1_000
+"""Of what an endpoint says; it goes into a dead letter's header."""
 _WORTH_ANOTHER: frozenset[ModelErrorKind] = frozenset({"rate_limited", "overloaded", "timeout", "malformed"})
 
 
@@ -43,13 +47,10 @@ class OpenAiModel:
 
     def __init__(self, spec: ModelSpec, http_client: httpx2.AsyncClient | None = None) -> None:
         self._spec = spec
-        self._client = openai.AsyncOpenAI(
-            base_url=spec.endpoint,
-            api_key=_api_key(spec),
-            timeout=spec.timeout_ms / 1000,
-            max_retries=0,
-            http_client=http_client or openai.DefaultAioHttpClient(),
-        )
+        self._url = f"{spec.endpoint.rstrip('/')}/chat/completions"
+        self._headers = {"Authorization": f"Bearer {_api_key(spec)}", "Content-Type": "application/json"}
+        # An attempt's timeout is kept in one place, around all of it.
+        self._client = http_client or openai.DefaultAioHttpClient(limits=_limits(spec), timeout=None)
         self._free = asyncio.Semaphore(spec.max_concurrency)
 
     async def complete(self, request: ChatRequest) -> Completion:
@@ -64,27 +65,29 @@ class OpenAiModel:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def close(self) -> None:
-        await self._client.close()
+        await self._client.aclose()
 
     async def _attempt(self, request: ChatRequest) -> Completion:
+        content = json.dumps(_body(self._spec.name, request)).encode()
+        headers = {**self._headers, "Idempotency-Key": request.idempotency_key}
         try:
             async with asyncio.timeout(self._spec.timeout_ms / 1000):
-                # Not `chat.completions.create`: its typed layers took half of a call's processor time.
-                completion = await self._client.post(
-                    "/chat/completions",
-                    cast_to=object,
-                    body=_body(self._spec.name, request),
-                    options={"headers": {"Idempotency-Key": request.idempotency_key}},
-                )
-        except (TimeoutError, openai.APITimeoutError) as error:
+                response = await self._client.post(self._url, content=content, headers=headers)
+        except (TimeoutError, httpx2.TimeoutException) as error:
             raise ModelError("timeout", f"no answer within {self._spec.timeout_ms} ms") from error
-        except openai.APIStatusError as error:
-            raise _status_error(error) from error
-        except openai.APIConnectionError as error:
-            raise ModelError("overloaded", f"{self._spec.endpoint}: {error.__cause__ or error}") from error
-        except (openai.OpenAIError, ValueError) as error:
+        except httpx2.HTTPError as error:
+            raise ModelError("overloaded", f"{self._spec.endpoint}: {error}") from error
+        if not response.is_success:
+            raise _status_error(response)
+        try:
+            return _completion(response.json())
+        except ValueError as error:
             raise ModelError("malformed", f"not a chat completion: {error}") from error
-        return _completion(completion)
+
+
+def _limits(spec: ModelSpec) -> httpx2.Limits:
+    """As many connections as calls: the package's own limit of 1 000 would be one that nobody declared."""
+    return httpx2.Limits(max_connections=spec.max_concurrency, max_keepalive_connections=spec.max_concurrency)
 
 
 def _body(model: str, request: ChatRequest) -> dict[str, Any]:
@@ -153,25 +156,38 @@ def _usage(counted: Any) -> Usage:
     return Usage(*(count if isinstance(count, int) else 0 for count in counts))
 
 
-def _status_error(error: openai.APIStatusError) -> ModelError:
-    status = error.status_code
-    retry_after_s = _seconds(error.response.headers.get("retry-after"))
+def _status_error(response: httpx2.Response) -> ModelError:
+    status = response.status_code
+    retry_after_s = _seconds(response.headers.get("retry-after"))
     if status == 429:
         return ModelError("rate_limited", "429", retry_after_s=retry_after_s)
     if status >= 500 or status in (408, 409):
         return ModelError("overloaded", str(status), retry_after_s=retry_after_s)
-    return ModelError(_refusal(error), f"{status}: {error.message}")
+    code, message = _error(response)
+    return ModelError(_refusal(status, code, message), f"{status}: {message}")
 
 
-def _refusal(error: openai.APIStatusError) -> ModelErrorKind:
+def _error(response: httpx2.Response) -> tuple[object, str]:
+    """The code, if any, and the words of a refusal, whatever the endpoint sent."""
+    try:
+        body = response.json()
+    except ValueError:
+        return None, response.text[:_REFUSAL_CHARACTERS] or response.reason_phrase
+    told = body.get("error", body) if isinstance(body, dict) else body
+    if isinstance(told, dict):
+        return told.get("code"), str(told.get("message") or told)[:_REFUSAL_CHARACTERS]
+    return None, str(told)[:_REFUSAL_CHARACTERS]
+
+
+def _refusal(status: int, code: object, message: str) -> ModelErrorKind:
     """Kinds of what would be refused again."""
-    if error.status_code in (401, 403):
+    if status in (401, 403):
         return "auth"
     # Compatible endpoints say it in words only.
-    of_context = error.code == "context_length_exceeded" or "context length" in error.message.lower()
-    if error.status_code == 413 or (error.status_code == 400 and of_context):
+    of_context = code == "context_length_exceeded" or "context length" in message.lower()
+    if status == 413 or (status == 400 and of_context):
         return "too_long"
-    return "refused" if error.status_code >= 400 else "unknown"
+    return "refused" if status >= 400 else "unknown"
 
 
 def _seconds(header: str | None) -> float | None:

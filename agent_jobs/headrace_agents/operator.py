@@ -246,8 +246,9 @@ class AgentOperator:
 
     def _stepped(self) -> Iterator[Shard]:
         """Shards of runs in flight that finished a step which state does not have yet."""
-        for handle, (shard, key) in self._in_flight.items():
-            if (steps := handle.finished_steps) and len(steps) > shard.runs[key].seen_steps:
+        for handle in self._runner.take_stepped():
+            if (owner := self._in_flight.get(handle)) is not None:
+                shard, _ = owner
                 yield shard
 
     # The inbox

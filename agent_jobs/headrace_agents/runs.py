@@ -101,6 +101,9 @@ class Runner(Protocol):
     def take_ended(self) -> list[RunHandle]:
         """The runs that have ended, each given once, in the order of their end."""
 
+    def take_stepped(self) -> list[RunHandle]:
+        """The runs that finished a step since this was last asked; some of them may have ended since."""
+
     def wait(self) -> None:
         """Returns when there is a run to take, at once when none is in flight."""
 
@@ -185,15 +188,18 @@ class AgentRuns:
         self._clock = clock
         self._journal = journal
 
-    def attempt(self, request: RunRequest) -> Attempt:
-        """What :meth:`run` works with; its finished steps can be seen while the run goes on."""
+    def attempt(self, request: RunRequest, finished_one: Callable[[], None] | None = None) -> Attempt:
+        """What :meth:`run` works with; its finished steps can be seen while the run goes on.
+
+        ``finished_one`` is called after each of them, by whoever runs the run.
+        """
 
         def key(name: str, occurrence: int) -> str:
             return idempotency_key(self._name, request.business_key, request.position, name, occurrence)
 
         deadline, journal = Deadline(self._deadline_s), self._journal
         if journal is None:
-            return Attempt(RunSteps(request.journal, key), deadline)
+            return Attempt(RunSteps(request.journal, key, finished_one=finished_one), deadline)
 
         async def write(entry: JournalEntry) -> None:
             with deadline.suspended():
@@ -203,7 +209,8 @@ class AgentRuns:
         def settled() -> None:
             journal.settled(request.shard)
 
-        return Attempt(RunSteps(request.journal, key, self._write_ahead, write, settled), deadline)
+        steps = RunSteps(request.journal, key, self._write_ahead, write, settled, finished_one)
+        return Attempt(steps, deadline)
 
     async def run(self, request: RunRequest, attempt: Attempt, model: ChatModel | None) -> RunResult:
         """Whatever the handler does to its event, a result comes back.

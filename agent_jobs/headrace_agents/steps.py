@@ -32,7 +32,8 @@ class RunSteps:
 
     ``known`` is what earlier attempts finished. Where inputs differ from theirs (other code, another
     prompt), that step and all that were not read back before it are done again, with the same keys.
-    ``settled`` is called when what was written is in ``finished``, or never will be.
+    ``finished_one`` is called when a step has come into ``finished``; ``settled`` when one that was written
+    ahead is in it, or never will be.
     """
 
     def __init__(
@@ -42,12 +43,14 @@ class RunSteps:
         write_ahead: WriteAhead = "none",
         write: WriteEntry = _never,
         settled: Callable[[], None] = _never,
+        finished_one: Callable[[], None] | None = None,
     ) -> None:
         self._known = {(entry.name, entry.occurrence): entry for entry in known}
         self._idempotency_key = idempotency_key
         self._write = write
         self._write_ahead = write_ahead
         self._settled = settled
+        self._finished_one = finished_one
         self._started: Counter[str] = Counter()
         self.finished: list[JournalEntry] = []
         """In the order of their end; read by the operator's thread while the run goes on."""
@@ -74,14 +77,19 @@ class RunSteps:
             _enclosing.reset(outer)
         entry = JournalEntry(name, occurrence, digest, result)
         if not self._is_written_ahead(kind):
-            self.finished.append(entry)
+            self._finish(entry)
             return result
         try:
             await self._write(entry)
-            self.finished.append(entry)
+            self._finish(entry)
         finally:
             self._settled()
         return result
+
+    def _finish(self, entry: JournalEntry) -> None:
+        self.finished.append(entry)
+        if self._finished_one is not None:
+            self._finished_one()
 
     def _is_written_ahead(self, kind: StepKind) -> bool:
         return self._write_ahead == "all" or (self._write_ahead == "steps" and kind != "model")

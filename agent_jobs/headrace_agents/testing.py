@@ -399,6 +399,9 @@ class _AtOnce:
         ended, self._ended = self._ended, []
         return ended
 
+    def take_stepped(self) -> list[RunHandle]:
+        return []
+
     def _run(self, request: RunRequest) -> RunHandle:
         attempt = self._runs.attempt(request)
         crash_after = self._take_crash()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import threading
@@ -41,6 +42,8 @@ class AgentFunction(KeyedProcessFunction):
 
     def open(self, runtime_context: RuntimeContext) -> None:
         _die_with_task_manager()
+        # It tells of every request, and each line goes through Flink's log service.
+        logging.getLogger("httpx2").setLevel(logging.WARNING)
         spec = AgentJobSpec.model_validate_json(self._spec_json)
         agent = load(spec.entry_point, spec.settings)
         own = shards_of(

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import psutil
-import pytest
 
 from tests.chaos.victims import WORKERS, kill_and_heal
 from tests.pipeline.plugin import Pipeline
-from tests.pipeline.sizes import IS_FULL
 from tests.pipeline.waiting import until
 
 DEATHS = 3
@@ -19,11 +17,6 @@ PATIENCE_S = 60
 Census = dict[str, Counter[str]]
 
 
-@pytest.mark.skipif(
-    not IS_FULL,
-    reason="not proved: a worker that dies leaves nothing behind (`make chaos` asks); processes and threads"
-    " did not grow, but connections of the TaskManager to Kafka did, from 58 to 84 in three deaths",
-)
 def test_a_worker_that_dies_leaves_nothing_behind(pipeline: Pipeline) -> None:
     def nothing_more() -> bool:
         now = census(pipeline)

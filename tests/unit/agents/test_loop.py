@@ -35,6 +35,9 @@ class Crowd(Agent[Seen, Decided]):
             raise asyncio.CancelledError
         if change.row.do == "end all":
             raise KeyboardInterrupt
+        if change.row.do == "step and hang":
+            await ctx.step("first", nothing)
+            await asyncio.sleep(3600)
         self.now += 1
         self.most = max(self.most, self.now)
         try:
@@ -43,6 +46,10 @@ class Crowd(Agent[Seen, Decided]):
             self.cancelled += 1
             raise
         self.now -= 1
+
+
+async def nothing() -> str:
+    return ""
 
 
 class ClosableModel:
@@ -160,6 +167,21 @@ def test_a_model_that_can_not_be_opened_fails_the_start() -> None:
 
     with pytest.raises(OSError, match="no such key file"):
         Broken()
+
+
+def test_a_run_that_goes_on_after_a_step_is_told_of_once() -> None:
+    loops = Loops()
+    handle = loops.start(1, "step and hang")
+    taken: list[RunHandle] = []
+
+    while not taken:
+        time.sleep(0)
+        taken = loops.loop.take_stepped()
+
+    assert taken == [handle]
+    assert [step.name for step in handle.finished_steps] == ["first"]
+    assert loops.loop.take_stepped() == []
+    loops.loop.close()
 
 
 def test_waiting_for_nothing_returns_at_once() -> None:

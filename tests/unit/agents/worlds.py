@@ -160,6 +160,7 @@ class ManualRunner:
         self._runs = runs
         self.in_flight: list[ManualRun] = []
         self._ended: list[RunHandle] = []
+        self._stepped: list[RunHandle] = []
         self.waits = 0
         self.closed = False
 
@@ -179,6 +180,10 @@ class ManualRunner:
         ended, self._ended = self._ended, []
         return ended
 
+    def take_stepped(self) -> list[RunHandle]:
+        stepped, self._stepped = self._stepped, []
+        return stepped
+
     def do_steps(self, index: int, count: int) -> None:
         """Lets a run finish some steps and be lost then, as far as anybody can see."""
         run = self.in_flight[index % len(self.in_flight)]
@@ -191,6 +196,7 @@ class ManualRunner:
             again = self._runs.attempt(replace(run.request, journal=known))
             again.steps.finished.extend(steps)
             run.attempt = again
+            self._stepped.append(run)
 
     def wait(self) -> None:
         self.waits += 1
