@@ -25,6 +25,7 @@ AGENT, OTHER = "support-triage", "support-triage-vip"
 TOPIC = "support.public.tickets"
 CUSTOMER = 7_770_777
 """Of no ticket but this file's; its digits are in no state by chance."""
+ASKED_ABOUT = CUSTOMER + 1
 STILL_S = 6
 """Several checkpoints, and far longer than a decision takes."""
 TIMEOUT_S = 120
@@ -102,7 +103,7 @@ def test_a_pause_outlives_the_job(pipeline: Pipeline) -> None:
 
 def test_a_drained_agent_has_nothing_left_to_decide(pipeline: Pipeline) -> None:
     with pipeline.load.running(transactions_per_second=20):
-        time.sleep(2)
+        pipeline.decide_an_event(TIMEOUT_S)
         pipeline.stack.json("agents", "drain", AGENT)
     state = pipeline.stack.json("agents", "check", AGENT)
     assert state["problems"] == []
@@ -157,6 +158,33 @@ def test_an_erased_key_leaves_no_trace_in_state_and_in_the_savepoint(pipeline: P
     pipeline.verify()
 
 
+def test_a_question_is_answered_once_and_the_verdict_is_remembered(pipeline: Pipeline) -> None:
+    tickets = pipeline.load.insert(3, customer=ASKED_ABOUT)
+    pipeline.verify()
+    stack = pipeline.stack
+    (asked,) = reviews_of(stack, ASKED_ABOUT, "--open")
+    assert asked["question"]["ticket_id"] in tickets
+    verdict = json.dumps({"ticket_id": asked["question"]["ticket_id"], "take_over": True})
+    answer = ("reviews", "answer", AGENT, asked["id"], "--json", verdict, "--by", "ada")
+
+    assert stack.run(*answer).code == 0
+    again = stack.run(*answer)
+    assert again.code == 1
+    assert "--again" in again.output
+
+    assert reviews_of(stack, ASKED_ABOUT, "--open") == []
+    (answered,) = reviews_of(stack, ASKED_ABOUT)
+    assert [given["by"] for given in answered["answers"]] == ["ada"]
+    memory = stack.json("memory", "get", AGENT, f"customer_id={ASKED_ABOUT}")["memory"]
+    assert (memory["verdict"], memory["awaiting_verdict_on"]) == ("taken over", None)
+    pipeline.verify()
+
+
+def reviews_of(stack: LiveStack, customer: int, *options: str) -> list[dict[str, Any]]:
+    listed = stack.json("reviews", "list", AGENT, *options)
+    return [review for review in listed if review["key"] == {"customer_id": customer}]
+
+
 def test_a_dead_letter_is_listed_and_replayed_once_at_a_time(pipeline: Pipeline) -> None:
     where = injected(pipeline, b'{"customer_id": 7}', b'{"op": "c", "aft')
     pipeline.verify()
@@ -194,7 +222,7 @@ def injected(pipeline: Pipeline, key: bytes, value: bytes) -> Position:
 
 
 def letters_of(stack: LiveStack, where: Position) -> list[dict[str, Any]]:
-    listed = stack.json("deadletters", "list", AGENT, "--limit", "10000")
+    listed = stack.json("deadletters", "list", AGENT, "--limit", "10000", "--since", "1h")
     return [letter for letter in listed if letter["origin"] == where._asdict()]
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import environments, flink_home, maven, places, pulumi_cli
+from . import environments, flink_home, kafka_connector, maven, places, pulumi_cli
 from .console import Step
 
 
@@ -95,6 +95,8 @@ def make(step: Step, agents: Future[None] | None) -> None:
         _extract_postgres(fetched / "postgres", building / "postgres")
         if agents:
             agents.result()
+        (connector,) = (fetched / "flink").glob("flink-sql-connector-kafka-*.jar")
+        kafka_connector.close_leak(connector)
         flink_home.assemble(_pyflink(), fetched / "flink", building / "flink")
         shutil.rmtree(fetched)
 
@@ -116,5 +118,5 @@ def _digest() -> str:
     flink = [
         line for line in environments.AGENTS.lock.read_text().splitlines() if line.startswith("apache-flink")
     ]
-    how = [places.TOOLCHAIN / "runtimes.py", places.TOOLCHAIN / "flink_home.py"]
+    how = [places.TOOLCHAIN / name for name in ("runtimes.py", "flink_home.py", "kafka_connector.py")]
     return places.digest([*maven.pins(), *how], *flink)

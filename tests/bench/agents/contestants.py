@@ -10,23 +10,31 @@ from pathlib import Path
 import headrace_agents
 from headrace.local.agent import RUNTIME_PACKAGE
 from headrace.plan.agents import TICK_MAX_MS, TICK_MIN_MS
-from headrace_agents.spec import AgentJobSpec, InputTopic, OutputTopics
+from headrace_agents.spec import AgentJobSpec, InputTopic, JournalSpec, OutputTopics
 from tests.bench import machine
 from tests.bench.agents.cluster import Cluster
-from tests.bench.agents.scenarios import Checkpoints, Scenario
+from tests.bench.agents.scenarios import (
+    ASYNC_FUNCTION,
+    CONSUMER,
+    RUNTIME,
+    WRITTEN_AHEAD,
+    Checkpoints,
+    Scenario,
+)
 
 PACKAGE = "tests.bench.agents.programs"
+RUNTIME_PROGRAM = Path(headrace_agents.__path__[0]) / "flink" / "job.py"
 FLINK_PROGRAMS = {
-    "runtime": Path(headrace_agents.__path__[0]) / "flink" / "job.py",
-    "async-function": Path(__file__).with_name("programs") / "async_function.py",
+    RUNTIME: RUNTIME_PROGRAM,
+    WRITTEN_AHEAD: RUNTIME_PROGRAM,
+    ASYNC_FUNCTION: Path(__file__).with_name("programs") / "async_function.py",
 }
-CONSUMER = "consumer"
-NAMES = (*FLINK_PROGRAMS, CONSUMER)
 OTHER = "runtime@"
 """Before the folder of another checkout's `agent_jobs`: its runtime, on the same cluster."""
 TITLES = {
-    "runtime": "this runtime",
-    "async-function": "PyFlink's `AsyncFunction`",
+    RUNTIME: "this runtime",
+    WRITTEN_AHEAD: "this runtime, model calls written ahead",
+    ASYNC_FUNCTION: "PyFlink's `AsyncFunction`",
     CONSUMER: "an asyncio consumer, no state",
 }
 END_TIMEOUT_S = 20
@@ -97,11 +105,18 @@ def specification(
                 reports=f"{name}.reports",
             ),
             "model": model if scenario.model else None,
+            "journal": _journal(planned.journal, program, name),
             "runtime": planned.runtime.model_copy(update={"tick_ms": _tick_ms(scenario)}),
             "limits": planned.limits.model_copy(update=limits),
             "flink_configuration": options | dict(flink),
         }
     )
+
+
+def _journal(planned: JournalSpec, program: str, name: str) -> JournalSpec:
+    """A topic of its own, so that no run of the benchmark reads another's tail."""
+    write_ahead = "all" if program == WRITTEN_AHEAD else planned.write_ahead
+    return planned.model_copy(update={"topic": f"{name}.journal", "write_ahead": write_ahead})
 
 
 def _tick_ms(scenario: Scenario) -> int:

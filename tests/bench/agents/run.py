@@ -19,7 +19,7 @@ from rich.console import Console
 from tests.bench import machine, report
 from tests.bench.agents import measure, scenarios, tables
 from tests.bench.agents.cluster import Cluster
-from tests.bench.agents.contestants import NAMES, OTHER, specification
+from tests.bench.agents.contestants import OTHER, TITLES, specification
 from tests.bench.agents.scenarios import Checkpoints, Latency, Scenario, Throughput
 from tests.bench.agents.traffic import INPUT_PARTITIONS, OUTPUT_PARTITIONS, Kafka
 
@@ -49,7 +49,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.bench.agents.run", description=__doc__)
     names = [scenario.name for scenario in scenarios.ALL]
     parser.add_argument("--scenario", action="append", choices=names, help="may be given more than once")
-    parser.add_argument("--program", action="append", choices=NAMES, help="may be given more than once")
+    parser.add_argument(
+        "--program", action="append", choices=list(TITLES), help="may be given more than once"
+    )
     parser.add_argument("--code", action="append", type=Path, default=[], help="another `agent_jobs`, too")
     parser.add_argument("--runs", type=int, default=3, help="of each program; of checkpoints there is one")
     parser.add_argument("--quick", action="store_true", help="short windows, to see that it works")
@@ -81,6 +83,7 @@ def _run(cluster: Cluster, scenario: Scenario, options: argparse.Namespace, cons
             spec = specification(cluster, scenario, program, name, flink, own)
             for output in spec.outputs.all:
                 kafka.create(output, OUTPUT_PARTITIONS)
+            kafka.create(spec.journal.topic, spec.journal.partitions)
             figures = _measurement(scenario)(cluster, kafka, program, spec, scenario)
             found[program].append(figures)
             console.print(f"{scenario.name}, run {number} of {runs}, {program}: {figures}")
@@ -88,11 +91,8 @@ def _run(cluster: Cluster, scenario: Scenario, options: argparse.Namespace, cons
 
 
 def _programs(scenario: Scenario, options: argparse.Namespace) -> tuple[list[str], int]:
-    if isinstance(scenario, Checkpoints):
-        programs, runs = scenario.programs, 1
-    else:
-        programs, runs = NAMES, options.runs
-    wanted = [program for program in programs if not options.program or program in options.program]
+    runs = 1 if isinstance(scenario, Checkpoints) else options.runs
+    wanted = [program for program in scenario.programs if not options.program or program in options.program]
     return [*(f"{OTHER}{folder.absolute()}" for folder in options.code), *wanted], runs
 
 

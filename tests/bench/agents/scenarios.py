@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+RUNTIME, WRITTEN_AHEAD = "runtime", "runtime-written-ahead"
+ASYNC_FUNCTION, CONSUMER = "async-function", "consumer"
+COMPARED = (RUNTIME, ASYNC_FUNCTION, CONSUMER)
+
 
 @dataclass(frozen=True)
 class Model:
@@ -29,6 +33,7 @@ class Scenario:
     deadline_ms: int = 120_000
     soft_events: int | None = None
     """The inbox's soft bound, where it is not the plan's."""
+    programs: tuple[str, ...] = COMPARED
 
 
 @dataclass(frozen=True)
@@ -70,14 +75,20 @@ class Checkpoints(Scenario):
     interval_ms: int = 500
     checkpoints: int = 200
     longest_s: int = 150
-    programs: tuple[str, ...] = ("runtime",)
+    programs: tuple[str, ...] = (RUNTIME,)
 
 
 ALL: tuple[Scenario, ...] = (
-    Throughput("http-200ms", "100 runs in flight, model 200 ms", Model(200), 100),
+    Throughput(
+        "http-200ms",
+        "100 runs in flight, model 200 ms",
+        Model(200),
+        100,
+        programs=(*COMPARED, WRITTEN_AHEAD),
+    ),
     Throughput("http-2s", "500 runs in flight, model 2 s", Model(2000), 500, most_per_second=300),
     Throughput("instant", "a decision in the process, no model", None, 100, most_per_second=20_000),
-    Latency("latency", "50 events/s, model 200 ms", Model(200), 100),
+    Latency("latency", "50 events/s, model 200 ms", Model(200), 100, programs=(*COMPARED, WRITTEN_AHEAD)),
     Checkpoints("checkpoints-10ms", "34 events/s, model 10 ms", Model(10), 1_000),
     Checkpoints(
         "checkpoints-30s",
@@ -85,7 +96,7 @@ ALL: tuple[Scenario, ...] = (
         Model(30_000),
         1_000,
         full_at=1_000,
-        programs=("runtime", "async-function"),
+        programs=(RUNTIME, ASYNC_FUNCTION),
     ),
     Checkpoints(
         "checkpoints-hang",

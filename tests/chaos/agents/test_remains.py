@@ -13,7 +13,7 @@ from tests.pipeline.plugin import Pipeline
 from tests.pipeline.waiting import until
 
 DEATHS = 3
-PATIENCE_S = 60
+PATIENCE_S = 180
 Census = dict[str, Counter[str]]
 
 
