@@ -18,15 +18,22 @@ from headrace.environment import names
 from headrace.environment.duration import ALLOWED as A_DURATION
 from headrace.environment.duration import Duration
 from headrace.environment.fields import declared
+from headrace.environment.units import DAY_MS, HOUR_MS, MIB, MINUTE_MS, SECOND_MS
 
 PORTS_PER_STACK = 100
 """Ports from ``port_base`` that belong to a stack, used or not: two stacks 100 apart never meet."""
 SHARDS = 128
 """Of an agent: its state is kept per shard, so a subtask more than these would do nothing."""
-MAX_EVENT_BYTES = 8 * 1024 * 1024
+MAX_EVENT_BYTES = 8 * MIB
 """Largest record a captured table's topic takes."""
-MAX_OUTAGE = Duration(24 * 3_600_000)
+MAX_MEMORY_BYTES = 64 * MIB
+MAX_OUTAGE = Duration(DAY_MS)
 """An unfinished transaction may keep a topic's readers waiting for this long."""
+CALLS_PER_SUBTASK = 256
+"""Model calls in flight that one asyncio loop, a subtask's, was measured to keep busy."""
+EVENTS_PER_SUBTASK = 4_000
+"""A second: an event was measured to cost 0.24 ms of CPU, and a subtask is one thread."""
+USUAL_RECOVERY = Duration(90 * SECOND_MS)
 SCRIPTED = "scripted"
 """The endpoint that stands for the stack's own scripted model."""
 
@@ -200,6 +207,11 @@ class Model(Declared):
     max_concurrency: Count | None = declared(
         A_POSITIVE, "Calls in flight over all subtasks; left out, worked out by Little's law.", default=None
     )
+    requests_per_minute: Count | None = declared(
+        A_POSITIVE,
+        "The provider's limit for this agent: calls in flight are kept within what it allows.",
+        default=None,
+    )
 
 
 class Limits(Declared):
@@ -213,8 +225,8 @@ class Limits(Declared):
     max_event_bytes: Annotated[int, Field(strict=True, ge=1, le=MAX_EVENT_BYTES)] | None = declared(
         f"a whole number from 1 to {MAX_EVENT_BYTES}", "A larger event is a dead letter.", default=None
     )
-    max_memory_bytes: Annotated[int, Field(strict=True, ge=1, le=64 * 1024 * 1024)] | None = declared(
-        f"a whole number from 1 to {64 * 1024 * 1024}", "Of one key's memory, encoded.", default=None
+    max_memory_bytes: Annotated[int, Field(strict=True, ge=1, le=MAX_MEMORY_BYTES)] | None = declared(
+        f"a whole number from 1 to {MAX_MEMORY_BYTES}", "Of one key's memory, encoded.", default=None
     )
     inbox_soft_events: Count | None = declared(
         A_POSITIVE, "Undecided events per subtask from which bundles are slowed.", default=None
@@ -248,6 +260,25 @@ class Workload(Declared):
         "Of one model call, in the middle (p50); needed by an agent with a model.",
         default=None,
     )
+    model_calls_per_event: Annotated[float, Field(ge=0.001, le=1_000)] | None = declared(
+        "a number from 0.001 to 1000",
+        "Model calls of one event, on average; left out, 1 for an agent with a model.",
+        default=None,
+    )
+
+    @property
+    def calls_per_event(self) -> float:
+        return 1 if self.model_calls_per_event is None else self.model_calls_per_event
+
+    @property
+    def calls_per_second(self) -> float:
+        """Model calls that the load makes."""
+        return self.events_per_second * self.calls_per_event
+
+    @property
+    def calls_in_flight(self) -> float:
+        """Little's law, L = rate x time: model calls, and so runs, that are under way at any moment."""
+        return self.calls_per_second * self.model_latency.seconds if self.model_latency else 0
 
 
 class Scaling(Declared):
@@ -315,7 +346,8 @@ class Recovery(Declared):
     """Recovery objectives."""
 
     max_replay: Annotated[
-        Duration, _checked("a duration from 1s to 1h", lambda given: 1_000 <= given.milliseconds <= 3_600_000)
+        Duration,
+        _checked("a duration from 1s to 1h", lambda given: SECOND_MS <= given.milliseconds <= HOUR_MS),
     ] = declared(
         "a duration from 1s to 1h",
         "How much of the events' time a failure may make the agents go through again.",
@@ -323,7 +355,7 @@ class Recovery(Declared):
     max_outage: Annotated[
         Duration,
         _checked(
-            f"a duration from 1m to {MAX_OUTAGE}", lambda given: Duration(60_000) <= given <= MAX_OUTAGE
+            f"a duration from 1m to {MAX_OUTAGE}", lambda given: Duration(MINUTE_MS) <= given <= MAX_OUTAGE
         ),
     ] = declared(
         f"a duration from 1m to {MAX_OUTAGE}",
@@ -331,6 +363,17 @@ class Recovery(Declared):
             "The longest outage of a part (broker, object store, database) that "
             "must heal with no hand and no loss."
         ),
+    )
+    max_recovery: Annotated[
+        Duration,
+        _checked(
+            "a duration from 30s to 15m",
+            lambda given: 30 * SECOND_MS <= given.milliseconds <= 15 * MINUTE_MS,
+        ),
+    ] = declared(
+        "a duration from 30s to 15m",
+        "How long until a lost process is replaced and its work goes on.",
+        default=USUAL_RECOVERY,
     )
 
 

@@ -314,12 +314,12 @@ REFUSED: dict[str, tuple[Change, str, str, str]] = {
     ),
     "fewer calls than subtasks": (
         lambda d: _agent(d).update(
-            model=_agent(d)["model"] | {"max_concurrency": 1},
-            scaling={"parallelism_min": 2, "parallelism_max": 2},
+            model=_agent(d)["model"] | {"max_concurrency": 11},
+            scaling={"parallelism_min": 12, "parallelism_max": 12},
         ),
         "agents[0].model.max_concurrency",
-        "1",
-        "at least scaling.parallelism_min, 2",
+        "11",
+        "at least scaling.parallelism_min, 12",
     ),
     "entry point": (
         set_at(*AGENT, "entry_point", to="support_triage.agent.SupportTriage"),
@@ -364,10 +364,10 @@ REFUSED: dict[str, tuple[Change, str, str, str]] = {
         "left out",
     ),
     "soft bound over hard": (
-        set_at(*AGENT, "limits", to={"inbox_soft_events": 9, "inbox_hard_events": 8}),
+        set_at(*AGENT, "limits", to={"inbox_soft_events": 90, "inbox_hard_events": 80}),
         "agents[0].limits.inbox_soft_events",
-        "9",
-        "at most inbox_hard_events, 8",
+        "90",
+        "at most inbox_hard_events, 80",
     ),
     "state over its limit": (
         set_at(*AGENT, "limits", to={"max_memory_bytes": 100}),
