@@ -16,7 +16,9 @@ from headrace.plan.flink import flink
 from headrace.plan.kafka import broker, connect
 from headrace.plan.model import StackPlan
 from headrace.plan.object_store import object_store
+from headrace.plan.place import local_place
 from headrace.plan.ports import ports
+from headrace.plan.state_storage import state_storage
 from headrace.plan.topics import topics
 
 __all__ = ["StackPlan", "plan"]
@@ -28,6 +30,7 @@ def plan(environment: Environment) -> StackPlan:
     The same environment gives the same plan, always.
     """
     at = ports(environment.substrate)
+    place = local_place(at.value)
     cluster = flink(environment, at.value)
     scripted = sum(
         agent.model is not None and agent.model.endpoint == SCRIPTED for agent in environment.agents
@@ -38,15 +41,16 @@ def plan(environment: Environment) -> StackPlan:
         environment=because(environment.name, "the name of the stack's file"),
         data_dir=because(data_dir, "declared" if data_dir else "0 are declared: the substrate's own choice"),
         ports=at,
-        sources=sources(environment, at.value),
-        topics=topics(environment),
+        sources=sources(environment, place),
+        topics=topics(environment, place),
         database_server=database_server(environment, at.value),
         kafka=broker(environment, at.value),
-        connect=connect(environment, at.value),
+        connect=connect(environment, at.value, place),
         object_store=object_store(at.value),
-        zookeeper=zookeeper(at.value),
+        zookeeper=zookeeper(at.value, cluster.value.failover.leader_session_ms),
         flink=cluster,
-        agents=agents(environment, at.value, cluster.value.checkpoints),
+        state_storage=state_storage(),
+        agents=agents(environment, place, cluster.value.checkpoints),
         scripted_model=because(scripted > 0, f"{scripted} of {len(environment.agents)} agents use it"),
         reasons=because({}, ""),
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from headrace.environment.model import Agent, Model
+from headrace.environment.units import KIB, MIB
 from headrace.plan.because import Because, because, build
 from headrace_agents.spec import Limits
 
-KIB, MIB = 1024, 1024 * 1024
 USUAL_EVENT_BYTES = MIB
 MEMORY_HEADROOM = 16
 MEMORY_MIN_BYTES, MEMORY_MAX_BYTES = 64 * KIB, 8 * MIB
@@ -80,6 +80,9 @@ def _max_event_bytes(agent: Agent) -> Because[int]:
         return because(
             agent.limits.max_event_bytes, f"declared as limits.max_event_bytes {agent.limits.max_event_bytes}"
         )
+    room = agent.limits.inbox_hard_bytes
+    if room is not None and room < USUAL_EVENT_BYTES:
+        return because(room, f"the declared inbox_hard_bytes {room}: 1 event has to fit")
     return because(
         USUAL_EVENT_BYTES, f"{USUAL_EVENT_BYTES // MIB} MiB: more is seldom a row and never fits a prompt"
     )
