@@ -87,9 +87,7 @@ class FlinkCluster(pulumi.ComponentResource):
 
 def cluster_options(context: LocalContext) -> dict[str, str]:
     """The plan's options, and what the distribution ships beside its jars."""
-    return context.plan.flink.configuration | {
-        "env.java.opts.all": _shipped_java_options(context.runtimes.flink),
-    }
+    return context.plan.flink.configuration | _shipped_java_options(context.runtimes.flink)
 
 
 def client_options(context: LocalContext) -> dict[str, str]:
@@ -110,8 +108,8 @@ def client_files(context: LocalContext) -> dict[str, str]:
     """Configuration folder of the client that submits jobs."""
     return _config_files(
         client_options(context)
+        | _shipped_java_options(context.runtimes.flink)
         | {
-            "env.java.opts.all": _shipped_java_options(context.runtimes.flink),
             "execution.target": "remote",
             "python.client.executable": str(context.runtimes.agents_python),
             "python.executable": str(context.runtimes.agents_python),
@@ -148,10 +146,10 @@ def _config_files(options: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _shipped_java_options(flink: Path) -> str:
+def _shipped_java_options(flink: Path) -> dict[str, str]:
     """The ``--add-opens`` list of the distribution's own file: without it Flink does not start on Java 17."""
     marker = "all: "
     for line in (flink / "conf" / "config.yaml").read_text().splitlines():
         if line.strip().startswith(marker):
-            return line.strip().removeprefix(marker)
+            return {"env.java.opts.all": line.strip().removeprefix(marker)}
     raise ValueError(f"{flink / 'conf' / 'config.yaml'} has no env.java.opts.all")

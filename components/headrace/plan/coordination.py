@@ -6,7 +6,7 @@ from headrace.plan.because import Because, because, build, settings
 from headrace.plan.model import JvmProcessPlan, Ports
 from headrace.plan.ports import LOOPBACK
 
-HEAP_MIB = 128
+ZOOKEEPER_HEAP_MIB = 128
 TICK_MS = 2_000
 LEAST_TICKS, MOST_TICKS = 2, 20
 """The server keeps sessions within so many ticks, whatever the client asks for."""
@@ -16,7 +16,7 @@ def zookeeper(ports: Ports, session_ms: int) -> Because[JvmProcessPlan]:
     """``zoo.cfg`` but for the folder of the data."""
     return build(
         JvmProcessPlan,
-        heap_mib=because(HEAP_MIB, f"{HEAP_MIB} MiB: a few hundred small nodes"),
+        heap_mib=because(ZOOKEEPER_HEAP_MIB, f"{ZOOKEEPER_HEAP_MIB} MiB: a few hundred small nodes"),
         settings=settings(
             {
                 "tickTime": (
