@@ -10,7 +10,7 @@ from headrace.environment.units import HOUR_MS, MIB, SECOND_MS
 from headrace.plan import recovery
 from headrace.plan.because import Because, because, build, mapping, sequence
 from headrace.plan.checkpoints import job_checkpoint_options
-from headrace.plan.concurrency import calls_in_flight, calls_needed, requests_per_minute
+from headrace.plan.concurrency import calls_in_flight, calls_needed, calls_per_second, requests_per_minute
 from headrace.plan.kafka import CLIENT_REQUEST_BYTES
 from headrace.plan.limits import limits, model_attempts, model_timeout_ms
 from headrace.plan.model import AgentPlan, CheckpointPlan
@@ -52,6 +52,7 @@ def _agent(
             f"declared as scaling.parallelism_max {agent.scaling.parallelism_max}",
         ),
         state_bytes=planned_state_bytes(agent),
+        model_calls_per_second=calls_per_second(agent),
         model_calls_needed=calls_needed(agent),
         model_calls_in_flight=in_flight,
         requests_per_minute=requests_per_minute(agent),

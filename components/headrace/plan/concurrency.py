@@ -14,6 +14,17 @@ IN_FLIGHT_MIN = 4
 """Per subtask."""
 
 
+def calls_per_second(agent: Agent) -> Because[float]:
+    """What the load makes."""
+    workload = agent.workload
+    if agent.model is None:
+        return because(0.0, "the agent calls 0 models")
+    return because(
+        float(workload.calls_per_second),
+        f"{workload.events_per_second} events/s x {workload.calls_per_event:.15g} calls",
+    )
+
+
 def calls_needed(agent: Agent) -> Because[int]:
     """What the load alone keeps in flight, without headroom."""
     workload = agent.workload

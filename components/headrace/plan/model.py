@@ -177,6 +177,8 @@ class AgentPlan(PlanModel):
     """Subtasks that it may be rescaled to; ``spec.parallelism`` is what it starts with, and the least."""
     state_bytes: int
     """Of all keys, as it is declared."""
+    model_calls_per_second: float
+    """That the load makes."""
     model_calls_needed: int
     """Little's law over the declared workload."""
     model_calls_in_flight: int
@@ -188,22 +190,29 @@ class AgentPlan(PlanModel):
     ``spec.model.api_key_file``."""
 
 
-class StackPlan(PlanModel):
+class CommonPlan(PlanModel):
+    """What a plan has on every substrate."""
+
     environment: str
+    sources: tuple[SourcePlan, ...]
+    topics: tuple[TopicPlan, ...]
+    """Every topic of the stack: captured tables, agents' outputs, what is said to agents, journals."""
+    state_storage: StateStoragePlan
+    agents: tuple[AgentPlan, ...]
+    reasons: dict[str, str]
+
+
+class StackPlan(CommonPlan):
+    """A stack on this machine."""
+
     data_dir: str | None
     """Folder of the stack's data; ``None``: the substrate's own choice."""
     ports: Ports
-    sources: tuple[SourcePlan, ...]
-    topics: tuple[TopicPlan, ...]
-    """Every topic of the stack: captured tables, agents' outputs."""
     database_server: DatabaseServerPlan
     kafka: JvmProcessPlan
     connect: JvmProcessPlan
     object_store: JvmProcessPlan
     zookeeper: JvmProcessPlan
     flink: FlinkPlan
-    state_storage: StateStoragePlan
-    agents: tuple[AgentPlan, ...]
     scripted_model: bool
     """Whether any agent of the stack uses the scripted model."""
-    reasons: dict[str, str]

@@ -7,7 +7,8 @@ bounded pipelined exchange (``NettyShuffleUtils.computeNetworkBuffersForAnnounci
     input gate        exclusive x channels + floating
     result partition  max(subpartitions + 1, exclusive x subpartitions + floating)
 
-and a partition may overdraw some more (``max-overdraft-buffers-per-gate``). A buffer is one segment.
+and a partition may overdraw some more. A buffer is one segment. These numbers were options once; Flink 2 has
+them fixed, so only the segment's size is configured.
 """
 
 from __future__ import annotations
@@ -44,22 +45,12 @@ def network_mib(agents: Sequence[Agent], slots: int) -> Because[int]:
 
 
 def buffer_options() -> Because[dict[str, str]]:
-    """The numbers that the formulas count with, so that no default of Flink's decides them."""
-    flinks = "Flink's default; the network memory is counted with it"
+    """What the formulas count with, and how full buffers get."""
     return settings(
         {
-            "taskmanager.memory.segment-size": (f"{SEGMENT_KIB}kb", f"{SEGMENT_KIB} KiB, {flinks}"),
-            "taskmanager.network.memory.buffers-per-channel": (
-                EXCLUSIVE_BUFFERS,
-                f"{EXCLUSIVE_BUFFERS}, {flinks}",
-            ),
-            "taskmanager.network.memory.floating-buffers-per-gate": (
-                FLOATING_BUFFERS,
-                f"{FLOATING_BUFFERS}, {flinks}",
-            ),
-            "taskmanager.network.memory.max-overdraft-buffers-per-gate": (
-                OVERDRAFT_BUFFERS,
-                f"{OVERDRAFT_BUFFERS}, {flinks}",
+            "taskmanager.memory.segment-size": (
+                f"{SEGMENT_KIB}kb",
+                f"{SEGMENT_KIB} KiB, Flink's default: the network memory is counted with it",
             ),
             "taskmanager.network.memory.buffer-debloat.enabled": (
                 True,
