@@ -6,22 +6,34 @@ allowed stands once, beside the type, and is what errors and ``docs/declaration.
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
-from headrace.environment import names
 from headrace.environment.duration import ALLOWED as A_DURATION
 from headrace.environment.duration import Duration
 from headrace.environment.fields import declared
+from headrace.environment.substrates import AwsSubstrate, LocalSubstrate, Substrate
+from headrace.environment.types import (
+    A_KEY_REFERENCE,
+    A_NAME,
+    A_POSITIVE,
+    AN_ENDPOINT,
+    ColumnName,
+    ColumnType,
+    Count,
+    Declared,
+    Name,
+    SomeTime,
+    TableName,
+    Text,
+    checked,
+    is_endpoint,
+    matching,
+)
 from headrace.environment.units import DAY_MS, HOUR_MS, MIB, MINUTE_MS, SECOND_MS
+from headrace.errors import HeadraceError
 
-PORTS_PER_STACK = 100
-"""Ports from ``port_base`` that belong to a stack, used or not: two stacks 100 apart never meet."""
 SHARDS = 128
 """Of an agent: its state is kept per shard, so a subtask more than these would do nothing."""
 MAX_EVENT_BYTES = 8 * MIB
@@ -34,97 +46,6 @@ CALLS_PER_SUBTASK = 256
 EVENTS_PER_SUBTASK = 4_000
 """A second: an event was measured to cost 0.24 ms of CPU, and a subtask is one thread."""
 USUAL_RECOVERY = Duration(90 * SECOND_MS)
-SCRIPTED = "scripted"
-"""The endpoint that stands for the stack's own scripted model."""
-
-
-def _checked(allowed: str, accepts: Any) -> AfterValidator:
-    def check(value: Any) -> Any:
-        if not accepts(value):
-            raise PydanticCustomError("not_allowed", "{allowed}", {"allowed": allowed})
-        return value
-
-    return AfterValidator(check)
-
-
-def _matching(pattern: str, max_length: int | None = None) -> Any:
-    return StringConstraints(strict=True, pattern=f"^(?:{pattern})$", max_length=max_length)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host of a URL stays on this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _is_endpoint(endpoint: str) -> bool:
-    if endpoint == SCRIPTED:
-        return True
-    if re.search(r"\s", endpoint):
-        return False
-    try:
-        url = urlsplit(endpoint)
-        host, _port = url.hostname, url.port
-    except ValueError:
-        return False
-    bare = not (url.username or url.password or url.query or url.fragment)
-    secure = url.scheme == "https" or (url.scheme == "http" and host is not None and is_loopback(host))
-    return bool(host) and bare and secure
-
-
-A_NAME = (
-    "lowercase letters, digits and single dashes between them, starting with a letter, at most 63 characters"
-)
-A_POSITIVE = "a whole number, 1 or more"
-AN_ENDPOINT = (
-    "`scripted`, an `https://` URL, or an `http://` URL of this machine "
-    "(loopback), without user, query or fragment"
-)
-A_KEY_REFERENCE = "`{env: NAME}` or `{file: /PATH}`, never the key itself"
-
-Name = Annotated[str, _matching(names.NAME, 63)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, strip_whitespace=True)]
-TableName = Annotated[str, _matching(names.TABLE, 127)]
-ColumnName = Annotated[str, _matching(names.COLUMN, 63)]
-ColumnType = Annotated[
-    str, _matching(r"[a-z][a-z0-9_]*( [a-z]+)*(\([0-9]{1,4}(, ?[0-9]{1,4})?\))?( [a-z]+)*(\[\])?", 100)
-]
-SomeTime = Annotated[Duration, _checked(f"{A_DURATION}; more than 0", lambda given: given.milliseconds > 0)]
-
-
-class Declared(BaseModel):
-    """Frozen, and an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Substrate(Declared):
-    """Where the stack runs."""
-
-    kind: Literal["local"] = declared("`local`", "Processes on this machine.")
-    port_base: Annotated[int, Field(strict=True, ge=1024, le=65536 - PORTS_PER_STACK)] = declared(
-        f"a whole number from 1024 to {65536 - PORTS_PER_STACK}",
-        f"First of the {PORTS_PER_STACK} loopback ports of this stack.",
-        default=17000,
-    )
-    data_dir: Annotated[str, _matching(r"/[^\x00]*", 1000)] | None = declared(
-        "an absolute path",
-        (
-            "Folder of the stack's data (database, topics, checkpoints); left out, "
-            "`.headrace/NAME` in the project's folder."
-        ),
-        default=None,
-    )
-    taskmanagers: Annotated[int, Field(strict=True, ge=1, le=16)] = declared(
-        "a whole number from 1 to 16",
-        "Flink TaskManager processes; with 2 or more, every agent still fits when one is lost.",
-        default=2,
-    )
 
 
 class Table(Declared):
@@ -158,7 +79,7 @@ class Source(Declared):
         A_NAME, "Names the connector, the slot, and the tables' topics (`NAME.schema.table`)."
     )
     engine: Literal["postgresql"] = declared("`postgresql`", "The database's kind.")
-    database: Annotated[str, _matching(r"[a-z_][a-z0-9_]*", 63)] = declared(
+    database: Annotated[str, matching(r"[a-z_][a-z0-9_]*", 63)] = declared(
         "lowercase letters, digits and underscores, at most 63 characters", "The database in that server."
     )
     tables: Annotated[tuple[Table, ...], Field(min_length=1)] = declared(
@@ -169,13 +90,13 @@ class Source(Declared):
 class ApiKey(Declared):
     """Where a model's key is found: the key itself is in no declaration, plan, argument or log."""
 
-    env: Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", 200)] | None = declared(
+    env: Annotated[str, matching(r"[A-Za-z_][A-Za-z0-9_]*", 200)] | None = declared(
         "the name of an environment variable",
         "The variable holds the key when the stack is brought up.",
         default=None,
         secret=True,
     )
-    file: Annotated[str, _matching(r"/[^\x00]+", 1000)] | None = declared(
+    file: Annotated[str, matching(r"/[^\x00]+", 1000)] | None = declared(
         "an absolute path",
         "The file holds the key and is read when the agent starts.",
         default=None,
@@ -186,7 +107,7 @@ class ApiKey(Declared):
 class Model(Declared):
     """The OpenAI-compatible chat model that an agent asks."""
 
-    endpoint: Annotated[str, Field(strict=True), _checked(AN_ENDPOINT, _is_endpoint)] = declared(
+    endpoint: Annotated[str, Field(strict=True), checked(AN_ENDPOINT, is_endpoint)] = declared(
         AN_ENDPOINT, "Base URL without `/chat/completions`; `scripted` is the stack's own scripted model."
     )
     name: Text = declared("text, 1 to 200 characters", "The model's name at the endpoint.")
@@ -299,7 +220,7 @@ class Agent(Declared):
 
     name: Name = declared(A_NAME, "Names the Flink job and the topics (`NAME.decisions`, ...).")
     entry_point: Annotated[
-        str, _matching(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*", 500)
+        str, matching(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*", 500)
     ] = declared("`package.module:Class`", "The agent's class.")
     inputs: Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(min_length=1)] = declared(
         "a list of one or more `source.schema.table`, each declared under `sources`", "The tables it reads."
@@ -334,7 +255,7 @@ class Checkpoints(Declared):
     """What may be said about checkpoints where the objectives are not enough."""
 
     interval: (
-        Annotated[Duration, _checked("200ms or more", lambda given: given.milliseconds >= 200)] | None
+        Annotated[Duration, checked("200ms or more", lambda given: given.milliseconds >= 200)] | None
     ) = declared(
         "a duration, 200ms or more, at most `recovery.max_replay`",
         "Between checkpoints; left out, worked out from `recovery.max_replay`.",
@@ -347,14 +268,14 @@ class Recovery(Declared):
 
     max_replay: Annotated[
         Duration,
-        _checked("a duration from 1s to 1h", lambda given: SECOND_MS <= given.milliseconds <= HOUR_MS),
+        checked("a duration from 1s to 1h", lambda given: SECOND_MS <= given.milliseconds <= HOUR_MS),
     ] = declared(
         "a duration from 1s to 1h",
         "How much of the events' time a failure may make the agents go through again.",
     )
     max_outage: Annotated[
         Duration,
-        _checked(
+        checked(
             f"a duration from 1m to {MAX_OUTAGE}", lambda given: Duration(MINUTE_MS) <= given <= MAX_OUTAGE
         ),
     ] = declared(
@@ -366,7 +287,7 @@ class Recovery(Declared):
     )
     max_recovery: Annotated[
         Duration,
-        _checked(
+        checked(
             "a duration from 30s to 15m",
             lambda given: 30 * SECOND_MS <= given.milliseconds <= 15 * MINUTE_MS,
         ),
@@ -395,3 +316,29 @@ class Environment(Declared):
     checkpoints: Checkpoints = declared(
         "checkpoint settings", "Overrides of what the objectives give.", default_factory=Checkpoints
     )
+
+    @property
+    def local(self) -> LocalSubstrate:
+        """The substrate, where it is this machine.
+
+        Raises:
+            HeadraceError: the stack runs elsewhere.
+        """
+        if isinstance(self.substrate, LocalSubstrate):
+            return self.substrate
+        raise HeadraceError(
+            f"environment {self.name} is `{self.substrate.kind}`: this needs substrate.kind `local`"
+        )
+
+    @property
+    def aws(self) -> AwsSubstrate:
+        """The substrate, where it is AWS.
+
+        Raises:
+            HeadraceError: the stack runs elsewhere.
+        """
+        if isinstance(self.substrate, AwsSubstrate):
+            return self.substrate
+        raise HeadraceError(
+            f"environment {self.name} is `{self.substrate.kind}`: this needs substrate.kind `aws`"
+        )

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from headrace.environment import names
 from headrace.environment.model import Agent, Checkpoints, Model, Recovery, Source, Table
 from headrace.environment.problem import Path, Problem
+from headrace.environment.substrates import Substrate
 
 T = TypeVar("T")
 
@@ -38,6 +39,7 @@ class Parts:
     agents: tuple[Placed[Agent], ...]
     recovery: Placed[Recovery] | None
     checkpoints: Placed[Checkpoints] | None
+    substrate: Placed[Any] | None
     every_source: bool
     """Whether every source could be read."""
 
@@ -77,11 +79,12 @@ def parts_of(data: Mapping[str, Any], environment: str) -> Parts:
         agents=_items(Agent, data, "agents"),
         recovery=_part(Recovery, data.get("recovery"), ("recovery",)),
         checkpoints=_part(Checkpoints, data.get("checkpoints"), ("checkpoints",)),
+        substrate=_part(Substrate, data.get("substrate"), ("substrate",)),
         every_source=isinstance(given_sources, (list, tuple)) and len(sources) == len(given_sources),
     )
 
 
-def _part(kind: type[T], data: Any, path: Path) -> Placed[T] | None:
+def _part(kind: Any, data: Any, path: Path) -> Placed[Any] | None:
     try:
         return Placed(path, TypeAdapter(kind).validate_python(data))
     except ValidationError:

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from headrace.environment import contradictions, names, overload
-from headrace.environment.model import SCRIPTED, Agent, Table
+from headrace.environment import aws_rules, contradictions, names, overload
+from headrace.environment.model import Agent, Table
 from headrace.environment.parts import Parts, Placed, parts_of
 from headrace.environment.problem import Path, Problem
+from headrace.environment.types import SCRIPTED
 
 T = TypeVar("T")
 
@@ -230,5 +231,6 @@ RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     settings_are_not_data,
     *contradictions.RULES,
     *overload.RULES,
+    *aws_rules.RULES,
 )
 """Every rule, in the order in which their findings are listed."""

@@ -6,7 +6,8 @@ its reason.
 
 from __future__ import annotations
 
-from headrace.environment.model import SCRIPTED, Environment
+from headrace.environment.model import Environment
+from headrace.environment.types import SCRIPTED
 from headrace.plan.agents import agents
 from headrace.plan.because import because, build
 from headrace.plan.connectors import sources
@@ -29,13 +30,13 @@ def plan(environment: Environment) -> StackPlan:
 
     The same environment gives the same plan, always.
     """
-    at = ports(environment.substrate)
+    at = ports(environment.local)
     place = local_place(at.value)
     cluster = flink(environment, at.value)
     scripted = sum(
         agent.model is not None and agent.model.endpoint == SCRIPTED for agent in environment.agents
     )
-    data_dir = environment.substrate.data_dir
+    data_dir = environment.local.data_dir
     stack = build(
         StackPlan,
         environment=because(environment.name, "the name of the stack's file"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from headrace.environment import names
-from headrace.environment.model import SCRIPTED, Agent, Environment
+from headrace.environment.model import Agent, Environment
+from headrace.environment.types import SCRIPTED
 from headrace.environment.units import HOUR_MS, MIB, SECOND_MS
 from headrace.plan import recovery
 from headrace.plan.because import Because, because, build, mapping, sequence

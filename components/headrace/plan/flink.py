@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from headrace.environment.model import Environment, Substrate
+from headrace.environment.model import Environment
+from headrace.environment.substrates import LocalSubstrate
 from headrace.plan import memory
 from headrace.plan.because import Because, because, build, mapping, merged, settings
 from headrace.plan.checkpoints import checkpoints, cluster_checkpoint_options
@@ -19,9 +20,7 @@ ZOOKEEPER_ATTEMPTS = 10
 def flink(environment: Environment, ports: Ports) -> Because[FlinkPlan]:
     """Processes, checkpoints, options of the one local cluster."""
     jobmanager = memory.jobmanager(environment.agents)
-    taskmanager = memory.taskmanager(
-        environment.agents, _count(environment.substrate), local_slots(environment)
-    )
+    taskmanager = memory.taskmanager(environment.agents, _count(environment.local), local_slots(environment))
     rhythm = checkpoints(environment)
     times = failover(environment.recovery)
     return build(
@@ -67,7 +66,7 @@ def metrics_options() -> Because[dict[str, str]]:
     )
 
 
-def _count(substrate: Substrate) -> Because[int]:
+def _count(substrate: LocalSubstrate) -> Because[int]:
     count = substrate.taskmanagers
     return because(count, f"declared as substrate.taskmanagers, {count}")
 

@@ -11,7 +11,7 @@ MAX_PARALLELISM = 720
 def local_slots(environment: Environment) -> Because[int]:
     """Of each TaskManager, so that every agent still fits when one of several is lost."""
     wanted = sum(agent.scaling.parallelism_min for agent in environment.agents)
-    count = environment.substrate.taskmanagers
+    count = environment.local.taskmanagers
     left = max(1, count - 1)
     lost = f"with one of {count} TaskManagers lost" if count > 1 else "on the only TaskManager"
     return because(

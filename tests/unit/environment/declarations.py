@@ -110,3 +110,36 @@ def _add_model(draw: st.DrawFn, agent: dict[str, Any], most_at_a_time: int) -> N
         agent["model"]["api_key"] = draw(st.sampled_from([{"env": "KEY"}, {"file": "/run/key"}]))
     if draw(st.booleans()):
         agent["model"]["requests_per_minute"] = draw(st.integers(math.ceil(60 * rate * calls), 10**9))
+
+
+AWS: dict[str, Any] = {"kind": "aws", "region": "eu-central-1"}
+
+
+def on_aws(**substrate: Any) -> dict[str, Any]:
+    """The shipped declaration on AWS, with a model that can be reached from there."""
+    declaration = shipped()
+    declaration["substrate"] = AWS | substrate
+    for agent in declaration["agents"]:
+        agent["model"] |= {"endpoint": "https://models.example/v1", "api_key": {"env": "MODEL_KEY"}}
+    return declaration
+
+
+@st.composite
+def aws_environments(draw: st.DrawFn) -> Environment:
+    """Any well-formed environment on AWS."""
+    local = draw(environments())
+    zones = draw(st.sampled_from([2, 3]))
+    substrate = AWS | {
+        "zones": zones,
+        "kafka": draw(st.sampled_from(["express", "standard"] if zones == 3 else ["standard"])),
+        "spot": draw(st.booleans()),
+        "protect": draw(st.booleans()),
+        "network": draw(st.sampled_from([{}, {"nat": "one"}, {"cidr": "10.9.0.0/16"}])),
+        "endpoint": draw(st.sampled_from([{}, {"access": "public", "cidrs": ["198.51.100.0/24"]}])),
+    }
+    # Every field as it would be written: what was left out is left out again.
+    declaration = local.model_dump(mode="json", exclude={"name"}, exclude_none=True, exclude_defaults=True)
+    for agent in declaration["agents"]:
+        if "model" in agent:
+            agent["model"] |= {"endpoint": "https://models.example/v1", "api_key": {"env": "KEY"}}
+    return parsed(declaration | {"substrate": substrate})

@@ -93,7 +93,12 @@ REFUSED: dict[str, tuple[Change, str, str, str]] = {
     "no sources": (set_at("sources", to=[]), "sources", "a list of 0", "a list of one or more sources"),
     "no agents": (set_at("agents", to=[]), "agents", "a list of 0", "a list of one or more agents"),
     "no tables": (set_at(*SOURCE, "tables", to=[]), "sources[0].tables", "a list of 0", "one or more tables"),
-    "unknown substrate": (set_at("substrate", "kind", to="aws"), "substrate.kind", "'aws'", "`local`"),
+    "unknown substrate": (
+        set_at("substrate", "kind", to="gcp"),
+        "substrate.kind",
+        "'gcp'",
+        "`local` or `aws`",
+    ),
     "port base too low": (
         set_at("substrate", "port_base", to=80),
         "substrate.port_base",

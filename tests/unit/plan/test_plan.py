@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from headrace.environment import Environment, load_environment
-from headrace.environment.model import PORTS_PER_STACK
+from headrace.environment.substrates import PORTS_PER_STACK
 from headrace.plan import StackPlan, plan
 from headrace.plan.leaves import leaves
 from tests.unit.environment.declarations import SHIPPED, environments, parsed, shipped
@@ -57,7 +57,7 @@ def test_a_plan_survives_json(environment: Environment) -> None:
 @quick
 @any_environment
 def test_ports_are_unique_contiguous_and_within_the_stacks_range(environment: Environment) -> None:
-    base = environment.substrate.port_base
+    base = environment.local.port_base
     used = sorted(all_ports(plan(environment)))
     assert used == list(range(base, base + len(used)))
     assert len(used) <= PORTS_PER_STACK
