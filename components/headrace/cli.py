@@ -103,9 +103,9 @@ def plan(
         if diff is not None:
             _show_differences(found, diff, as_json=as_json)
         elif as_json:
-            sys.stdout.write(plan_json(found.plan) + "\n")
+            sys.stdout.write(plan_json(found.any_plan) + "\n")
         else:
-            console.print(plan_renderable(found.plan) if values else document(found.plan))
+            console.print(plan_renderable(found.any_plan) if values else document(found.any_plan))
 
 
 def _show_differences(stack: Stack, before: str, *, as_json: bool) -> None:

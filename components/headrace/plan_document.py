@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from headrace.plan.aws import AwsPlan
+from headrace.plan.aws.summary import aws_cost_drivers, aws_running
 from headrace.plan.differences import Difference
-from headrace.plan.model import CommonPlan, StackPlan
+from headrace.plan.model import CommonPlan, FlinkPlan, StackPlan
 from headrace.plan.summary import (
     Driver,
     Running,
@@ -22,18 +24,64 @@ from headrace.plan.summary import (
 )
 
 
-def document(plan: StackPlan) -> RenderableType:
-    """The plan of a local stack, as a few tables that fit a terminal."""
+def document(plan: StackPlan | AwsPlan) -> RenderableType:
+    """The plan, as a few tables that fit a terminal."""
     return Group(
-        Text(f"Environment {plan.environment}, on this machine\n", style="bold"),
-        running_table(local_running(plan)),
-        agents_table(plan),
-        objectives_table(plan),
-        topics_table(plan),
-        trades_table(trades(plan, plan.flink)),
-        drivers_table(local_cost_drivers(plan)),
+        *(_on_aws(plan) if isinstance(plan, AwsPlan) else _on_this_machine(plan)),
         Text("Every value with its reason: headrace plan --values", style="dim"),
     )
+
+
+def _on_this_machine(plan: StackPlan) -> Iterator[RenderableType]:
+    yield Text(f"Environment {plan.environment}, on this machine\n", style="bold")
+    yield running_table(local_running(plan))
+    yield agents_table(plan)
+    yield objectives_table(plan, "flink", plan.flink)
+    yield topics_table(plan)
+    yield trades_table(trades(plan.agents, plan.flink))
+    yield drivers_table(local_cost_drivers(plan))
+
+
+def _on_aws(plan: AwsPlan) -> Iterator[RenderableType]:
+    yield Text(f"Environment {plan.environment}, on AWS in {plan.region}\n", style="bold")
+    yield running_table(aws_running(plan))
+    yield managed_table(plan)
+    yield agents_table(plan)
+    yield objectives_table(plan, "deployments[0].flink", plan.deployments[0].flink)
+    yield topics_table(plan)
+    for deployment, agent in zip(plan.deployments, plan.agents, strict=True):
+        yield trades_table(trades((agent,), deployment.flink), f"What was traded for {agent.name}")
+    yield drivers_table(aws_cost_drivers(plan))
+
+
+def managed_table(plan: AwsPlan) -> Table:
+    """What AWS runs, and on what pods run."""
+    pools = plan.cluster.node_pools
+    chosen = {
+        "brokers": (f"{plan.kafka.brokers} x {plan.kafka.instance_type}", "kafka.instance_type"),
+        **{
+            f"connector {one.name}": (f"{one.mcu} MCU", f"connect.connectors[{at}].mcu")
+            for at, one in enumerate(plan.connect.connectors)
+        },
+        **{
+            f"families of {pool.name}": (
+                ", ".join(pool.instance_categories),
+                f"cluster.node_pools[{at}].instance_categories",
+            )
+            for at, pool in enumerate(pools)
+        },
+        **{
+            f"spot share of {pool.name}": (f"{pool.spot_share:.0%}", f"cluster.node_pools[{at}].spot_share")
+            for at, pool in enumerate(pools)
+        },
+        "private subnets": (str(len(plan.network.private_subnets)), "network.private_subnets"),
+        "NAT gateways": (str(plan.network.nat_gateways), "network.nat_gateways"),
+        "data stays when destroyed": ("yes" if plan.protect else "no", "protect"),
+    }
+    table = _table("What AWS runs", ("part", 2), ("value", 2), ("because", 5))
+    for name, (value, path) in chosen.items():
+        table.add_row(name, value, Text(plan.reasons[path], style="dim"))
+    return table
 
 
 def running_table(running: Sequence[Running]) -> Table:
@@ -60,26 +108,38 @@ def agents_table(plan: CommonPlan) -> Table:
     return table
 
 
-def objectives_table(plan: StackPlan) -> Table:
-    """The times that the objectives give."""
-    chosen = {
-        "checkpoint interval": "flink.checkpoints.interval_ms",
-        "checkpoint timeout": "flink.checkpoints.timeout_ms",
-        "failed checkpoints tolerated": "flink.checkpoints.tolerable_failures",
-        "lost process noticed in": "flink.failover.heartbeat_timeout_ms",
-        "dead leader replaced in": "flink.failover.leader_session_ms",
-        "longest wait between restarts": "flink.failover.longest_backoff_ms",
-        "transactions kept for": "agents[0].spec.kafka.transaction_timeout_ms",
-    }
-    values = {
-        **{f"flink.checkpoints.{name}": value for name, value in plan.flink.checkpoints},
-        **{f"flink.failover.{name}": value for name, value in plan.flink.failover},
-        "agents[0].spec.kafka.transaction_timeout_ms": plan.agents[0].spec.kafka.transaction_timeout_ms,
-    }
+def objectives_table(plan: CommonPlan, cluster: str, flink: FlinkPlan) -> Table:
+    """The times that the objectives give; ``cluster`` is the path of the Flink cluster in the plan."""
+    transaction = "agents[0].spec.kafka.transaction_timeout_ms"
+    times: tuple[tuple[str, str, object], ...] = (
+        ("checkpoint interval", f"{cluster}.checkpoints.interval_ms", flink.checkpoints.interval_ms),
+        ("checkpoint timeout", f"{cluster}.checkpoints.timeout_ms", flink.checkpoints.timeout_ms),
+        (
+            "failed checkpoints tolerated",
+            f"{cluster}.checkpoints.tolerable_failures",
+            flink.checkpoints.tolerable_failures,
+        ),
+        (
+            "lost process noticed in",
+            f"{cluster}.failover.heartbeat_timeout_ms",
+            flink.failover.heartbeat_timeout_ms,
+        ),
+        (
+            "dead leader replaced in",
+            f"{cluster}.failover.leader_session_ms",
+            flink.failover.leader_session_ms,
+        ),
+        (
+            "longest wait between restarts",
+            f"{cluster}.failover.longest_backoff_ms",
+            flink.failover.longest_backoff_ms,
+        ),
+        ("transactions kept for", transaction, plan.agents[0].spec.kafka.transaction_timeout_ms),
+    )
     table = _table("What the objectives give", ("time", 2), ("value", 1), ("because", 5))
-    for name, path in chosen.items():
+    for name, path, value in times:
         unit = " ms" if path.endswith("_ms") else ""
-        table.add_row(name, f"{values[path]}{unit}", Text(plan.reasons[path], style="dim"))
+        table.add_row(name, f"{value}{unit}", Text(plan.reasons[path], style="dim"))
     return table
 
 
@@ -96,9 +156,9 @@ def topics_table(plan: CommonPlan) -> Table:
     return table
 
 
-def trades_table(found: Iterable[Trade]) -> Table:
+def trades_table(found: Iterable[Trade], title: str = "What was traded") -> Table:
     """What was chosen, for what."""
-    table = _table("What was traded", ("chosen", 3), ("for", 4), ("at the price of", 4))
+    table = _table(title, ("chosen", 3), ("for", 4), ("at the price of", 4))
     for trade in found:
         table.add_row(trade.chosen, trade.gain, Text(trade.price, style="dim"))
     return table

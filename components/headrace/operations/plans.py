@@ -9,7 +9,7 @@ from typing import Any
 from headrace.environment import load_environment
 from headrace.errors import HeadraceError
 from headrace.operations.stack import Stack
-from headrace.plan import plan
+from headrace.plan import plan_of
 from headrace.plan.differences import Difference, differences
 
 DEPLOYED = "deployed"
@@ -31,7 +31,7 @@ def plan_differences(stack: Stack, before: str) -> list[Difference]:
         HeadraceError: nothing was deployed, or there is no such file.
         DeclarationError: the other declaration is refused.
     """
-    after = json.loads(stack.plan.model_dump_json())
+    after = json.loads(stack.any_plan.model_dump_json())
     return differences(_deployed(stack) if before == DEPLOYED else _declared(stack, Path(before)), after)
 
 
@@ -50,4 +50,4 @@ def _declared(stack: Stack, path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise HeadraceError(f"--diff: given {path}; allowed: `{DEPLOYED}`, or the path of a declaration")
     # The other environment's name is no difference that a person asks for.
-    return dict(json.loads(plan(load_environment(path, stack.name)).model_dump_json()))
+    return dict(json.loads(plan_of(load_environment(path, stack.name)).model_dump_json()))

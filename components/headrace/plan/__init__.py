@@ -7,8 +7,10 @@ its reason.
 from __future__ import annotations
 
 from headrace.environment.model import Environment
+from headrace.environment.substrates import AwsSubstrate
 from headrace.environment.types import SCRIPTED
 from headrace.plan.agents import agents
+from headrace.plan.aws import AwsPlan, aws_plan
 from headrace.plan.because import because, build
 from headrace.plan.connectors import sources
 from headrace.plan.coordination import zookeeper
@@ -22,13 +24,16 @@ from headrace.plan.ports import ports
 from headrace.plan.state_storage import state_storage
 from headrace.plan.topics import topics
 
-__all__ = ["StackPlan", "plan"]
+__all__ = ["AwsPlan", "StackPlan", "plan", "plan_of"]
 
 
 def plan(environment: Environment) -> StackPlan:
-    """Everything that is computed from an environment, each leaf with its reason.
+    """Everything that is computed from an environment on this machine, each leaf with its reason.
 
     The same environment gives the same plan, always.
+
+    Raises:
+        HeadraceError: the environment is on another substrate.
     """
     at = ports(environment.local)
     place = local_place(at.value)
@@ -57,3 +62,8 @@ def plan(environment: Environment) -> StackPlan:
     )
     reasons = {path: reason for path, reason in stack.reasons.items() if path != "reasons"}
     return stack.value.model_copy(update={"reasons": reasons})
+
+
+def plan_of(environment: Environment) -> StackPlan | AwsPlan:
+    """The plan, whatever the environment's substrate."""
+    return aws_plan(environment) if isinstance(environment.substrate, AwsSubstrate) else plan(environment)

@@ -5,11 +5,11 @@ Everything here is read off a finished plan; nothing is worked out anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from headrace.environment.units import DAY_MS, HOUR_MS, MIB, SECOND_MS
-from headrace.plan.model import AgentPlan, CommonPlan, FlinkPlan, StackPlan
+from headrace.plan.model import AgentPlan, FlinkPlan, StackPlan
 
 SECONDS_PER_DAY = DAY_MS // SECOND_MS
 
@@ -102,7 +102,7 @@ def model_calls_per_day(agent: AgentPlan) -> float:
     return agent.model_calls_per_second * SECONDS_PER_DAY
 
 
-def trades(plan: CommonPlan, flink: FlinkPlan) -> Iterator[Trade]:
+def trades(agents: Sequence[AgentPlan], flink: FlinkPlan) -> Iterator[Trade]:
     """The choices between two goods, with the numbers of this plan."""
     rhythm, memory = flink.checkpoints, flink.taskmanager
     yield Trade(
@@ -116,13 +116,13 @@ def trades(plan: CommonPlan, flink: FlinkPlan) -> Iterator[Trade]:
         "restarts no job",
         "a failure at its end repeats as much",
     )
-    timeout_ms = max(agent.spec.kafka.transaction_timeout_ms for agent in plan.agents)
+    timeout_ms = max(agent.spec.kafka.transaction_timeout_ms for agent in agents)
     yield Trade(
         f"Kafka transactions live for {timeout_ms / HOUR_MS:.1f} h",
         "what a checkpoint prepared is still committed after that long an outage",
         "readers wait behind a transaction that nobody ends, for as long",
     )
-    wanted = sum(agent.spec.parallelism for agent in plan.agents)
+    wanted = sum(agent.spec.parallelism for agent in agents)
     spare = memory.slots * memory.count - wanted
     if spare > 0:
         yield Trade(
@@ -136,7 +136,7 @@ def trades(plan: CommonPlan, flink: FlinkPlan) -> Iterator[Trade]:
             "half the disk and its writes",
             "a restore reads all of the state from the object store",
         )
-    for agent in plan.agents:
+    for agent in agents:
         if agent.model_calls_in_flight > agent.model_calls_needed:
             yield Trade(
                 f"{agent.name}: {agent.model_calls_in_flight} model calls in flight, "

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from headrace import plan
 
 PACKAGE = Path(plan.__file__).parents[1]
@@ -71,8 +73,14 @@ def test_no_function_of_the_plan_has_a_large_number_of_its_own() -> None:
     assert unnamed == set()
 
 
-def test_no_option_is_written_in_two_places() -> None:
-    """But for those that Connect's worker, its connectors and clients have, each with another meaning."""
-    shared = {"heartbeat.interval.ms", "bootstrap.servers", *CONVERTERS}
-    times = Counter(key for _, module in modules("plan", "local") for key in option_keys(module))
+@pytest.mark.parametrize("on_aws", [False, True])
+def test_no_option_is_written_in_two_places(on_aws: bool) -> None:
+    """But for those that Connect's worker, its connectors, topics and clients have, in another meaning."""
+    clients = {"bootstrap.servers", "security.protocol", "sasl.mechanism"}
+    shared = {"heartbeat.interval.ms", "min.insync.replicas", *clients, *CONVERTERS}
+    of_substrate = [
+        module for path, module in modules("plan", "local") if path.startswith("plan/aws/") == on_aws
+    ]
+    times = Counter(key for module in of_substrate for key in option_keys(module))
+    assert times
     assert {key: count for key, count in times.items() if count > 1 and key not in shared} == {}

@@ -36,7 +36,7 @@ def test_it_tells_every_part_with_its_size_and_reason(local: StackPlan) -> None:
         assert f"{agent.model_calls_in_flight} in flight" in shown
     for topic in local.topics:
         assert topic.name in shown
-    for trade in trades(local, local.flink):
+    for trade in trades(local.agents, local.flink):
         assert trade.price in shown
 
 
@@ -48,7 +48,7 @@ def test_cost_drivers_are_in_order_and_whole(local: StackPlan) -> None:
 
 
 def test_what_was_traded_has_this_plans_numbers(local: StackPlan) -> None:
-    chosen = [trade.chosen for trade in trades(local, local.flink)]
+    chosen = [trade.chosen for trade in trades(local.agents, local.flink)]
     assert "a checkpoint every 2000 ms" in chosen
     assert "2 of 4 slots are spare" in chosen
     assert "support-triage: 30 model calls in flight, 10 needed" in chosen
