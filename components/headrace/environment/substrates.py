@@ -101,7 +101,10 @@ class AwsSubstrate(Declared):
         "1, 7, 30, 90 or 365", "How long logs are kept.", default=30
     )
     kafka: Literal["express", "standard"] = declared(
-        "`express` or `standard`", "Kind of MSK's brokers; `express` needs 3 zones.", default="express"
+        "`express` or `standard`",
+        "Kind of MSK's brokers; `express` needs 3 zones. Serverless takes records up to 8 MB, the topics' are"
+        " larger.",
+        default="express",
     )
 
 

@@ -56,7 +56,7 @@ def test_a_plan_of_an_earlier_shape_can_be_compared() -> None:
     assert (found.path, found.before) == ("flink.failover", ABSENT)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(environments(), environments())
 def test_a_plan_differs_from_itself_in_nothing_and_from_others_symmetrically(
     one: Environment, other: Environment

@@ -12,7 +12,7 @@ from headrace.environment.model import Agent
 from headrace.plan import plan
 from tests.unit.environment.declarations import environments
 
-quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 some_part = st.floats(0.0, 1.0)
 
 

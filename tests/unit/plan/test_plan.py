@@ -16,7 +16,7 @@ from headrace.plan.leaves import leaves
 from tests.unit.environment.declarations import SHIPPED, environments, parsed, shipped
 
 any_environment = given(environments())
-quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")

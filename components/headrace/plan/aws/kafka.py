@@ -44,7 +44,7 @@ def msk(environment: Environment, topics: Sequence[TopicPlan]) -> Because[MskPla
     kind, zones = environment.aws.kafka, environment.aws.zones
     mbps = _ingress_mbps(environment)
     replicas = sum(topic.partitions * topic.replication for topic in topics)
-    brokers = max(zones, REPLICATION) if zones == REPLICATION else 2 * zones
+    brokers = _brokers(kind, zones, mbps, replicas)
     size = _size(kind, mbps / brokers, replicas / brokers)
     family = "express.m7g" if kind == "express" else "kafka.m7g"
     return build(
@@ -56,7 +56,7 @@ def msk(environment: Environment, topics: Sequence[TopicPlan]) -> Because[MskPla
             f"each of {brokers} brokers",
         ),
         brokers=because(
-            brokers, f"a multiple of {zones} zones, and no fewer than {REPLICATION} copies of a record"
+            brokers, f"a multiple of {zones} zones, for {REPLICATION} copies and {mbps:.2f} MB/s in all"
         ),
         storage_gib=_storage_gib(kind, mbps, brokers),
         configuration=_configuration(environment),
@@ -107,13 +107,19 @@ def _ingress_mbps(environment: Environment) -> float:
 
 
 def _size(kind: str, mbps: float, replicas: float) -> str:
-    """The first size that takes both, or the largest: then more brokers are needed, and MSK adds them."""
-    taken = (
+    """The first size that takes both; the number of brokers is such that the largest does."""
+    return next(
         size
         for at, (size, most) in enumerate(SIZES.items())
         if MBPS_OF_LARGE[kind] * 2**at >= mbps and most >= replicas
     )
-    return next(taken, list(SIZES)[-1])
+
+
+def _brokers(kind: str, zones: int, mbps: float, replicas: int) -> int:
+    """As many a zone as the largest size needs, and enough for every copy of a record."""
+    largest_mbps: float = MBPS_OF_LARGE[kind] * 2 ** (len(SIZES) - 1)
+    needed = max(REPLICATION, mbps / largest_mbps, replicas / max(SIZES.values()))
+    return zones * math.ceil(needed / zones)
 
 
 def _storage_gib(kind: str, mbps: float, brokers: int) -> Because[int] | Because[None]:
