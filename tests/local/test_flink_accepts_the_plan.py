@@ -9,25 +9,54 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import SearchStrategy
 
 from headrace.environment import Environment
-from headrace.plan import StackPlan, plan
+from headrace.plan import plan
+from headrace.plan.aws import aws_plan
+from headrace.plan.model import AgentPlan, FlinkPlan
 from headrace.plan.network import OVERDRAFT_BUFFERS, slot_buffers
 from headrace.toolchain.runtimes import Runtimes
-from tests.unit.environment.declarations import environments, parsed, shipped
+from tests.unit.environment.declarations import aws_environments, environments, parsed, shipped
 
-DECLARATIONS = 2_000
+DECLARATIONS, ON_AWS = 2_000, 200
 MIB = 1024 * 1024
 
 
-def flink_says(plans: Sequence[StackPlan]) -> list[str]:
-    """One line for each plan, as ``FlinkAccepts.java`` writes it."""
-    given_options = "".join(map(lines, plans))
+@dataclass(frozen=True)
+class Cluster:
+    """A planned Flink cluster and the agents that may run on it."""
+
+    flink: FlinkPlan
+    agents: tuple[AgentPlan, ...]
+
+    @property
+    def widest(self) -> int:
+        return max(agent.parallelism_max for agent in self.agents)
+
+
+def on_this_machine(environment: Environment) -> list[Cluster]:
+    made = plan(environment)
+    return [Cluster(made.flink, made.agents)]
+
+
+def there(environment: Environment) -> list[Cluster]:
+    made = aws_plan(environment)
+    return [
+        Cluster(deployment.flink, (agent,))
+        for deployment, agent in zip(made.deployments, made.agents, strict=True)
+    ]
+
+
+def flink_says(clusters: Sequence[Cluster]) -> list[str]:
+    """One line for each cluster, as ``FlinkAccepts.java`` writes it."""
+    given_options = "".join(map(lines, clusters))
     flink = Runtimes.locate().flink
     jars = [str(jar) for folder in ("lib", "opt") for jar in sorted((flink / folder).glob("flink-*.jar"))]
     s3 = [str(jar) for jar in (flink / "plugins").glob("s3*/*.jar")]
@@ -37,17 +66,17 @@ def flink_says(plans: Sequence[StackPlan]) -> list[str]:
     return done.stdout.splitlines()
 
 
-def lines(made: StackPlan) -> str:
-    """A plan's options, those of its first job among them, and its widest agent."""
+def lines(made: Cluster) -> str:
+    """A cluster's options, those of its first job among them, and its widest agent."""
     options = made.flink.configuration | made.agents[0].spec.flink_configuration
     # A reporter's own options are read by the reporter's class, from the text after its name.
     known = {key: value for key, value in options.items() if ".reporter." not in key}
-    widest = max(agent.parallelism_max for agent in made.agents)
-    return "".join(f"{key}\t{value}\n" for key, value in {**known, "parallelism": str(widest)}.items()) + "\n"
+    known["parallelism"] = str(made.widest)
+    return "".join(f"{key}\t{value}\n" for key, value in known.items()) + "\n"
 
 
-def expected(made: StackPlan) -> str:
-    """The line for a plan that is taken as it is."""
+def expected(made: Cluster) -> str:
+    """The line for a cluster that is taken as it is planned."""
     memory, jobmanager = made.flink.taskmanager, made.flink.jobmanager
     sizes = {
         "process": memory.process_mib,
@@ -65,30 +94,39 @@ def expected(made: StackPlan) -> str:
         "jm-metaspace": jobmanager.metaspace_mib,
         "jm-overhead": jobmanager.jvm_overhead_mib,
     }
-    widest = max(agent.parallelism_max for agent in made.agents)
-    buffers = slot_buffers(widest) - OVERDRAFT_BUFFERS
+    buffers = slot_buffers(made.widest) - OVERDRAFT_BUFFERS
     return f"buffers={buffers} " + " ".join(f"{name}={float(mib)}" for name, mib in sizes.items())
 
 
-def test_random_declarations_are_accepted() -> None:
-    plans: list[StackPlan] = []
+@pytest.mark.parametrize(
+    ("declarations", "strategy", "clusters"),
+    [(DECLARATIONS, environments(), on_this_machine), (ON_AWS, aws_environments(), there)],
+    ids=["local", "aws"],
+)
+def test_random_declarations_are_accepted(
+    declarations: int,
+    strategy: SearchStrategy[Environment],
+    clusters: Callable[[Environment], list[Cluster]],
+) -> None:
+    found: list[list[Cluster]] = []
 
     @settings(
-        max_examples=DECLARATIONS,
+        max_examples=declarations,
         deadline=None,
         database=None,
         derandomize=True,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
-    @given(environments())
+    @given(strategy)
     def collect(environment: Environment) -> None:
-        plans.append(plan(environment))
+        found.append(clusters(environment))
 
     collect()
-    assert len(plans) >= DECLARATIONS
-    said = flink_says(plans)
-    assert len(said) == len(plans)
-    assert [pair for pair in zip(said, map(expected, plans), strict=True) if pair[0] != pair[1]] == []
+    assert len(found) >= declarations
+    made = [cluster for each in found for cluster in each]
+    said = flink_says(made)
+    assert len(said) == len(made)
+    assert [pair for pair in zip(said, map(expected, made), strict=True) if pair[0] != pair[1]] == []
 
 
 @pytest.mark.parametrize(
@@ -101,9 +139,9 @@ def test_random_declarations_are_accepted() -> None:
     ],
 )
 def test_what_flink_would_not_take_is_told(key: str, value: str, complaint: str) -> None:
-    made = plan(parsed(shipped()))
+    (made,) = on_this_machine(parsed(shipped()))
     broken = made.flink.model_copy(update={"configuration": made.flink.configuration | {key: value}})
-    (said,) = flink_says([made.model_copy(update={"flink": broken})])
+    (said,) = flink_says([Cluster(broken, made.agents)])
     assert complaint in said
 
 

@@ -138,7 +138,7 @@ def _topic(
         "retention.ms": kept,
         "segment.bytes": (
             SEGMENT_BYTES,
-            f"{SEGMENT_BYTES // MIB} MiB, so that retention frees a laptop's disk in small steps",
+            f"{SEGMENT_BYTES // MIB} MiB, so that retention frees disk in small steps",
         ),
         **({"max.message.bytes": largest} if largest else {}),
         **place.topic_settings,
