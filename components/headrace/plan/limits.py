@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from headrace.environment.model import Agent, Model
 from headrace.environment.units import KIB, MIB
 from headrace.plan.because import Because, because, build
@@ -18,6 +20,7 @@ TIMEOUT_TO_LATENCY = 20
 TIMEOUT_MIN_MS, TIMEOUT_MAX_MS = 10_000, 300_000
 USUAL_ATTEMPTS = 4
 DEADLINE_MIN_MS = 60_000
+RUN_HEADROOM = 2
 
 
 def limits(agent: Agent) -> Because[Limits]:
@@ -43,9 +46,11 @@ def run_deadline_ms(agent: Agent) -> Because[int]:
     if agent.model is None:
         return because(DEADLINE_MIN_MS, f"{DEADLINE_MIN_MS} ms, as the agent calls no model")
     timeout, attempts = model_timeout_ms(agent, agent.model).value, model_attempts(agent.model).value
+    usual_ms = _usual_run_ms(agent)
     return because(
-        max(DEADLINE_MIN_MS, timeout * attempts * 3 // 2),
-        f"{attempts} attempts x {timeout} ms x 1.5 for the waits between them, at least {DEADLINE_MIN_MS} ms",
+        max(DEADLINE_MIN_MS, timeout * attempts * 3 // 2, RUN_HEADROOM * usual_ms),
+        f"{attempts} attempts x {timeout} ms x 1.5 for the waits between them, at least {DEADLINE_MIN_MS} ms "
+        f"and {RUN_HEADROOM} x the {usual_ms} ms of a usual run",
     )
 
 
@@ -73,6 +78,12 @@ def model_attempts(model: Model) -> Because[int]:
     if model.max_attempts is not None:
         return because(model.max_attempts, f"declared as model.max_attempts {model.max_attempts}")
     return because(USUAL_ATTEMPTS, f"{USUAL_ATTEMPTS}: 3 waits outlast a 429 or a restart of the endpoint")
+
+
+def _usual_run_ms(agent: Agent) -> int:
+    """A run's calls, one after the other, each as long as usual."""
+    latency = agent.workload.model_latency
+    return math.ceil(agent.workload.calls_per_event * latency.milliseconds) if latency else 0
 
 
 def _max_event_bytes(agent: Agent) -> Because[int]:
@@ -110,14 +121,16 @@ def _inbox_soft(agent: Agent) -> Because[int]:
     if declared is not None:
         return because(declared, f"declared as limits.inbox_soft_events {declared}")
     rate, subtasks = agent.workload.events_per_second, agent.scaling.parallelism_min
-    usual = max(INBOX_MIN_EVENTS, -(-rate * INBOX_SECONDS // subtasks))
+    under_way = RUN_HEADROOM * math.ceil(agent.workload.calls_in_flight / subtasks)
+    usual = max(INBOX_MIN_EVENTS, -(-rate * INBOX_SECONDS // subtasks), under_way)
     if hard is not None and hard < usual:
         return because(
             hard, f"the declared inbox_hard_events {hard}, as {INBOX_SECONDS} s of load are {usual} events"
         )
     return because(
         usual,
-        f"{INBOX_SECONDS} s of {rate} events/s over {subtasks} subtasks, at least {INBOX_MIN_EVENTS}",
+        f"{INBOX_SECONDS} s of {rate} events/s over {subtasks} subtasks, at least {INBOX_MIN_EVENTS} and "
+        f"{under_way}, {RUN_HEADROOM} x the runs under way",
     )
 
 

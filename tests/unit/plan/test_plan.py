@@ -142,6 +142,9 @@ def test_runs_have_time_and_room(environment: Environment) -> None:
         assert declared.workload.model_latency is not None
         assert declared.workload.model_latency.milliseconds < spec.model.timeout_ms
         assert spec.model.timeout_ms <= spec.limits.run_deadline_ms
+        run_ms = declared.workload.calls_per_event * declared.workload.model_latency.milliseconds
+        assert run_ms < spec.limits.run_deadline_ms
+        assert spec.limits.inbox_soft_events * spec.parallelism >= declared.workload.calls_in_flight
         assert spec.model.max_concurrency * spec.parallelism <= agent.model_calls_in_flight
 
 

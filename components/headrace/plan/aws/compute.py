@@ -61,7 +61,7 @@ def _pool(name: str, cpu: float, mib: int, spot: Because[float]) -> Because[Node
 def _categories(cpu: float, mib: int) -> Because[tuple[str, ...]]:
     """The leanest family whose memory for each vCPU is enough, and the next, where one is short."""
     wanted = mib / MIB_PER_GIB / cpu
-    enough = [family for family, gib in FAMILIES.items() if gib >= wanted] or [max(FAMILIES)]
+    enough = [family for family, gib in FAMILIES.items() if gib >= wanted] or [list(FAMILIES)[-1]]
     return because(
         tuple(enough[:2]),
         f"{wanted:.1f} GiB for each vCPU; families have "

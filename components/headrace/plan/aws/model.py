@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace.plan.model import AgentPlan, CommonPlan, FlinkPlan, PlanModel
+from headrace.plan.model import CommonPlan, FlinkPlan, PlanModel
 
 
 class NetworkPlan(PlanModel):
@@ -84,4 +84,3 @@ class AwsPlan(CommonPlan):
     kafka: MskPlan
     connect: ConnectPlan
     deployments: tuple[DeploymentPlan, ...]
-    agents: tuple[AgentPlan, ...]
