@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from headrace.commands import agents, deadletters, memory, reviews
-from headrace.commands.common import AsJson, DeclarationFile, StackName, console, reported
+from headrace.commands.common import AsJson, DeclarationFile, StackName, console, print_json, reported
 from headrace.local.context import HOST
 from headrace.operations.clean import clean as clean_stack
 from headrace.operations.decisions import follow
 from headrace.operations.down import down as down_stack
+from headrace.operations.plans import plan_differences
 from headrace.operations.session import session
 from headrace.operations.stack import Stack
 from headrace.operations.status import status as stack_status
 from headrace.operations.status import status_view
 from headrace.operations.up import decision_line
 from headrace.operations.up import up as up_stack
+from headrace.plan_document import differences_table, document
 from headrace.plan_view import plan_json, plan_renderable
 
 app = typer.Typer(
@@ -78,18 +81,39 @@ def clean(
 
 
 @app.command()
-def plan(stack: StackName = "local", file: DeclarationFile = None, as_json: AsJson = False) -> None:
-    """Print everything that is worked out from a declaration, each value with its reason.
+def plan(
+    stack: StackName = "local",
+    file: DeclarationFile = None,
+    as_json: AsJson = False,
+    values: Annotated[bool, typer.Option("--values", help="Every value with its reason.")] = False,
+    diff: Annotated[
+        str | None,
+        typer.Option(metavar="deployed|FILE", help="Compare with what `up` deployed, or with a declaration."),
+    ] = None,
+) -> None:
+    """Tell what a declaration gives: what runs, its sizes and why, what was traded, what costs most.
 
     [dim]headrace plan --stack local[/]
+    [dim]headrace plan --diff deployed[/]
+    [dim]headrace plan --diff ../other/stacks/Pulumi.local.yaml[/]
     [dim]headrace plan --stack local --json | jq .flink[/]
     """
     with reported():
-        found = Stack.find(stack, file).plan
-        if as_json:
-            sys.stdout.write(plan_json(found) + "\n")
+        found = Stack.find(stack, file)
+        if diff is not None:
+            _show_differences(found, diff, as_json=as_json)
+        elif as_json:
+            sys.stdout.write(plan_json(found.any_plan) + "\n")
         else:
-            console.print(plan_renderable(found))
+            console.print(plan_renderable(found.any_plan) if values else document(found.any_plan))
+
+
+def _show_differences(stack: Stack, before: str, *, as_json: bool) -> None:
+    found = plan_differences(stack, before)
+    if as_json:
+        print_json([asdict(difference) for difference in found])
+    else:
+        console.print(differences_table(found, before))
 
 
 @app.command()

@@ -10,15 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 from headrace.plan.leaves import Leaf, leaves
-from headrace.plan.model import StackPlan
+from headrace.plan.model import CommonPlan
 
 
-def plan_json(plan: StackPlan) -> str:
+def plan_json(plan: CommonPlan) -> str:
     """The plan for programs: its fields as they are, and ``reasons`` by dotted path."""
     return plan.model_dump_json(indent=2)
 
 
-def plan_renderable(plan: StackPlan) -> RenderableType:
+def plan_renderable(plan: CommonPlan) -> RenderableType:
     """The plan for people: one table for each part of the stack, one row for each value."""
     titles = _titles(plan)
     sections = groupby(leaves(plan), key=lambda leaf: _section(leaf.path))
@@ -31,7 +31,7 @@ def _section(path: str) -> str:
     return first if below else "stack"
 
 
-def _titles(plan: StackPlan) -> dict[str, str]:
+def _titles(plan: CommonPlan) -> dict[str, str]:
     titles = {"stack": f"environment {plan.environment}"}
     for field in ("sources", "topics", "agents"):
         for at, part in enumerate(getattr(plan, field)):

@@ -9,7 +9,9 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-_UNITS_MS = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+from headrace.environment.units import HOUR_MS, MINUTE_MS, SECOND_MS
+
+_UNITS_MS = {"h": HOUR_MS, "m": MINUTE_MS, "s": SECOND_MS, "ms": 1}
 _WRITTEN = re.compile(r"(?P<count>[0-9]{1,12})(?P<unit>ms|s|m|h)")
 
 ALLOWED = "a whole number with a unit: `200ms`, `10s`, `15m`, `1h`"
@@ -31,7 +33,7 @@ class Duration:
 
     @property
     def seconds(self) -> float:
-        return self.milliseconds / 1_000
+        return self.milliseconds / SECOND_MS
 
     def __str__(self) -> str:
         """The shortest way to write it: the largest unit that divides it."""

@@ -7,7 +7,7 @@ What is allowed in a field is written once, where the field stands; errors and t
 from __future__ import annotations
 
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
@@ -30,13 +30,22 @@ def is_secret(field: FieldInfo) -> bool:
     return isinstance(extra, dict) and bool(extra["secret"])
 
 
-def model_in(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
-    """The model in ``Model``, ``Model | None`` or ``tuple[Model, ...]``, and whether it is a list's item."""
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models in ``Model``, ``Model | None``, ``tuple[Model, ...]``, or of each kind of a union."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation, False
-    if get_origin(annotation) in (Union, UnionType, tuple):
-        for part in get_args(annotation):
-            found, _is_item = model_in(part)
-            if found is not None:
-                return found, get_origin(annotation) is tuple
-    return None, False
+        return [annotation]
+    if get_origin(annotation) in (Annotated, Union, UnionType, tuple):
+        return [model for part in get_args(annotation) for model in models_in(part)]
+    return []
+
+
+def is_list(annotation: Any) -> bool:
+    """Whether the field holds a list."""
+    inner = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    return get_origin(inner) is tuple
+
+
+def kind_of(model: type[BaseModel]) -> str | None:
+    """What a model of a union is told apart by: the only value of its field ``kind``."""
+    field = model.model_fields.get("kind")
+    return str(get_args(field.annotation)[0]) if field else None

@@ -13,9 +13,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from headrace.environment import names, rules, yaml_text
-from headrace.environment.fields import is_secret, model_in, what_is_allowed
-from headrace.environment.model import A_NAME, Environment
+from headrace.environment.fields import is_secret, kind_of, models_in, what_is_allowed
+from headrace.environment.model import Environment
 from headrace.environment.problem import DeclarationError, Path, Problem
+from headrace.environment.types import A_NAME
 
 CONFIG_KEY = "headrace:environment"
 """Where the declaration stands under ``config`` of a stack's file."""
@@ -118,10 +119,14 @@ def _with_line(problem: Problem, lines: Mapping[Path, int]) -> Problem:
 
 
 def _problem(error: ErrorDetails) -> Problem:
-    path = tuple(step for step in error["loc"] if step != "[key]")
+    at = tuple(step for step in error["loc"] if step != "[key]")
+    if error["type"].startswith("union_tag"):
+        return _wrong_kind(at, error["input"])
+    models = list(_models(at))
+    path = tuple(step for step, model in zip(at, models, strict=True) if step != kind_of(model))
     if error["type"] == "extra_forbidden":
-        return Problem(path, "an unknown field", _allowed_names(path))
-    field = _field(path)
+        return Problem(path, "an unknown field", _allowed_names(models[-1], str(path[-1])))
+    field = _field(at)
     allowed = (what_is_allowed(field) if field else None) or error["msg"]
     if error["type"] == "missing":
         return Problem(path, "nothing", f"required: {allowed}")
@@ -129,31 +134,42 @@ def _problem(error: ErrorDetails) -> Problem:
     return Problem(path, "a value that is not shown" if hidden else _shown(error["input"]), allowed)
 
 
-def _allowed_names(path: Path) -> str:
-    model = _model(path[:-1])
+def _wrong_kind(at: Path, given: Any) -> Problem:
+    """Of a union's model: it has no ``kind``, or an unknown one."""
+    field = _field(at)
+    kinds = [f"`{kind_of(model)}`" for model in models_in(field.annotation if field else None)]
+    kind = given.get("kind") if isinstance(given, Mapping) else given
+    return Problem((*at, "kind"), _shown(kind), " or ".join(kinds))
+
+
+def _allowed_names(model: type[BaseModel], given: str) -> str:
     known = [field for field in model.model_fields if (model, field) != (Environment, "name")]
-    nearest = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(given, known, n=1, cutoff=0.5)
     suggestion = f" (did you mean `{nearest[0]}`?)" if nearest else ""
     return ", ".join(known) + suggestion
 
 
-def _model(path: Path) -> type[BaseModel]:
-    """The model whose fields stand at a path."""
+def _models(at: Path) -> Iterator[type[BaseModel]]:
+    """For each step of an error's place, the model that it is a step in; a union's kind is a step too."""
     model: type[BaseModel] = Environment
-    for step in path:
-        if isinstance(step, str):
-            model = model_in(model.model_fields[step].annotation)[0] or model
-    return model
+    candidates: list[type[BaseModel]] = []
+    for step in at:
+        chosen = next((one for one in candidates if kind_of(one) == step), None)
+        model = chosen or model
+        yield model
+        if chosen is None and isinstance(step, str) and step in model.model_fields:
+            candidates = models_in(model.model_fields[step].annotation)
+            model = candidates[0] if len(candidates) == 1 else model
+        else:
+            candidates = []
 
 
-def _field(path: Path) -> FieldInfo | None:
-    """The field that a path is in: of ``columns.id`` and ``inputs[0]``, the field ``columns``, ``inputs``."""
-    model: type[BaseModel] | None = Environment
+def _field(at: Path) -> FieldInfo | None:
+    """The field that a place is in: of ``columns.id``, the field ``columns``."""
     field: FieldInfo | None = None
-    for step in path:
-        if isinstance(step, str) and model is not None and step in model.model_fields:
+    for step, model in zip(at, _models(at), strict=True):
+        if isinstance(step, str) and step in model.model_fields:
             field = model.model_fields[step]
-            model = model_in(field.annotation)[0]
     return field
 
 

@@ -6,118 +6,46 @@ allowed stands once, beside the type, and is what errors and ``docs/declaration.
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
-from headrace.environment import names
 from headrace.environment.duration import ALLOWED as A_DURATION
 from headrace.environment.duration import Duration
 from headrace.environment.fields import declared
+from headrace.environment.substrates import AwsSubstrate, LocalSubstrate, Substrate
+from headrace.environment.types import (
+    A_KEY_REFERENCE,
+    A_NAME,
+    A_POSITIVE,
+    AN_ENDPOINT,
+    ColumnName,
+    ColumnType,
+    Count,
+    Declared,
+    Name,
+    SomeTime,
+    TableName,
+    Text,
+    checked,
+    is_endpoint,
+    matching,
+)
+from headrace.environment.units import DAY_MS, HOUR_MS, MIB, MINUTE_MS, SECOND_MS
+from headrace.errors import HeadraceError
 
-PORTS_PER_STACK = 100
-"""Ports from ``port_base`` that belong to a stack, used or not: two stacks 100 apart never meet."""
 SHARDS = 128
 """Of an agent: its state is kept per shard, so a subtask more than these would do nothing."""
-MAX_EVENT_BYTES = 8 * 1024 * 1024
+MAX_EVENT_BYTES = 8 * MIB
 """Largest record a captured table's topic takes."""
-MAX_OUTAGE = Duration(24 * 3_600_000)
+MAX_MEMORY_BYTES = 64 * MIB
+MAX_OUTAGE = Duration(DAY_MS)
 """An unfinished transaction may keep a topic's readers waiting for this long."""
-SCRIPTED = "scripted"
-"""The endpoint that stands for the stack's own scripted model."""
-
-
-def _checked(allowed: str, accepts: Any) -> AfterValidator:
-    def check(value: Any) -> Any:
-        if not accepts(value):
-            raise PydanticCustomError("not_allowed", "{allowed}", {"allowed": allowed})
-        return value
-
-    return AfterValidator(check)
-
-
-def _matching(pattern: str, max_length: int | None = None) -> Any:
-    return StringConstraints(strict=True, pattern=f"^(?:{pattern})$", max_length=max_length)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host of a URL stays on this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _is_endpoint(endpoint: str) -> bool:
-    if endpoint == SCRIPTED:
-        return True
-    if re.search(r"\s", endpoint):
-        return False
-    try:
-        url = urlsplit(endpoint)
-        host, _port = url.hostname, url.port
-    except ValueError:
-        return False
-    bare = not (url.username or url.password or url.query or url.fragment)
-    secure = url.scheme == "https" or (url.scheme == "http" and host is not None and is_loopback(host))
-    return bool(host) and bare and secure
-
-
-A_NAME = (
-    "lowercase letters, digits and single dashes between them, starting with a letter, at most 63 characters"
-)
-A_POSITIVE = "a whole number, 1 or more"
-AN_ENDPOINT = (
-    "`scripted`, an `https://` URL, or an `http://` URL of this machine "
-    "(loopback), without user, query or fragment"
-)
-A_KEY_REFERENCE = "`{env: NAME}` or `{file: /PATH}`, never the key itself"
-
-Name = Annotated[str, _matching(names.NAME, 63)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, strip_whitespace=True)]
-TableName = Annotated[str, _matching(names.TABLE, 127)]
-ColumnName = Annotated[str, _matching(names.COLUMN, 63)]
-ColumnType = Annotated[
-    str, _matching(r"[a-z][a-z0-9_]*( [a-z]+)*(\([0-9]{1,4}(, ?[0-9]{1,4})?\))?( [a-z]+)*(\[\])?", 100)
-]
-SomeTime = Annotated[Duration, _checked(f"{A_DURATION}; more than 0", lambda given: given.milliseconds > 0)]
-
-
-class Declared(BaseModel):
-    """Frozen, and an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Substrate(Declared):
-    """Where the stack runs."""
-
-    kind: Literal["local"] = declared("`local`", "Processes on this machine.")
-    port_base: Annotated[int, Field(strict=True, ge=1024, le=65536 - PORTS_PER_STACK)] = declared(
-        f"a whole number from 1024 to {65536 - PORTS_PER_STACK}",
-        f"First of the {PORTS_PER_STACK} loopback ports of this stack.",
-        default=17000,
-    )
-    data_dir: Annotated[str, _matching(r"/[^\x00]*", 1000)] | None = declared(
-        "an absolute path",
-        (
-            "Folder of the stack's data (database, topics, checkpoints); left out, "
-            "`.headrace/NAME` in the project's folder."
-        ),
-        default=None,
-    )
-    taskmanagers: Annotated[int, Field(strict=True, ge=1, le=16)] = declared(
-        "a whole number from 1 to 16",
-        "Flink TaskManager processes; with 2 or more, every agent still fits when one is lost.",
-        default=2,
-    )
+CALLS_PER_SUBTASK = 256
+"""Model calls in flight that one asyncio loop, a subtask's, was measured to keep busy."""
+EVENTS_PER_SUBTASK = 4_000
+"""A second: an event was measured to cost 0.24 ms of CPU, and a subtask is one thread."""
+USUAL_RECOVERY = Duration(90 * SECOND_MS)
 
 
 class Table(Declared):
@@ -151,7 +79,7 @@ class Source(Declared):
         A_NAME, "Names the connector, the slot, and the tables' topics (`NAME.schema.table`)."
     )
     engine: Literal["postgresql"] = declared("`postgresql`", "The database's kind.")
-    database: Annotated[str, _matching(r"[a-z_][a-z0-9_]*", 63)] = declared(
+    database: Annotated[str, matching(r"[a-z_][a-z0-9_]*", 63)] = declared(
         "lowercase letters, digits and underscores, at most 63 characters", "The database in that server."
     )
     tables: Annotated[tuple[Table, ...], Field(min_length=1)] = declared(
@@ -162,13 +90,13 @@ class Source(Declared):
 class ApiKey(Declared):
     """Where a model's key is found: the key itself is in no declaration, plan, argument or log."""
 
-    env: Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", 200)] | None = declared(
+    env: Annotated[str, matching(r"[A-Za-z_][A-Za-z0-9_]*", 200)] | None = declared(
         "the name of an environment variable",
         "The variable holds the key when the stack is brought up.",
         default=None,
         secret=True,
     )
-    file: Annotated[str, _matching(r"/[^\x00]+", 1000)] | None = declared(
+    file: Annotated[str, matching(r"/[^\x00]+", 1000)] | None = declared(
         "an absolute path",
         "The file holds the key and is read when the agent starts.",
         default=None,
@@ -179,7 +107,7 @@ class ApiKey(Declared):
 class Model(Declared):
     """The OpenAI-compatible chat model that an agent asks."""
 
-    endpoint: Annotated[str, Field(strict=True), _checked(AN_ENDPOINT, _is_endpoint)] = declared(
+    endpoint: Annotated[str, Field(strict=True), checked(AN_ENDPOINT, is_endpoint)] = declared(
         AN_ENDPOINT, "Base URL without `/chat/completions`; `scripted` is the stack's own scripted model."
     )
     name: Text = declared("text, 1 to 200 characters", "The model's name at the endpoint.")
@@ -200,6 +128,11 @@ class Model(Declared):
     max_concurrency: Count | None = declared(
         A_POSITIVE, "Calls in flight over all subtasks; left out, worked out by Little's law.", default=None
     )
+    requests_per_minute: Count | None = declared(
+        A_POSITIVE,
+        "The provider's limit for this agent: calls in flight are kept within what it allows.",
+        default=None,
+    )
 
 
 class Limits(Declared):
@@ -213,8 +146,8 @@ class Limits(Declared):
     max_event_bytes: Annotated[int, Field(strict=True, ge=1, le=MAX_EVENT_BYTES)] | None = declared(
         f"a whole number from 1 to {MAX_EVENT_BYTES}", "A larger event is a dead letter.", default=None
     )
-    max_memory_bytes: Annotated[int, Field(strict=True, ge=1, le=64 * 1024 * 1024)] | None = declared(
-        f"a whole number from 1 to {64 * 1024 * 1024}", "Of one key's memory, encoded.", default=None
+    max_memory_bytes: Annotated[int, Field(strict=True, ge=1, le=MAX_MEMORY_BYTES)] | None = declared(
+        f"a whole number from 1 to {MAX_MEMORY_BYTES}", "Of one key's memory, encoded.", default=None
     )
     inbox_soft_events: Count | None = declared(
         A_POSITIVE, "Undecided events per subtask from which bundles are slowed.", default=None
@@ -248,6 +181,25 @@ class Workload(Declared):
         "Of one model call, in the middle (p50); needed by an agent with a model.",
         default=None,
     )
+    model_calls_per_event: Annotated[float, Field(ge=0.001, le=1_000)] | None = declared(
+        "a number from 0.001 to 1000",
+        "Model calls of one event, on average; left out, 1 for an agent with a model.",
+        default=None,
+    )
+
+    @property
+    def calls_per_event(self) -> float:
+        return 1 if self.model_calls_per_event is None else self.model_calls_per_event
+
+    @property
+    def calls_per_second(self) -> float:
+        """Model calls that the load makes."""
+        return self.events_per_second * self.calls_per_event
+
+    @property
+    def calls_in_flight(self) -> float:
+        """Little's law, L = rate x time: model calls, and so runs, that are under way at any moment."""
+        return self.calls_per_second * self.model_latency.seconds if self.model_latency else 0
 
 
 class Scaling(Declared):
@@ -268,7 +220,7 @@ class Agent(Declared):
 
     name: Name = declared(A_NAME, "Names the Flink job and the topics (`NAME.decisions`, ...).")
     entry_point: Annotated[
-        str, _matching(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*", 500)
+        str, matching(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*", 500)
     ] = declared("`package.module:Class`", "The agent's class.")
     inputs: Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(min_length=1)] = declared(
         "a list of one or more `source.schema.table`, each declared under `sources`", "The tables it reads."
@@ -303,7 +255,7 @@ class Checkpoints(Declared):
     """What may be said about checkpoints where the objectives are not enough."""
 
     interval: (
-        Annotated[Duration, _checked("200ms or more", lambda given: given.milliseconds >= 200)] | None
+        Annotated[Duration, checked("200ms or more", lambda given: given.milliseconds >= 200)] | None
     ) = declared(
         "a duration, 200ms or more, at most `recovery.max_replay`",
         "Between checkpoints; left out, worked out from `recovery.max_replay`.",
@@ -315,15 +267,16 @@ class Recovery(Declared):
     """Recovery objectives."""
 
     max_replay: Annotated[
-        Duration, _checked("a duration from 1s to 1h", lambda given: 1_000 <= given.milliseconds <= 3_600_000)
+        Duration,
+        checked("a duration from 1s to 1h", lambda given: SECOND_MS <= given.milliseconds <= HOUR_MS),
     ] = declared(
         "a duration from 1s to 1h",
         "How much of the events' time a failure may make the agents go through again.",
     )
     max_outage: Annotated[
         Duration,
-        _checked(
-            f"a duration from 1m to {MAX_OUTAGE}", lambda given: Duration(60_000) <= given <= MAX_OUTAGE
+        checked(
+            f"a duration from 1m to {MAX_OUTAGE}", lambda given: Duration(MINUTE_MS) <= given <= MAX_OUTAGE
         ),
     ] = declared(
         f"a duration from 1m to {MAX_OUTAGE}",
@@ -331,6 +284,17 @@ class Recovery(Declared):
             "The longest outage of a part (broker, object store, database) that "
             "must heal with no hand and no loss."
         ),
+    )
+    max_recovery: Annotated[
+        Duration,
+        checked(
+            "a duration from 30s to 15m",
+            lambda given: 30 * SECOND_MS <= given.milliseconds <= 15 * MINUTE_MS,
+        ),
+    ] = declared(
+        "a duration from 30s to 15m",
+        "How long until a lost process is replaced and its work goes on.",
+        default=USUAL_RECOVERY,
     )
 
 
@@ -352,3 +316,29 @@ class Environment(Declared):
     checkpoints: Checkpoints = declared(
         "checkpoint settings", "Overrides of what the objectives give.", default_factory=Checkpoints
     )
+
+    @property
+    def local(self) -> LocalSubstrate:
+        """The substrate, where it is this machine.
+
+        Raises:
+            HeadraceError: the stack runs elsewhere.
+        """
+        if isinstance(self.substrate, LocalSubstrate):
+            return self.substrate
+        raise HeadraceError(
+            f"environment {self.name} is `{self.substrate.kind}`: this needs substrate.kind `local`"
+        )
+
+    @property
+    def aws(self) -> AwsSubstrate:
+        """The substrate, where it is AWS.
+
+        Raises:
+            HeadraceError: the stack runs elsewhere.
+        """
+        if isinstance(self.substrate, AwsSubstrate):
+            return self.substrate
+        raise HeadraceError(
+            f"environment {self.name} is `{self.substrate.kind}`: this needs substrate.kind `aws`"
+        )

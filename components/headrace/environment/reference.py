@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from headrace.environment.fields import model_in, what_is_allowed
+from headrace.environment.fields import is_list, kind_of, models_in, what_is_allowed
 from headrace.environment.model import Environment
 from headrace.environment.rules import RULES
 
@@ -28,9 +28,10 @@ def parts(path: str = "", model: type[BaseModel] = Environment) -> Iterator[tupl
     """Every model of the declaration with the path at which it stands; lists as ``[]``."""
     yield path, model
     for name, field in model.model_fields.items():
-        inner, is_list = model_in(field.annotation)
-        if inner is not None:
-            yield from parts(f"{path}.{name}".lstrip(".") + ("[]" if is_list else ""), inner)
+        for inner in models_in(field.annotation):
+            kind = f" (kind: {kind_of(inner)})" if kind_of(inner) else ""
+            below = f"{path}.{name}".lstrip(".") + ("[]" if is_list(field.annotation) else "")
+            yield from parts(below + kind, inner)
 
 
 def rule_list() -> str:

@@ -1,104 +1,31 @@
-"""What types can't say: rules between fields.
+"""What types can't say: rules between fields about names, keys and forms.
 
-Each rule looks at the parts of the declaration that are well-formed on their own, so that one
-wrong field does not hide what is wrong elsewhere. A rule that needs *every* part of a kind (is this
-input declared?) stays silent while one of them could not be read.
+Facts whose numbers can't both hold are in :mod:`headrace.environment.contradictions` and, where it is a
+load and what has to carry it, in :mod:`headrace.environment.overload`. Each rule looks at
+the parts of the declaration that are well-formed on their own. A rule that needs *every* part of a kind
+(is this input declared?) stays silent while one of them could not be read.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import TypeAdapter, ValidationError
-
-from headrace.environment import names
-from headrace.environment.model import SCRIPTED, Agent, Checkpoints, Model, Recovery, Source, Table
+from headrace.environment import aws_rules, contradictions, names, overload
+from headrace.environment.model import Agent, Table
+from headrace.environment.parts import Parts, Placed, parts_of
 from headrace.environment.problem import Path, Problem
+from headrace.environment.types import SCRIPTED
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Placed(Generic[T]):
-    """A well-formed part, and where it stands."""
-
-    path: Path
-    value: T
-
-    def problem(self, *below: str | int, given: str, allowed: str) -> Problem:
-        return Problem((*self.path, *below), given, allowed)
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The well-formed parts of a declaration."""
-
-    environment: str
-    sources: tuple[Placed[Source], ...]
-    agents: tuple[Placed[Agent], ...]
-    recovery: Placed[Recovery] | None
-    checkpoints: Placed[Checkpoints] | None
-    every_source: bool
-    """Whether every source could be read."""
-
-    @property
-    def tables(self) -> tuple[Placed[Table], ...]:
-        return tuple(
-            Placed((*source.path, "tables", at), table)
-            for source in self.sources
-            for at, table in enumerate(source.value.tables)
-        )
-
-    @property
-    def models(self) -> tuple[tuple[Placed[Agent], Placed[Model]], ...]:
-        return tuple(
-            (agent, Placed((*agent.path, "model"), agent.value.model))
-            for agent in self.agents
-            if agent.value.model is not None
-        )
-
-    @property
-    def inputs(self) -> Mapping[str, Table]:
-        """Every declared table under its name as an agent's input."""
-        return {
-            names.table_topic(source.value.name, table.name): table
-            for source in self.sources
-            for table in source.value.tables
-        }
-
-
 def problems(data: Mapping[str, Any], environment: str) -> list[Problem]:
     """Everything the rules find in a declaration that need not be well-formed."""
-    sources = _items(Source, data, "sources")
-    given_sources = data.get("sources")
-    parts = Parts(
-        environment,
-        sources=sources,
-        agents=_items(Agent, data, "agents"),
-        recovery=_part(Recovery, data.get("recovery"), ("recovery",)),
-        checkpoints=_part(Checkpoints, data.get("checkpoints"), ("checkpoints",)),
-        every_source=isinstance(given_sources, (list, tuple)) and len(sources) == len(given_sources),
-    )
+    parts = parts_of(data, environment)
     return [problem for rule in RULES for problem in rule(parts)]
-
-
-def _part(kind: type[T], data: Any, path: Path) -> Placed[T] | None:
-    try:
-        return Placed(path, TypeAdapter(kind).validate_python(data))
-    except ValidationError:
-        return None
-
-
-def _items(kind: type[T], data: Mapping[str, Any], field: str) -> tuple[Placed[T], ...]:
-    items = data.get(field)
-    if not isinstance(items, (list, tuple)):
-        return ()
-    placed = (_part(kind, item, (field, at)) for at, item in enumerate(items))
-    return tuple(part for part in placed if part is not None)
 
 
 def _repeated(placed: tuple[Placed[T], ...], name: Callable[[T], str], what: str) -> Iterator[Problem]:
@@ -241,97 +168,6 @@ def agent_key_not_in_message_key(parts: Parts) -> Iterator[Problem]:
                     )
 
 
-def parallelism_min_over_max(parts: Parts) -> Iterator[Problem]:
-    """`parallelism_min` is at most `parallelism_max`."""
-    for agent in parts.agents:
-        scaling = agent.value.scaling
-        if scaling.parallelism_min > scaling.parallelism_max:
-            yield agent.problem(
-                "scaling",
-                "parallelism_min",
-                given=str(scaling.parallelism_min),
-                allowed=f"at most parallelism_max, {scaling.parallelism_max}",
-            )
-
-
-def interval_over_max_replay(parts: Parts) -> Iterator[Problem]:
-    """`checkpoints.interval` is at most `recovery.max_replay`, or a failure repeats more than that."""
-    if parts.recovery is None or parts.checkpoints is None:
-        return
-    interval, max_replay = parts.checkpoints.value.interval, parts.recovery.value.max_replay
-    if interval is not None and interval > max_replay:
-        yield parts.checkpoints.problem(
-            "interval", given=str(interval), allowed=f"at most recovery.max_replay, {max_replay}"
-        )
-
-
-def model_without_latency(parts: Parts) -> Iterator[Problem]:
-    """An agent with a model declares `model_latency`: calls in flight are worked out from it."""
-    for agent, _model in parts.models:
-        if agent.value.workload.model_latency is None:
-            yield agent.problem(
-                "workload",
-                "model_latency",
-                given="nothing",
-                allowed="required with a model: a duration, `200ms`",
-            )
-
-
-def latency_without_model(parts: Parts) -> Iterator[Problem]:
-    """An agent without a model declares no `model_latency`."""
-    for agent in parts.agents:
-        latency = agent.value.workload.model_latency
-        if agent.value.model is None and latency is not None:
-            yield agent.problem(
-                "workload",
-                "model_latency",
-                given=str(latency),
-                allowed="left out for an agent without a model",
-            )
-
-
-def latency_over_deadline(parts: Parts) -> Iterator[Problem]:
-    """`model_latency` is under `limits.run_deadline`, or every event becomes a dead letter."""
-    for agent in parts.agents:
-        latency, deadline = agent.value.workload.model_latency, agent.value.limits.run_deadline
-        if latency is not None and deadline is not None and latency >= deadline:
-            yield agent.problem(
-                "workload",
-                "model_latency",
-                given=str(latency),
-                allowed=f"less than limits.run_deadline, {deadline}: or every event is a dead letter",
-            )
-
-
-def timeout_outside_latency_and_deadline(parts: Parts) -> Iterator[Problem]:
-    """`model.timeout` is over `model_latency` and at most `limits.run_deadline`."""
-    for agent, model in parts.models:
-        timeout, latency = model.value.timeout, agent.value.workload.model_latency
-        deadline = agent.value.limits.run_deadline
-        if timeout is None:
-            continue
-        if latency is not None and timeout <= latency:
-            yield model.problem(
-                "timeout", given=str(timeout), allowed=f"more than workload.model_latency, {latency}"
-            )
-        if deadline is not None and timeout > deadline:
-            yield model.problem(
-                "timeout", given=str(timeout), allowed=f"at most limits.run_deadline, {deadline}"
-            )
-
-
-def concurrency_below_parallelism(parts: Parts) -> Iterator[Problem]:
-    """`model.max_concurrency` is at least `parallelism_min`: each subtask needs a call of its own."""
-    for agent, model in parts.models:
-        calls, subtasks = model.value.max_concurrency, agent.value.scaling.parallelism_min
-        if calls is not None and calls < subtasks:
-            yield model.problem(
-                "max_concurrency",
-                given=str(calls),
-                allowed=f"at least scaling.parallelism_min, {subtasks}: one call for each subtask",
-            )
-
-
 def endpoint_ends_in_path_of_a_call(parts: Parts) -> Iterator[Problem]:
     """`model.endpoint` is the base URL: the client adds `/chat/completions`."""
     for _agent, model in parts.models:
@@ -353,29 +189,6 @@ def api_key_in_both_or_no_place(parts: Parts) -> Iterator[Problem]:
             yield model.problem("api_key", given=given, allowed="`{env: NAME}` or `{file: /PATH}`")
         if model.value.endpoint == SCRIPTED:
             yield model.problem("api_key", given="a key", allowed="left out with the scripted model")
-
-
-def inbox_soft_over_hard(parts: Parts) -> Iterator[Problem]:
-    """`inbox_soft_events` is at most `inbox_hard_events`."""
-    for agent in parts.agents:
-        soft, hard = agent.value.limits.inbox_soft_events, agent.value.limits.inbox_hard_events
-        if soft is not None and hard is not None and soft > hard:
-            yield agent.problem(
-                "limits", "inbox_soft_events", given=str(soft), allowed=f"at most inbox_hard_events, {hard}"
-            )
-
-
-def state_per_key_over_limit(parts: Parts) -> Iterator[Problem]:
-    """`state_bytes_per_key` is at most `limits.max_memory_bytes`, or usual memory is over its bound."""
-    for agent in parts.agents:
-        declared, limit = agent.value.workload.state_bytes_per_key, agent.value.limits.max_memory_bytes
-        if limit is not None and declared > limit:
-            yield agent.problem(
-                "workload",
-                "state_bytes_per_key",
-                given=str(declared),
-                allowed=f"at most limits.max_memory_bytes, {limit}",
-            )
 
 
 def settings_are_not_data(parts: Parts) -> Iterator[Problem]:
@@ -413,17 +226,11 @@ RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     key_not_among_columns,
     input_not_declared,
     agent_key_not_in_message_key,
-    parallelism_min_over_max,
-    interval_over_max_replay,
-    model_without_latency,
-    latency_without_model,
-    latency_over_deadline,
-    timeout_outside_latency_and_deadline,
-    concurrency_below_parallelism,
     endpoint_ends_in_path_of_a_call,
     api_key_in_both_or_no_place,
-    inbox_soft_over_hard,
-    state_per_key_over_limit,
     settings_are_not_data,
+    *contradictions.RULES,
+    *overload.RULES,
+    *aws_rules.RULES,
 )
 """Every rule, in the order in which their findings are listed."""

@@ -6,7 +6,7 @@ import sys
 
 import pulumi
 
-from headrace.local.context import HOST, LocalContext, process
+from headrace.local.context import LocalContext, process
 from headrace.local.java import LOG4J, LOG4J_CONSOLE, java_command, properties
 from headrace.local.provider.process import ProcessInputs, Readiness
 
@@ -21,10 +21,6 @@ class ConnectWorker(pulumi.ComponentResource):
         files, plan = context.files, context.plan
         etc, port = files.etc(NAME), plan.ports.connect
         settings = plan.connect.settings | {
-            "bootstrap.servers": context.bootstrap_servers,
-            "listeners": f"http://{HOST}:{port}",
-            "rest.advertised.host.name": HOST,
-            "rest.advertised.port": str(port),
             "plugin.path": str(context.runtimes.connect_plugins),
             "config.providers.file.param.allowed.paths": str(files.secrets),
         }

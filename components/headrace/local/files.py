@@ -62,6 +62,11 @@ class StackFiles:
         return self.root / "run" / "session.lock"
 
     @property
+    def deployed_plan(self) -> Path:
+        """The plan that the last complete ``up`` brought the stack to, as JSON."""
+        return self.root / "run" / "plan.json"
+
+    @property
     def pulumi(self) -> Path:
         return self.root / "pulumi"
 

@@ -10,7 +10,6 @@ import pulumi
 
 from headrace.local.context import HOST, LocalContext, process
 from headrace.local.java import LOG4J_CONSOLE
-from headrace.local.object_store import HIGH_AVAILABILITY
 from headrace.local.provider.agent_job import JOBMANAGER
 from headrace.local.provider.process import ProcessInputs, Readiness
 from headrace.local.snapshots import checkpoint_folder, savepoint_folder
@@ -39,10 +38,7 @@ class FlinkCluster(pulumi.ComponentResource):
             "Flink's blob server": plan.ports.flink_blob,
             "Flink's JobManager's metrics": plan.ports.jobmanager_metrics,
         }
-        options = {
-            "jobmanager.memory.process.size": f"{plan.flink.jobmanager.process_mib}m",
-            METRICS_PORT: str(plan.ports.jobmanager_metrics),
-        }
+        options = {METRICS_PORT: str(plan.ports.jobmanager_metrics)}
         return process(
             ProcessInputs(
                 root=context.root,
@@ -67,8 +63,6 @@ class FlinkCluster(pulumi.ComponentResource):
             plan.ports.taskmanager_metrics[number - 1],
         )
         options = {
-            "taskmanager.host": HOST,
-            "taskmanager.bind-host": HOST,
             "taskmanager.rpc.port": str(rpc),
             "taskmanager.data.port": str(data),
             "taskmanager.resource-id": name,
@@ -92,39 +86,14 @@ class FlinkCluster(pulumi.ComponentResource):
 
 
 def cluster_options(context: LocalContext) -> dict[str, str]:
-    """The plan's options, and those that say where things are on this substrate."""
-    ports = context.plan.ports
-    return context.plan.flink.configuration | {
-        "env.java.opts.all": _shipped_java_options(context.runtimes.flink),
-        "jobmanager.rpc.address": HOST,
-        "jobmanager.rpc.port": str(ports.flink_rpc),
-        "jobmanager.bind-host": HOST,
-        "blob.server.port": str(ports.flink_blob),
-        "high-availability.jobmanager.port": str(ports.flink_rpc),
-        "high-availability.zookeeper.quorum": f"{HOST}:{ports.zookeeper}",
-        "high-availability.cluster-id": context.plan.environment,
-        "high-availability.storageDir": f"s3://{HIGH_AVAILABILITY}/",
-        "s3.endpoint": context.object_store_endpoint,
-        "s3.path-style-access": "true",
-        "s3.region": "us-east-1",
-        # Where S3Proxy checks no signatures it stores the chunks' headers with the data.
-        "s3.chunked-encoding.enabled": "false",
-        "s3.checksum-validation.enabled": "false",
-        # S3Proxy on loopback checks no credentials, but the client wants some.
-        "s3.access-key": "local",
-        "s3.secret-key": "local",
-        **client_options(context),
-    }
+    """The plan's options, and what the distribution ships beside its jars."""
+    return context.plan.flink.configuration | _shipped_java_options(context.runtimes.flink)
 
 
 def client_options(context: LocalContext) -> dict[str, str]:
     """What a client needs to find the cluster."""
-    return {
-        "rest.address": HOST,
-        "rest.bind-address": HOST,
-        "rest.port": str(context.plan.ports.flink_rest),
-        "rest.bind-port": str(context.plan.ports.flink_rest),
-    }
+    planned = context.plan.flink.configuration
+    return {key: value for key, value in planned.items() if key.startswith("rest.")}
 
 
 def storage_options(agent: str) -> dict[str, str]:
@@ -139,8 +108,8 @@ def client_files(context: LocalContext) -> dict[str, str]:
     """Configuration folder of the client that submits jobs."""
     return _config_files(
         client_options(context)
+        | _shipped_java_options(context.runtimes.flink)
         | {
-            "env.java.opts.all": _shipped_java_options(context.runtimes.flink),
             "execution.target": "remote",
             "python.client.executable": str(context.runtimes.agents_python),
             "python.executable": str(context.runtimes.agents_python),
@@ -177,10 +146,10 @@ def _config_files(options: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _shipped_java_options(flink: Path) -> str:
+def _shipped_java_options(flink: Path) -> dict[str, str]:
     """The ``--add-opens`` list of the distribution's own file: without it Flink does not start on Java 17."""
     marker = "all: "
     for line in (flink / "conf" / "config.yaml").read_text().splitlines():
         if line.strip().startswith(marker):
-            return line.strip().removeprefix(marker)
+            return {"env.java.opts.all": line.strip().removeprefix(marker)}
     raise ValueError(f"{flink / 'conf' / 'config.yaml'} has no env.java.opts.all")

@@ -7,7 +7,7 @@ import uuid
 
 import pulumi
 
-from headrace.local.context import HOST, LocalContext, process
+from headrace.local.context import LocalContext, process
 from headrace.local.java import LOG4J, LOG4J_CONSOLE, java_command, properties
 from headrace.local.provider.process import Preparation, ProcessInputs, Readiness
 from headrace.local.provider.topic import TopicInputs
@@ -24,16 +24,7 @@ class KafkaBroker(pulumi.ComponentResource):
         files, plan = context.files, context.plan
         data, etc = files.data(NAME), files.etc(NAME)
         listener, controller = plan.ports.kafka, plan.ports.kafka_controller
-        settings = plan.kafka.settings | {
-            "process.roles": "broker,controller",
-            "node.id": "1",
-            "controller.quorum.voters": f"1@{HOST}:{controller}",
-            "listeners": f"PLAINTEXT://{HOST}:{listener},CONTROLLER://{HOST}:{controller}",
-            "advertised.listeners": f"PLAINTEXT://{HOST}:{listener}",
-            "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            "log.dirs": str(data),
-        }
+        settings = plan.kafka.settings | {"log.dirs": str(data)}
         classpath = f"{context.runtimes.kafka}/*"
         server, log4j = str(etc / "server.properties"), etc / LOG4J
         format_storage = java_command(

@@ -12,6 +12,6 @@ FOLDER = ".headrace"
 
 def stack_files(environment: Environment, project: Path) -> StackFiles:
     """``substrate.data_dir`` where it is declared, else ``.headrace/NAME`` in the project."""
-    declared = environment.substrate.data_dir
+    declared = environment.local.data_dir
     folder = Path(declared).expanduser() if declared else Path(FOLDER) / environment.name
     return StackFiles((project / folder).resolve())

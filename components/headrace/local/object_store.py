@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pulumi
 
-from headrace.local.context import HOST, LocalContext, process
+from headrace.local.context import LocalContext, process
 from headrace.local.java import java_command, properties
 from headrace.local.provider.bucket import BucketInputs
 from headrace.local.provider.process import ProcessInputs, Readiness
 from headrace.local.resources import BucketResource
-from headrace.local.snapshots import CHECKPOINTS, SAVEPOINTS
 
 NAME = "object-store"
 
@@ -21,8 +20,6 @@ LOGBACK = """<configuration>
   <root level="WARN"><appender-ref ref="console"/></root>
 </configuration>
 """
-HIGH_AVAILABILITY = "high-availability"
-BUCKETS = (CHECKPOINTS, SAVEPOINTS, HIGH_AVAILABILITY)
 
 
 class ObjectStore(pulumi.ComponentResource):
@@ -33,7 +30,6 @@ class ObjectStore(pulumi.ComponentResource):
         files, plan = context.files, context.plan
         data, port = files.data(NAME), plan.ports.object_store
         settings = plan.object_store.settings | {
-            "s3proxy.endpoint": f"http://{HOST}:{port}",
             "jclouds.filesystem.basedir": str(data),
         }
         config = files.etc(NAME) / "s3proxy.properties"
@@ -57,10 +53,10 @@ class ObjectStore(pulumi.ComponentResource):
         )
         self.buckets = [
             BucketResource(
-                name,
-                BucketInputs(endpoint=context.object_store_endpoint, name=name),
+                bucket.name,
+                BucketInputs(endpoint=context.object_store_endpoint, name=bucket.name),
                 pulumi.ResourceOptions(parent=self, depends_on=[self.process], retain_on_delete=True),
             )
-            for name in BUCKETS
+            for bucket in plan.state_storage.buckets
         ]
         self.register_outputs({"endpoint": context.object_store_endpoint})

@@ -6,7 +6,7 @@ import os
 
 import pulumi
 
-from headrace.local.context import HOST, LocalContext, process
+from headrace.local.context import LocalContext, process
 from headrace.local.provider.process import Preparation, ProcessInputs, Readiness
 from headrace.local.secrets import SUPERUSER_PASSWORD
 
@@ -48,9 +48,6 @@ class PostgresServer(pulumi.ComponentResource):
         config = files.etc(NAME) / "postgresql.conf"
         server = (str(binaries / "postgres"), "-D", str(data), f"--config-file={config}")
         settings = context.plan.database_server.settings | {
-            "listen_addresses": HOST,
-            "port": str(port),
-            "unix_socket_directories": "",
             "hba_file": str(data / "pg_hba.conf"),
             "ident_file": str(data / "pg_ident.conf"),
         }

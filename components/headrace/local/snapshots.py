@@ -9,12 +9,11 @@ from xml.etree import ElementTree
 import httpx
 
 from headrace.errors import HeadraceError
+from headrace.plan.state_storage import CHECKPOINTS, SAVEPOINTS
 
 TIMEOUT_S = 30
 NAMESPACE = {"s3": "http://s3.amazonaws.com/doc/2006-03-01/"}
 METADATA = "_metadata"
-SAVEPOINTS = "savepoints"
-CHECKPOINTS = "checkpoints"
 ERASURES = "_erasures"
 
 

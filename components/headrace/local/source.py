@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
-from headrace.local.context import HOST, LocalContext
+from headrace.local.context import LocalContext
 from headrace.local.provider.connector import ConnectorInputs
 from headrace.local.provider.database import Column, DatabaseInputs, Table
 from headrace.local.resources import ConnectorResource, DatabaseResource
@@ -47,9 +47,6 @@ class Source(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self, depends_on=[server], retain_on_delete=True),
         )
         config = source.connector_config | {
-            "database.hostname": HOST,
-            "database.port": str(context.plan.ports.postgres),
-            "database.user": role,
             # The worker's FileConfigProvider reads it; Connect's topics and interface show the reference.
             "database.password": f"${{file:{password_file}:password}}",
         }

@@ -16,12 +16,7 @@ class ZooKeeper(pulumi.ComponentResource):
         super().__init__("headrace:local:ZooKeeper", NAME, None, opts)
         files, plan = context.files, context.plan
         port = plan.ports.zookeeper
-        settings = plan.zookeeper.settings | {
-            "dataDir": str(files.data(NAME)),
-            "clientPort": str(port),
-            "clientPortAddress": HOST,
-            "admin.enableServer": "false",
-        }
+        settings = plan.zookeeper.settings | {"dataDir": str(files.data(NAME))}
         etc = files.etc(NAME)
         self.process = process(
             ProcessInputs(

@@ -11,7 +11,8 @@ from headrace.errors import HeadraceError
 from headrace.local.files import StackFiles
 from headrace.local.layout import stack_files
 from headrace.operations.engine import Engine
-from headrace.plan import plan
+from headrace.plan import plan, plan_of
+from headrace.plan.aws import AwsPlan
 from headrace.plan.model import StackPlan
 from headrace.toolchain.runtimes import Runtimes
 
@@ -42,6 +43,11 @@ class Stack:
     @cached_property
     def plan(self) -> StackPlan:
         return plan(self.environment)
+
+    @property
+    def any_plan(self) -> StackPlan | AwsPlan:
+        """The plan on whatever substrate; :attr:`plan` is for what works on this machine alone."""
+        return plan_of(self.environment)
 
     @property
     def name(self) -> str:

@@ -14,6 +14,7 @@ from headrace.local.context import HOST
 from headrace.operations.credentials import keep_credentials
 from headrace.operations.decisions import Decided, follow
 from headrace.operations.demo import send_demo
+from headrace.operations.plans import record_plan
 from headrace.operations.preflight import preflight
 from headrace.operations.session import session
 from headrace.operations.stack import Stack
@@ -29,6 +30,7 @@ def up(stack: Stack, console: Console, *, demo: bool) -> None:
         stack.engine.select()
         stack.engine.clear_interrupted()
         stack.engine.up()
+        record_plan(stack)
         if demo:
             _show_demo(stack, console)
     console.print(_addresses(stack))

@@ -6,8 +6,11 @@ its reason.
 
 from __future__ import annotations
 
-from headrace.environment.model import SCRIPTED, Environment
+from headrace.environment.model import Environment
+from headrace.environment.substrates import AwsSubstrate
+from headrace.environment.types import SCRIPTED
 from headrace.plan.agents import agents
+from headrace.plan.aws import AwsPlan, aws_plan
 from headrace.plan.because import because, build
 from headrace.plan.connectors import sources
 from headrace.plan.coordination import zookeeper
@@ -16,39 +19,51 @@ from headrace.plan.flink import flink
 from headrace.plan.kafka import broker, connect
 from headrace.plan.model import StackPlan
 from headrace.plan.object_store import object_store
+from headrace.plan.place import local_place
 from headrace.plan.ports import ports
+from headrace.plan.state_storage import state_storage
 from headrace.plan.topics import topics
 
-__all__ = ["StackPlan", "plan"]
+__all__ = ["AwsPlan", "StackPlan", "plan", "plan_of"]
 
 
 def plan(environment: Environment) -> StackPlan:
-    """Everything that is computed from an environment, each leaf with its reason.
+    """Everything that is computed from an environment on this machine, each leaf with its reason.
 
     The same environment gives the same plan, always.
+
+    Raises:
+        HeadraceError: the environment is on another substrate.
     """
-    at = ports(environment.substrate)
+    at = ports(environment.local)
+    place = local_place(at.value)
     cluster = flink(environment, at.value)
     scripted = sum(
         agent.model is not None and agent.model.endpoint == SCRIPTED for agent in environment.agents
     )
-    data_dir = environment.substrate.data_dir
+    data_dir = environment.local.data_dir
     stack = build(
         StackPlan,
         environment=because(environment.name, "the name of the stack's file"),
         data_dir=because(data_dir, "declared" if data_dir else "0 are declared: the substrate's own choice"),
         ports=at,
-        sources=sources(environment, at.value),
-        topics=topics(environment),
+        sources=sources(environment, place),
+        topics=topics(environment, place),
         database_server=database_server(environment, at.value),
         kafka=broker(environment, at.value),
-        connect=connect(environment, at.value),
+        connect=connect(environment, at.value, place),
         object_store=object_store(at.value),
-        zookeeper=zookeeper(at.value),
+        zookeeper=zookeeper(at.value, cluster.value.failover.leader_session_ms),
         flink=cluster,
-        agents=agents(environment, at.value, cluster.value.checkpoints),
+        state_storage=state_storage(),
+        agents=agents(environment, place, cluster.value.checkpoints),
         scripted_model=because(scripted > 0, f"{scripted} of {len(environment.agents)} agents use it"),
         reasons=because({}, ""),
     )
     reasons = {path: reason for path, reason in stack.reasons.items() if path != "reasons"}
     return stack.value.model_copy(update={"reasons": reasons})
+
+
+def plan_of(environment: Environment) -> StackPlan | AwsPlan:
+    """The plan, whatever the environment's substrate."""
+    return aws_plan(environment) if isinstance(environment.substrate, AwsSubstrate) else plan(environment)

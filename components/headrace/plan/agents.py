@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from headrace.environment import names
-from headrace.environment.model import SCRIPTED, SHARDS, Agent, Environment
+from headrace.environment.model import Agent, Environment
+from headrace.environment.types import SCRIPTED
+from headrace.environment.units import HOUR_MS, MIB, SECOND_MS
 from headrace.plan import recovery
 from headrace.plan.because import Because, because, build, mapping, sequence
-from headrace.plan.flink import MAX_PARALLELISM, job_checkpoint_options
-from headrace.plan.kafka import CLIENT_REQUEST_BYTES, bootstrap_servers
+from headrace.plan.checkpoints import job_checkpoint_options
+from headrace.plan.concurrency import calls_in_flight, calls_needed, calls_per_second, requests_per_minute
+from headrace.plan.kafka import CLIENT_REQUEST_BYTES
 from headrace.plan.limits import limits, model_attempts, model_timeout_ms
-from headrace.plan.model import AgentPlan, CheckpointPlan, Ports
-from headrace.plan.ports import LOOPBACK
+from headrace.plan.model import AgentPlan, CheckpointPlan
+from headrace.plan.place import Place
+from headrace.plan.slots import max_parallelism, shards
+from headrace.plan.state import planned_state_bytes
 from headrace.plan.topics import journal_partitions
 from headrace_agents.spec import (
     AgentJobSpec,
@@ -26,30 +30,33 @@ from headrace_agents.spec import (
     RuntimeSpec,
 )
 
-HEADROOM = 3
-"""Calls in flight over what the load needs: to catch up after an outage, and for slow answers."""
-IN_FLIGHT_MIN, IN_FLIGHT_MAX = 4, 256
-"""Per subtask. The upper bound is what one asyncio loop was measured to keep busy."""
 TICK_MIN_MS, TICK_MAX_MS = 10, 100
-MARK_TO_INTERVAL, MARK_MIN_MS = 4, 5_000
-MIB = 1024 * 1024
+MARK_TO_INTERVAL, MARK_MIN_MS = 4, 5 * SECOND_MS
 
 
-def agents(environment: Environment, ports: Ports, rhythm: CheckpointPlan) -> Because[tuple[AgentPlan, ...]]:
+def agents(environment: Environment, place: Place, rhythm: CheckpointPlan) -> Because[tuple[AgentPlan, ...]]:
     """Every agent of the stack."""
-    return sequence(_agent(environment, agent, ports, rhythm) for agent in environment.agents)
+    return sequence(_agent(environment, agent, place, rhythm) for agent in environment.agents)
 
 
 def _agent(
-    environment: Environment, agent: Agent, ports: Ports, rhythm: CheckpointPlan
+    environment: Environment, agent: Agent, place: Place, rhythm: CheckpointPlan
 ) -> Because[AgentPlan]:
     api_key = agent.model.api_key if agent.model else None
-    in_flight = _in_flight(agent)
+    in_flight = calls_in_flight(agent)
     return build(
         AgentPlan,
         name=because(agent.name, "declared"),
-        spec=_spec(environment, agent, ports, rhythm, in_flight.value),
+        spec=_spec(environment, agent, place, rhythm, in_flight.value),
+        parallelism_max=because(
+            agent.scaling.parallelism_max,
+            f"declared as scaling.parallelism_max {agent.scaling.parallelism_max}",
+        ),
+        state_bytes=planned_state_bytes(agent),
+        model_calls_per_second=calls_per_second(agent),
+        model_calls_needed=calls_needed(agent),
         model_calls_in_flight=in_flight,
+        requests_per_minute=requests_per_minute(agent),
         api_key_env=because(api_key.env, "declared as model.api_key.env")
         if api_key and api_key.env
         else because(None, "the declaration names 0 variables"),
@@ -57,7 +64,7 @@ def _agent(
 
 
 def _spec(
-    environment: Environment, agent: Agent, ports: Ports, rhythm: CheckpointPlan, in_flight: int
+    environment: Environment, agent: Agent, place: Place, rhythm: CheckpointPlan, in_flight: int
 ) -> Because[AgentJobSpec]:
     subtasks = agent.scaling.parallelism_min
     named = "the agent's name, and what is in it"
@@ -81,30 +88,21 @@ def _spec(
             replays=because(names.replays_topic(agent.name), named),
             control=because(names.control_topic(agent.name), named),
         ),
-        journal=_journal(agent, rhythm),
-        kafka=_kafka(environment, agent, ports),
-        model=_model(agent, ports, in_flight),
+        journal=_journal(agent, rhythm, place),
+        kafka=_kafka(environment, agent, place),
+        model=_model(agent, place, in_flight),
         limits=limits(agent),
         runtime=build(RuntimeSpec, tick_ms=_tick_ms(agent)),
         settings=_as_declared(agent.settings),
-        shards=because(
-            SHARDS,
-            (
-                f"{SHARDS}: an event costs 0.24 ms of CPU with {SHARDS} shards, 0.67 ms with "
-                "720; fixed for the job's life"
-            ),
-        ),
+        shards=shards(),
         parallelism=because(subtasks, f"declared as scaling.parallelism_min {subtasks}"),
-        max_parallelism=because(
-            MAX_PARALLELISM,
-            f"{MAX_PARALLELISM}, the cluster's pipeline.max-parallelism, over the {SHARDS} shards",
-        ),
+        max_parallelism=max_parallelism(),
         flink_configuration=job_checkpoint_options(rhythm),
         code=because("", "the plan reads 0 files: the substrate puts the digest of the agent's code here"),
     )
 
 
-def _journal(agent: Agent, rhythm: CheckpointPlan) -> Because[JournalSpec]:
+def _journal(agent: Agent, rhythm: CheckpointPlan, place: Place) -> Because[JournalSpec]:
     every = MARK_TO_INTERVAL * rhythm.interval_ms
     return build(
         JournalSpec,
@@ -118,7 +116,7 @@ def _journal(agent: Agent, rhythm: CheckpointPlan) -> Because[JournalSpec]:
             f"{MARK_TO_INTERVAL} x the checkpoints' {rhythm.interval_ms} ms, at least {MARK_MIN_MS}: "
             "an idle shard's look costs little, and a restart reads this much of the journal more",
         ),
-        client_properties=because({}, "0 more: the local broker is loopback only, without TLS or login"),
+        client_properties=place.journal_client,
     )
 
 
@@ -139,19 +137,19 @@ def _input(name: str) -> Because[InputTopic]:
     )
 
 
-def _kafka(environment: Environment, agent: Agent, ports: Ports) -> Because[KafkaSpec]:
+def _kafka(environment: Environment, agent: Agent, place: Place) -> Because[KafkaSpec]:
     goal = environment.recovery
     return build(
         KafkaSpec,
-        bootstrap_servers=because(bootstrap_servers(ports), f"the local broker, port {ports.kafka}"),
-        client_properties=because({}, "0 more: the local broker is loopback only, without TLS or login"),
+        bootstrap_servers=place.brokers,
+        client_properties=place.flink_client,
         delivery=because(agent.delivery, "declared, or exactly-once"),
         transaction_timeout_ms=because(
             recovery.transaction_timeout_ms(goal),
             (
                 f"{recovery.outage_text(goal)}, at least "
-                f"{recovery.POWER_OFF_MS // 3_600_000} h + the same 90 s: a prepared "
-                "transaction outlives a weekend's power-off; the broker allows 60 s more"
+                f"{recovery.POWER_OFF_MS // HOUR_MS} h + the same {goal.max_recovery}: a prepared "
+                f"transaction outlives a weekend's power-off; the broker allows {recovery.MARGIN_MS} ms more"
             ),
         ),
         max_request_bytes=because(
@@ -161,7 +159,7 @@ def _kafka(environment: Environment, agent: Agent, ports: Ports) -> Because[Kafk
     )
 
 
-def _model(agent: Agent, ports: Ports, in_flight: int) -> Because[ModelSpec] | Because[None]:
+def _model(agent: Agent, place: Place, in_flight: int) -> Because[ModelSpec] | Because[None]:
     model = agent.model
     if model is None:
         return because(None, "0 models are declared")
@@ -169,12 +167,7 @@ def _model(agent: Agent, ports: Ports, in_flight: int) -> Because[ModelSpec] | B
     subtasks = agent.scaling.parallelism_min
     return build(
         ModelSpec,
-        endpoint=because(
-            f"http://{LOOPBACK}:{ports.scripted_model}/v1",
-            f"the stack's scripted model, port {ports.scripted_model}",
-        )
-        if scripted
-        else because(model.endpoint, "declared"),
+        endpoint=place.scripted_model if scripted else because(model.endpoint, "declared"),
         name=because(model.name, "declared"),
         api_key_file=because(model.api_key.file, "declared as model.api_key.file")
         if model.api_key and model.api_key.file
@@ -183,27 +176,6 @@ def _model(agent: Agent, ports: Ports, in_flight: int) -> Because[ModelSpec] | B
         max_attempts=model_attempts(model),
         max_concurrency=because(
             in_flight // subtasks, f"{in_flight} calls in flight over {subtasks} subtasks"
-        ),
-    )
-
-
-def _in_flight(agent: Agent) -> Because[int]:
-    if agent.model is None or agent.workload.model_latency is None:
-        return because(0, "the agent calls 0 models")
-    subtasks = agent.scaling.parallelism_min
-    if agent.model.max_concurrency is not None:
-        return because(
-            agent.model.max_concurrency, f"declared as model.max_concurrency {agent.model.max_concurrency}"
-        )
-    rate, latency = agent.workload.events_per_second, agent.workload.model_latency
-    needed = HEADROOM * rate * latency.seconds
-    each = min(IN_FLIGHT_MAX, max(IN_FLIGHT_MIN, math.ceil(needed / subtasks)))
-    return because(
-        each * subtasks,
-        (
-            f"{rate} events/s x {latency} x {HEADROOM} for catching up = "
-            f"{needed:g}, over {subtasks} subtasks with "
-            f"{IN_FLIGHT_MIN} to {IN_FLIGHT_MAX} each"
         ),
     )
 

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from headrace.environment import names
 from headrace.environment.model import MAX_EVENT_BYTES, Environment, Source, Table
+from headrace.environment.units import MIB
 from headrace.plan import recovery
 from headrace.plan.because import Because, because, build, merged, sequence, settings
-from headrace.plan.kafka import CLIENT_REQUEST_BYTES
-from headrace.plan.model import ColumnPlan, Ports, SourcePlan, TablePlan
-from headrace.plan.ports import LOOPBACK
+from headrace.plan.kafka import CLIENT_REQUEST_BYTES, JSON_CONVERTER, PLAIN_JSON
+from headrace.plan.model import ColumnPlan, SourcePlan, TablePlan
+from headrace.plan.place import Place
 
-MIB = 1024 * 1024
 POLL_MS = 10
 HEARTBEAT_MS = 5_000
 RETRY_WAIT_MS = 2_000
 QUEUE_BYTES = 32 * MIB
+BATCH_EVENTS, BATCHES_AHEAD = 2048, 4
 MESSAGE_PREFIX = "headrace"
 """Prefix of the logical decoding messages that keep the slot moving; never sent to Kafka."""
 
 
-def sources(environment: Environment, ports: Ports) -> Because[tuple[SourcePlan, ...]]:
+def sources(environment: Environment, place: Place) -> Because[tuple[SourcePlan, ...]]:
     """One connector per source."""
-    return sequence(_source(environment, source, ports) for source in environment.sources)
+    return sequence(_source(environment, source, place) for source in environment.sources)
 
 
-def _source(environment: Environment, source: Source, ports: Ports) -> Because[SourcePlan]:
+def _source(environment: Environment, source: Source, place: Place) -> Because[SourcePlan]:
     slot = names.slot(environment.name, source.name)
     return build(
         SourcePlan,
@@ -38,12 +39,12 @@ def _source(environment: Environment, source: Source, ports: Ports) -> Because[S
             f"environment {environment.name} and source {source.name}: 1 connector per source",
         ),
         connector_config=merged(
-            _where(source, slot, ports),
+            _where(source, slot, place),
             _what(source),
             _records(),
             _speed(),
             _delivery(environment),
-            _slot_keeping(),
+            _slot_keeping(place),
         ),
     )
 
@@ -77,7 +78,7 @@ def _table(source: Source, table: Table) -> Because[TablePlan]:
     )
 
 
-def _where(source: Source, slot: str, ports: Ports) -> Because[dict[str, str]]:
+def _where(source: Source, slot: str, place: Place) -> Because[dict[str, str]]:
     return settings(
         {
             "connector.class": (
@@ -85,8 +86,8 @@ def _where(source: Source, slot: str, ports: Ports) -> Because[dict[str, str]]:
                 f"the source's engine is {source.engine}",
             ),
             "tasks.max": (1, "a replication slot has 1 reader"),
-            "database.hostname": (LOOPBACK, "the local database, loopback only"),
-            "database.port": (ports.postgres, f"the local database's port, {ports.postgres}"),
+            **place.database,
+            "database.user": (slot, "the source's own role has its slot's name: 1 belongs to 1"),
             "database.dbname": (source.database, "declared"),
             "database.tcpKeepAlive": (True, "a connection that died is noticed, not waited for"),
             "topic.prefix": (source.name, "the source's name starts its topics' names"),
@@ -140,14 +141,12 @@ def _what(source: Source) -> Because[dict[str, str]]:
 
 
 def _records() -> Because[dict[str, str]]:
-    json = "org.apache.kafka.connect.json.JsonConverter"
-    plain = "JSON without a schema in each record, as the agents read it: a fifth of the bytes"
     return settings(
         {
-            "key.converter": (json, plain),
-            "key.converter.schemas.enable": (False, plain),
-            "value.converter": (json, plain),
-            "value.converter.schemas.enable": (False, plain),
+            "key.converter": (JSON_CONVERTER, PLAIN_JSON),
+            "key.converter.schemas.enable": (False, PLAIN_JSON),
+            "value.converter": (JSON_CONVERTER, PLAIN_JSON),
+            "value.converter.schemas.enable": (False, PLAIN_JSON),
             "tombstones.on.delete": (False, "the topics are not compacted, and a delete is 1 record, not 2"),
             "decimal.handling.mode": ("string", "exact: a binary number can't hold 0.1"),
             "time.precision.mode": (
@@ -164,13 +163,16 @@ def _speed() -> Because[dict[str, str]]:
     return settings(
         {
             "poll.interval.ms": (POLL_MS, f"a change waits {POLL_MS} ms at most; Debezium's default is 500"),
-            "max.batch.size": (2048, "2048 changes in 1 transaction of Kafka at most"),
-            "max.queue.size": (8192, "4 batches read ahead"),
+            "max.batch.size": (BATCH_EVENTS, f"{BATCH_EVENTS} changes in 1 transaction of Kafka at most"),
+            "max.queue.size": (
+                BATCHES_AHEAD * BATCH_EVENTS,
+                f"{BATCHES_AHEAD} batches of {BATCH_EVENTS} read ahead",
+            ),
             "max.queue.size.in.bytes": (
                 QUEUE_BYTES,
                 (
-                    f"{QUEUE_BYTES // MIB} MiB: 8192 changes of {MAX_EVENT_BYTES // MIB} "
-                    "MiB would not fit the heap"
+                    f"{QUEUE_BYTES // MIB} MiB: a queue of changes of {MAX_EVENT_BYTES // MIB} MiB each "
+                    "would not fit the heap"
                 ),
             ),
             "producer.override.max.request.size": (
@@ -198,8 +200,8 @@ def _delivery(environment: Environment) -> Because[dict[str, str]]:
                 f"{long_enough}: a broker that is away makes the task wait, not fail",
             ),
             "producer.override.transaction.timeout.ms": (
-                retry_ms + 60_000,
-                f"{long_enough} + 60 s: the broker does not abort what the producer still retries",
+                retry_ms + recovery.MARGIN_MS,
+                f"{long_enough} + {recovery.MARGIN_MS} ms: nothing is aborted that is still retried",
             ),
             "errors.max.retries": (
                 -(-retry_ms // RETRY_WAIT_MS),
@@ -226,7 +228,7 @@ def _delivery(environment: Environment) -> Because[dict[str, str]]:
     )
 
 
-def _slot_keeping() -> Because[dict[str, str]]:
+def _slot_keeping(place: Place) -> Because[dict[str, str]]:
     return settings(
         {
             "heartbeat.interval.ms": (
@@ -246,7 +248,7 @@ def _slot_keeping() -> Because[dict[str, str]]:
                 "the slot never passes what Kafka has; keepalives of the driver could",
             ),
             "slot.drop.on.stop": (False, "changes made while the connector is stopped are kept: 0 lost"),
-            "slot.failover": (False, "the local server has 0 standbys to fail over to"),
+            "slot.failover": place.slot_failover,
         }
     )
 

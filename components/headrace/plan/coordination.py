@@ -6,22 +6,22 @@ from headrace.plan.because import Because, because, build, settings
 from headrace.plan.model import JvmProcessPlan, Ports
 from headrace.plan.ports import LOOPBACK
 
-HEAP_MIB = 128
+ZOOKEEPER_HEAP_MIB = 128
 TICK_MS = 2_000
-SESSION_MS = 15_000
-"""How long a dead JobManager stays leader. Between 2 and 20 ticks, or the server overrides it."""
+LEAST_TICKS, MOST_TICKS = 2, 20
+"""The server keeps sessions within so many ticks, whatever the client asks for."""
 
 
-def zookeeper(ports: Ports) -> Because[JvmProcessPlan]:
+def zookeeper(ports: Ports, session_ms: int) -> Because[JvmProcessPlan]:
     """``zoo.cfg`` but for the folder of the data."""
     return build(
         JvmProcessPlan,
-        heap_mib=because(HEAP_MIB, f"{HEAP_MIB} MiB: a few hundred small nodes"),
+        heap_mib=because(ZOOKEEPER_HEAP_MIB, f"{ZOOKEEPER_HEAP_MIB} MiB: a few hundred small nodes"),
         settings=settings(
             {
                 "tickTime": (
                     TICK_MS,
-                    f"{TICK_MS} ms, so that sessions of {SESSION_MS} ms are within 2 to 20 ticks",
+                    f"{TICK_MS} ms: a session's {session_ms} ms are {LEAST_TICKS} to {MOST_TICKS} ticks",
                 ),
                 "initLimit": (10, "10 ticks; a quorum of 1 waits for nobody"),
                 "syncLimit": (5, "5 ticks; a quorum of 1 waits for nobody"),

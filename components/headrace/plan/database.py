@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from headrace.environment.model import Environment
+from headrace.environment.units import KIB
 from headrace.plan.because import Because, build, settings
 from headrace.plan.model import DatabaseServerPlan, Ports
 from headrace.plan.ports import LOOPBACK
 
 SPARE = 4
 """Slots and senders beside the connectors': an old slot, a person's ``pg_recvlogical``, a test."""
-WAL_BYTES_PER_EVENT = 16 * 1024
+WAL_BYTES_PER_EVENT = 16 * KIB
 WAL_MIN_MB, WAL_MAX_MB = 1024, 16384
+WAL_TO_OUTAGE = 4
+BYTES_PER_MB = 1_000_000
 
 
 def database_server(environment: Environment, ports: Ports) -> Because[DatabaseServerPlan]:
@@ -18,7 +21,7 @@ def database_server(environment: Environment, ports: Ports) -> Because[DatabaseS
     sources = len(environment.sources)
     outage = environment.recovery.max_outage
     rate = sum(agent.workload.events_per_second for agent in environment.agents)
-    wal_mb = int(4 * rate * outage.seconds * WAL_BYTES_PER_EVENT / 1_000_000)
+    wal_mb = int(WAL_TO_OUTAGE * rate * outage.seconds * WAL_BYTES_PER_EVENT / BYTES_PER_MB)
     slots = (sources + SPARE, f"{sources} sources + {SPARE} spare")
     return build(
         DatabaseServerPlan,
@@ -37,7 +40,7 @@ def database_server(environment: Environment, ports: Ports) -> Because[DatabaseS
                 "max_slot_wal_keep_size": (
                     f"{max(WAL_MIN_MB, min(WAL_MAX_MB, wal_mb))}MB",
                     (
-                        f"4 x {rate} events/s x {WAL_BYTES_PER_EVENT // 1024} KiB x max_outage "
+                        f"{WAL_TO_OUTAGE} x {rate} events/s x {WAL_BYTES_PER_EVENT // KIB} KiB x max_outage "
                         f"{outage} = {wal_mb} MB, kept "
                         f"between {WAL_MIN_MB} and {WAL_MAX_MB}: unlimited, a stopped connector "
                         "would fill the disk"

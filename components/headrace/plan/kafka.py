@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from headrace.environment.model import Environment
+from headrace.environment.units import DAY_MS, MIB, MINUTE_MS, SECOND_MS
 from headrace.plan import recovery
 from headrace.plan.because import Because, because, build, settings
 from headrace.plan.model import JvmProcessPlan, Ports
+from headrace.plan.place import Place
 from headrace.plan.ports import LOOPBACK
 from headrace.plan.topics import OUTPUT_BYTES
 
-MIB = 1024 * 1024
 BROKER_HEAP_MIB, CONNECT_HEAP_MIB = 512, 512
 CLIENT_REQUEST_BYTES = OUTPUT_BYTES + MIB
 """``max.request.size`` of producers: above every topic's limit, so that the topic is what decides."""
 ONE_BROKER = "the local broker is 1 process, so 1 copy"
 PARTITIONS = 8
+IDS_KEPT_DAYS = 7
+DEDUPE_BYTES = 32 * MIB
+RETENTION_CHECK_MS = 5 * MINUTE_MS
+SESSION_MS, HEARTBEAT_TO_SESSION = 10 * SECOND_MS, 3
+SHUTDOWN_MS = 5 * SECOND_MS
+OFFSET_FLUSH_MS = SECOND_MS
+JSON_CONVERTER = "org.apache.kafka.connect.json.JsonConverter"
+PLAIN_JSON = "JSON without a schema in each record, as the agents read it: a fifth of the bytes"
 
 
 def broker(environment: Environment, ports: Ports) -> Because[JvmProcessPlan]:
     """``server.properties`` but for the folder of the logs."""
     transaction_max_ms = recovery.broker_transaction_max_ms(environment.recovery)
-    kept_ms = max(7 * 24 * 3_600_000, 2 * transaction_max_ms)
+    kept_ms = max(IDS_KEPT_DAYS * DAY_MS, 2 * transaction_max_ms)
     return build(
         JvmProcessPlan,
         heap_mib=because(
@@ -69,14 +78,14 @@ def broker(environment: Environment, ports: Ports) -> Because[JvmProcessPlan]:
                 "transaction.max.timeout.ms": (
                     transaction_max_ms,
                     (
-                        f"the agents' {transaction_max_ms - 60_000} ms + 60 s, or the broker "
-                        "refuses their transactions"
+                        f"the agents' {recovery.transaction_timeout_ms(environment.recovery)} ms + "
+                        f"{recovery.MARGIN_MS}, or the broker refuses their transactions"
                     ),
                 ),
                 "transactional.id.expiration.ms": (
                     kept_ms,
                     (
-                        f"7 days, at least 2 x {transaction_max_ms} ms: an id is known for as "
+                        f"{IDS_KEPT_DAYS} days, at least 2 x {transaction_max_ms} ms: an id is known for as "
                         "long as it may be committed"
                     ),
                 ),
@@ -85,27 +94,25 @@ def broker(environment: Environment, ports: Ports) -> Because[JvmProcessPlan]:
                     f"{OUTPUT_BYTES // MIB} MiB, the largest topic limit of the plan",
                 ),
                 "log.cleaner.dedupe.buffer.size": (
-                    32 * MIB,
+                    DEDUPE_BYTES,
                     (
-                        f"32 MiB rather than 128: a quarter of the {BROKER_HEAP_MIB} MiB heap "
-                        "would go to compaction"
+                        f"{DEDUPE_BYTES // MIB} MiB rather than 128: a quarter of the {BROKER_HEAP_MIB} MiB "
+                        "heap would go to compaction"
                     ),
                 ),
                 "num.recovery.threads.per.data.dir": (2, "2 threads check the logs after a kill"),
                 "log.retention.check.interval.ms": (
-                    300_000,
-                    "every 5 minutes: old records leave the disk soon",
+                    RETENTION_CHECK_MS,
+                    f"every {RETENTION_CHECK_MS} ms: old records leave the disk soon",
                 ),
             }
         ),
     )
 
 
-def connect(environment: Environment, ports: Ports) -> Because[JvmProcessPlan]:
+def connect(environment: Environment, ports: Ports, place: Place) -> Because[JvmProcessPlan]:
     """The distributed worker's properties but for the plugin folder and the secrets' folder."""
     group = f"headrace-{environment.name}-connect"
-    json = "org.apache.kafka.connect.json.JsonConverter"
-    plain = "JSON without a schema in each record, as the agents read it: a fifth of the bytes"
     fixed = f"fixed for environment {environment.name}: with another name the connectors' offsets are lost"
     return build(
         JvmProcessPlan,
@@ -115,7 +122,7 @@ def connect(environment: Environment, ports: Ports) -> Because[JvmProcessPlan]:
         ),
         settings=settings(
             {
-                "bootstrap.servers": (bootstrap_servers(ports), f"the local broker, port {ports.kafka}"),
+                "bootstrap.servers": (place.brokers.value, place.brokers.reasons[""]),
                 "group.id": (group, fixed),
                 "config.storage.topic": (f"{group}-configs", fixed),
                 "offset.storage.topic": (f"{group}-offsets", fixed),
@@ -128,16 +135,19 @@ def connect(environment: Environment, ports: Ports) -> Because[JvmProcessPlan]:
                     f"4 rather than 25, for {len(environment.sources)} connectors",
                 ),
                 "status.storage.partitions": (1, "1 rather than 5: a record per change of state"),
-                "key.converter": (json, plain),
-                "key.converter.schemas.enable": (False, plain),
-                "value.converter": (json, plain),
-                "value.converter.schemas.enable": (False, plain),
+                "key.converter": (JSON_CONVERTER, PLAIN_JSON),
+                "key.converter.schemas.enable": (False, PLAIN_JSON),
+                "value.converter": (JSON_CONVERTER, PLAIN_JSON),
+                "value.converter.schemas.enable": (False, PLAIN_JSON),
                 "listeners": (f"http://{LOOPBACK}:{ports.connect}", f"port {ports.connect}, loopback only"),
                 "rest.advertised.host.name": (LOOPBACK, "1 worker, reached from this machine only"),
                 "rest.advertised.port": (ports.connect, f"the REST interface's port, {ports.connect}"),
                 "exactly.once.source.support": ("enabled", "1 change is 1 record: connectors require it"),
                 "topic.creation.enable": (False, "the plan lists every topic: 0 others may appear"),
-                "offset.flush.interval.ms": (1_000, "1 s: what the slot still holds is confirmed soon"),
+                "offset.flush.interval.ms": (
+                    OFFSET_FLUSH_MS,
+                    f"{OFFSET_FLUSH_MS} ms: what the slot still holds is confirmed soon",
+                ),
                 "scheduled.rebalance.max.delay.ms": (
                     0,
                     (
@@ -145,9 +155,15 @@ def connect(environment: Environment, ports: Ports) -> Because[JvmProcessPlan]:
                         "5 minutes after a kill"
                     ),
                 ),
-                "session.timeout.ms": (10_000, "10 s until a killed worker is forgotten"),
-                "heartbeat.interval.ms": (3_000, "3 s, a third of the session's 10 s"),
-                "task.shutdown.graceful.timeout.ms": (5_000, "5 s, so that a stop is quick"),
+                "session.timeout.ms": (SESSION_MS, f"{SESSION_MS} ms until a killed worker is forgotten"),
+                "heartbeat.interval.ms": (
+                    SESSION_MS // HEARTBEAT_TO_SESSION,
+                    f"{HEARTBEAT_TO_SESSION} in the session's {SESSION_MS} ms",
+                ),
+                "task.shutdown.graceful.timeout.ms": (
+                    SHUTDOWN_MS,
+                    f"{SHUTDOWN_MS} ms: a stop is quick",
+                ),
                 "config.providers": (
                     "file",
                     "passwords are references to files: 0 in a connector's configuration",
@@ -159,7 +175,3 @@ def connect(environment: Environment, ports: Ports) -> Because[JvmProcessPlan]:
             }
         ),
     )
-
-
-def bootstrap_servers(ports: Ports) -> str:
-    return f"{LOOPBACK}:{ports.kafka}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from headrace.plan.model import StackPlan
+from headrace.plan.model import CommonPlan
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Leaf:
     reason: str
 
 
-def leaves(plan: StackPlan) -> Iterator[Leaf]:
+def leaves(plan: CommonPlan) -> Iterator[Leaf]:
     """Every leaf of a plan, in the plan's order; a leaf without a reason raises :class:`KeyError`."""
-    for field in StackPlan.model_fields:
+    for field in type(plan).model_fields:
         if field != "reasons":
             for path, value in _below(field, getattr(plan, field)):
                 yield Leaf(path, value, plan.reasons[path])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from headrace.environment.model import Agent, Model
+from headrace.environment.units import KIB, MIB
 from headrace.plan.because import Because, because, build
 from headrace_agents.spec import Limits
 
-KIB, MIB = 1024, 1024 * 1024
 USUAL_EVENT_BYTES = MIB
 MEMORY_HEADROOM = 16
 MEMORY_MIN_BYTES, MEMORY_MAX_BYTES = 64 * KIB, 8 * MIB
@@ -18,6 +20,7 @@ TIMEOUT_TO_LATENCY = 20
 TIMEOUT_MIN_MS, TIMEOUT_MAX_MS = 10_000, 300_000
 USUAL_ATTEMPTS = 4
 DEADLINE_MIN_MS = 60_000
+RUN_HEADROOM = 2
 
 
 def limits(agent: Agent) -> Because[Limits]:
@@ -43,9 +46,11 @@ def run_deadline_ms(agent: Agent) -> Because[int]:
     if agent.model is None:
         return because(DEADLINE_MIN_MS, f"{DEADLINE_MIN_MS} ms, as the agent calls no model")
     timeout, attempts = model_timeout_ms(agent, agent.model).value, model_attempts(agent.model).value
+    usual_ms = _usual_run_ms(agent)
     return because(
-        max(DEADLINE_MIN_MS, timeout * attempts * 3 // 2),
-        f"{attempts} attempts x {timeout} ms x 1.5 for the waits between them, at least {DEADLINE_MIN_MS} ms",
+        max(DEADLINE_MIN_MS, timeout * attempts * 3 // 2, RUN_HEADROOM * usual_ms),
+        f"{attempts} attempts x {timeout} ms x 1.5 for the waits between them, at least {DEADLINE_MIN_MS} ms "
+        f"and {RUN_HEADROOM} x the {usual_ms} ms of a usual run",
     )
 
 
@@ -75,11 +80,20 @@ def model_attempts(model: Model) -> Because[int]:
     return because(USUAL_ATTEMPTS, f"{USUAL_ATTEMPTS}: 3 waits outlast a 429 or a restart of the endpoint")
 
 
+def _usual_run_ms(agent: Agent) -> int:
+    """A run's calls, one after the other, each as long as usual."""
+    latency = agent.workload.model_latency
+    return math.ceil(agent.workload.calls_per_event * latency.milliseconds) if latency else 0
+
+
 def _max_event_bytes(agent: Agent) -> Because[int]:
     if agent.limits.max_event_bytes is not None:
         return because(
             agent.limits.max_event_bytes, f"declared as limits.max_event_bytes {agent.limits.max_event_bytes}"
         )
+    room = agent.limits.inbox_hard_bytes
+    if room is not None and room < USUAL_EVENT_BYTES:
+        return because(room, f"the declared inbox_hard_bytes {room}: 1 event has to fit")
     return because(
         USUAL_EVENT_BYTES, f"{USUAL_EVENT_BYTES // MIB} MiB: more is seldom a row and never fits a prompt"
     )
@@ -107,14 +121,16 @@ def _inbox_soft(agent: Agent) -> Because[int]:
     if declared is not None:
         return because(declared, f"declared as limits.inbox_soft_events {declared}")
     rate, subtasks = agent.workload.events_per_second, agent.scaling.parallelism_min
-    usual = max(INBOX_MIN_EVENTS, -(-rate * INBOX_SECONDS // subtasks))
+    under_way = RUN_HEADROOM * math.ceil(agent.workload.calls_in_flight / subtasks)
+    usual = max(INBOX_MIN_EVENTS, -(-rate * INBOX_SECONDS // subtasks), under_way)
     if hard is not None and hard < usual:
         return because(
             hard, f"the declared inbox_hard_events {hard}, as {INBOX_SECONDS} s of load are {usual} events"
         )
     return because(
         usual,
-        f"{INBOX_SECONDS} s of {rate} events/s over {subtasks} subtasks, at least {INBOX_MIN_EVENTS}",
+        f"{INBOX_SECONDS} s of {rate} events/s over {subtasks} subtasks, at least {INBOX_MIN_EVENTS} and "
+        f"{under_way}, {RUN_HEADROOM} x the runs under way",
     )
 
 

@@ -87,6 +87,11 @@ class DatabaseServerPlan(PlanModel):
 
 class JobManagerPlan(PlanModel):
     process_mib: int
+    """``jobmanager.memory.process.size``; the components follow, and add up to it."""
+    heap_mib: int
+    offheap_mib: int
+    metaspace_mib: int
+    jvm_overhead_mib: int
 
 
 class TaskManagerPlan(PlanModel):
@@ -101,6 +106,9 @@ class TaskManagerPlan(PlanModel):
     task_heap_mib: int
     network_mib: int
     managed_mib: int
+    rocksdb_slot_mib: int
+    """Share of a slot's managed memory; with the Python worker's, times slots, it is ``managed_mib``."""
+    python_slot_mib: int
 
 
 class CheckpointPlan(PlanModel):
@@ -109,41 +117,102 @@ class CheckpointPlan(PlanModel):
     timeout_ms: int
     tolerable_failures: int
     retained: int
+    unaligned: bool
+    local_recovery: bool
+    """Whether a copy of the state stays on the TaskManager's disk, to restore from."""
+
+
+class FailoverPlan(PlanModel):
+    heartbeat_timeout_ms: int
+    heartbeat_interval_ms: int
+    leader_session_ms: int
+    """How long a dead JobManager stays leader."""
+    longest_backoff_ms: int
+    """Between restarts of a job."""
+    quiet_ms: int
+    """Without a fault for so long, the next restart waits as little as the first."""
+    first_slots_wait_ms: int
+    """For more slots, when a job starts with fewer than it wants."""
+    more_slots_wait_ms: int
+    """For more slots, when a running job could get some."""
+    rescale_cooldown_ms: int
+    registration_retry_ms: int
+    registration_error_ms: int
 
 
 class FlinkPlan(PlanModel):
     jobmanager: JobManagerPlan
     taskmanager: TaskManagerPlan
     checkpoints: CheckpointPlan
+    failover: FailoverPlan
     configuration: dict[str, str]
     """Cluster-wide options of ``config.yaml``, but for those that say where files are."""
+
+
+class BucketPlan(PlanModel):
+    name: str
+    """On AWS the account-wide name is made from it."""
+    expire_objects_days: int | None
+    """Age at which the store removes objects by itself; ``None``: never."""
+    abort_uploads_days: int
+    """Age at which it removes uploads that were never finished."""
+
+
+class SavepointPlan(PlanModel):
+    every_ms: int
+    kept: int
+    """So many stay whatever their age."""
+    kept_ms: int
+
+
+class StateStoragePlan(PlanModel):
+    buckets: tuple[BucketPlan, ...]
+    savepoints: SavepointPlan
 
 
 class AgentPlan(PlanModel):
     name: str
     spec: AgentJobSpec
-    model_calls_in_flight: int
+    parallelism_max: int
+    """Subtasks that it may be rescaled to; ``spec.parallelism`` is what it starts with, and the least."""
+    state_bytes: int
+    """Of all keys, as it is declared."""
+    model_calls_per_second: float
+    """That the load makes."""
+    model_calls_needed: int
     """Little's law over the declared workload."""
+    model_calls_in_flight: int
+    """What it is given: with headroom, within the provider's limit."""
+    requests_per_minute: int | None
+    """The provider's limit."""
     api_key_env: str | None
     """Environment variable whose value the substrate puts into a file, and that file's path into
     ``spec.model.api_key_file``."""
 
 
-class StackPlan(PlanModel):
+class CommonPlan(PlanModel):
+    """What a plan has on every substrate."""
+
     environment: str
+    sources: tuple[SourcePlan, ...]
+    topics: tuple[TopicPlan, ...]
+    """Every topic of the stack: captured tables, agents' outputs, what is said to agents, journals."""
+    state_storage: StateStoragePlan
+    agents: tuple[AgentPlan, ...]
+    reasons: dict[str, str]
+
+
+class StackPlan(CommonPlan):
+    """A stack on this machine."""
+
     data_dir: str | None
     """Folder of the stack's data; ``None``: the substrate's own choice."""
     ports: Ports
-    sources: tuple[SourcePlan, ...]
-    topics: tuple[TopicPlan, ...]
-    """Every topic of the stack: captured tables, agents' outputs."""
     database_server: DatabaseServerPlan
     kafka: JvmProcessPlan
     connect: JvmProcessPlan
     object_store: JvmProcessPlan
     zookeeper: JvmProcessPlan
     flink: FlinkPlan
-    agents: tuple[AgentPlan, ...]
     scripted_model: bool
     """Whether any agent of the stack uses the scripted model."""
-    reasons: dict[str, str]

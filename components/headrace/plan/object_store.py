@@ -6,14 +6,14 @@ from headrace.plan.because import Because, because, build, settings
 from headrace.plan.model import JvmProcessPlan, Ports
 from headrace.plan.ports import LOOPBACK
 
-HEAP_MIB = 256
+OBJECT_STORE_HEAP_MIB = 256
 
 
 def object_store(ports: Ports) -> Because[JvmProcessPlan]:
     """``s3proxy.conf`` but for ``jclouds.filesystem.basedir``."""
     return build(
         JvmProcessPlan,
-        heap_mib=because(HEAP_MIB, f"{HEAP_MIB} MiB: objects are streamed"),
+        heap_mib=because(OBJECT_STORE_HEAP_MIB, f"{OBJECT_STORE_HEAP_MIB} MiB: objects are streamed"),
         settings=settings(
             {
                 "s3proxy.endpoint": (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace.environment.model import PORTS_PER_STACK, Substrate
+from headrace.environment.substrates import PORTS_PER_STACK, LocalSubstrate
 from headrace.plan.because import Because, because, build
 from headrace.plan.model import Ports
 
@@ -30,7 +30,7 @@ PER_TASKMANAGER = {
 }
 
 
-def ports(substrate: Substrate) -> Because[Ports]:
+def ports(substrate: LocalSubstrate) -> Because[Ports]:
     """Every port of the stack; the count depends on the number of TaskManagers alone."""
     base, count = substrate.port_base, substrate.taskmanagers
     fields: dict[str, Because[int] | Because[tuple[int, ...]]] = {}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from headrace.environment.model import Recovery
+from headrace.environment.units import DAY_MS, MINUTE_MS
 
-HEAL_MS = 90_000
-"""A single killed process is back, and its work goes on, within this time."""
-POWER_OFF_MS = 72 * 3_600_000
+POWER_OFF_MS = 3 * DAY_MS
 """A machine that is switched off over a weekend: the outage that a declaration forgets."""
+MARGIN_MS = MINUTE_MS
+"""By which the one who waits for another is the more patient."""
 
 
 def transaction_timeout_ms(recovery: Recovery) -> int:
@@ -17,19 +18,19 @@ def transaction_timeout_ms(recovery: Recovery) -> int:
     after: once the broker aborts it, its records are lost. The sink ends what it left open by
     itself at the next start, so a long timeout costs nothing there.
     """
-    return max(recovery.max_outage.milliseconds + HEAL_MS, POWER_OFF_MS + HEAL_MS)
+    return max(recovery.max_outage.milliseconds, POWER_OFF_MS) + recovery.max_recovery.milliseconds
 
 
 def broker_transaction_max_ms(recovery: Recovery) -> int:
-    """The broker's ``transaction.max.timeout.ms``: a minute above what the agents ask for."""
-    return transaction_timeout_ms(recovery) + 60_000
+    """The broker's ``transaction.max.timeout.ms``: a little above what the agents ask for."""
+    return transaction_timeout_ms(recovery) + MARGIN_MS
 
 
 def outage_text(recovery: Recovery) -> str:
     """How reasons name the time that retries have to cover."""
-    return f"max_outage {recovery.max_outage} + {HEAL_MS // 1_000} s to heal"
+    return f"max_outage {recovery.max_outage} + max_recovery {recovery.max_recovery}"
 
 
 def retry_ms(recovery: Recovery) -> int:
     """How long retries have to go on."""
-    return recovery.max_outage.milliseconds + HEAL_MS
+    return recovery.max_outage.milliseconds + recovery.max_recovery.milliseconds

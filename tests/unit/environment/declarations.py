@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 from hypothesis import strategies as st
 
 from headrace.environment import CONFIG_KEY, Environment, parse_environment
+from headrace.environment.model import CALLS_PER_SUBTASK, EVENTS_PER_SUBTASK, SHARDS
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SHIPPED = REPOSITORY / "stacks" / "Pulumi.local.yaml"
@@ -42,7 +44,11 @@ def environments(draw: st.DrawFn) -> Environment:
         },
         "sources": sources,
         "agents": agents,
-        "recovery": {"max_replay": f"{max_replay}ms", "max_outage": f"{draw(st.integers(60, 86_400))}s"},
+        "recovery": {
+            "max_replay": f"{max_replay}ms",
+            "max_outage": f"{draw(st.integers(60, 86_400))}s",
+            "max_recovery": f"{draw(st.integers(30, 900))}s",
+        },
     }
     if draw(st.booleans()):
         declaration["checkpoints"] = {"interval": f"{draw(st.integers(200, max_replay))}ms"}
@@ -63,11 +69,14 @@ def _source(draw: st.DrawFn, at: int) -> dict[str, Any]:
 
 
 def _agent(draw: st.DrawFn, at: int, sources: list[dict[str, Any]]) -> dict[str, Any]:
+    """An agent whose bounds carry its load; what they can't carry is refused, and tested elsewhere."""
     inputs = [f"{source['name']}.{table['name']}" for source in sources for table in source["tables"]]
-    least = draw(st.integers(1, 128))
+    least = draw(st.integers(1, SHARDS))
+    most = draw(st.integers(least, SHARDS))
+    keys = draw(st.integers(least, 10**9))
     workload: dict[str, Any] = {
-        "events_per_second": draw(st.integers(1, 100_000)),
-        "keys": draw(st.integers(1, 10**9)),
+        "events_per_second": draw(st.integers(1, EVENTS_PER_SUBTASK * most)),
+        "keys": keys,
         "state_bytes_per_key": draw(st.integers(1, 10**7)),
     }
     agent: dict[str, Any] = {
@@ -77,13 +86,60 @@ def _agent(draw: st.DrawFn, at: int, sources: list[dict[str, Any]]) -> dict[str,
         "key": ["owner_id"],
         "delivery": draw(st.sampled_from(["exactly-once", "at-least-once"])),
         "workload": workload,
-        "scaling": {"parallelism_min": least, "parallelism_max": draw(st.integers(least, 128))},
+        "scaling": {"parallelism_min": least, "parallelism_max": most},
         "settings": draw(st.sampled_from([{}, {"a": 1, "b": {"c": [1, "2"]}, "d": {}}])),
     }
     if draw(st.booleans()):
-        endpoint = draw(st.sampled_from(["scripted", "https://models.example/v1"]))
-        agent["model"] = {"endpoint": endpoint, "name": "some-model"}
-        workload["model_latency"] = f"{draw(st.integers(1, 600_000))}ms"
-        if endpoint != "scripted":
-            agent["model"]["api_key"] = draw(st.sampled_from([{"env": "KEY"}, {"file": "/run/key"}]))
+        _add_model(draw, agent, most_at_a_time=min(CALLS_PER_SUBTASK * least, keys))
     return agent
+
+
+def _add_model(draw: st.DrawFn, agent: dict[str, Any], most_at_a_time: int) -> None:
+    """A model whose calls in flight stay within ``most_at_a_time``."""
+    workload = agent["workload"]
+    calls = draw(st.sampled_from([0.25, 1, 3]))
+    latency_ms = draw(st.integers(1, min(600_000, int(most_at_a_time * 1_000 / calls))))
+    rate = draw(st.integers(1, max(1, int(most_at_a_time * 1_000 / calls / latency_ms))))
+    workload["model_latency"] = f"{latency_ms}ms"
+    workload["events_per_second"] = rate = min(rate, workload["events_per_second"])
+    if calls != 1:
+        workload["model_calls_per_event"] = calls
+    endpoint = draw(st.sampled_from(["scripted", "https://models.example/v1"]))
+    agent["model"] = {"endpoint": endpoint, "name": "some-model"}
+    if endpoint != "scripted":
+        agent["model"]["api_key"] = draw(st.sampled_from([{"env": "KEY"}, {"file": "/run/key"}]))
+    if draw(st.booleans()):
+        agent["model"]["requests_per_minute"] = draw(st.integers(math.ceil(60 * rate * calls), 10**9))
+
+
+AWS: dict[str, Any] = {"kind": "aws", "region": "eu-central-1"}
+
+
+def on_aws(**substrate: Any) -> dict[str, Any]:
+    """The shipped declaration on AWS, with a model that can be reached from there."""
+    declaration = shipped()
+    declaration["substrate"] = AWS | substrate
+    for agent in declaration["agents"]:
+        agent["model"] |= {"endpoint": "https://models.example/v1", "api_key": {"env": "MODEL_KEY"}}
+    return declaration
+
+
+@st.composite
+def aws_environments(draw: st.DrawFn) -> Environment:
+    """Any well-formed environment on AWS."""
+    local = draw(environments())
+    zones = draw(st.sampled_from([2, 3]))
+    substrate = AWS | {
+        "zones": zones,
+        "kafka": draw(st.sampled_from(["express", "standard"] if zones == 3 else ["standard"])),
+        "spot": draw(st.booleans()),
+        "protect": draw(st.booleans()),
+        "network": draw(st.sampled_from([{}, {"nat": "one"}, {"cidr": "10.9.0.0/16"}])),
+        "endpoint": draw(st.sampled_from([{}, {"access": "public", "cidrs": ["198.51.100.0/24"]}])),
+    }
+    # Every field as it would be written: what was left out is left out again.
+    declaration = local.model_dump(mode="json", exclude={"name"}, exclude_none=True, exclude_defaults=True)
+    for agent in declaration["agents"]:
+        if "model" in agent:
+            agent["model"] |= {"endpoint": "https://models.example/v1", "api_key": {"env": "KEY"}}
+    return parsed(declaration | {"substrate": substrate})

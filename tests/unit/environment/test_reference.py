@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from headrace.environment import reference, rules
+import inspect
+
+from headrace.environment import aws_rules, contradictions, overload, reference, rules
 from tests.unit.environment.declarations import REPOSITORY
 
 DOCUMENT = REPOSITORY / "docs" / "declaration.md"
@@ -25,10 +27,12 @@ def test_every_field_of_every_part_is_in_the_tables() -> None:
 
 
 def test_every_rule_is_applied_and_described() -> None:
-    defined = [
-        rule for name, rule in vars(rules).items()
-        if callable(rule) and getattr(rule, "__module__", "") == rules.__name__
-        and not name.startswith("_") and name not in {"Placed", "Parts", "problems"}
-    ]  # fmt: skip
-    assert set(defined) == set(rules.RULES)
+    defined = {
+        rule
+        for module in (rules, contradictions, overload, aws_rules)
+        for name, rule in vars(module).items()
+        if inspect.isfunction(rule) and rule.__module__ == module.__name__ and not name.startswith("_")
+    } - {rules.problems}
+    assert defined == set(rules.RULES)
+    assert len(rules.RULES) == len(defined)
     assert all(rule.__doc__ for rule in rules.RULES)

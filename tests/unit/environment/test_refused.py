@@ -93,7 +93,12 @@ REFUSED: dict[str, tuple[Change, str, str, str]] = {
     "no sources": (set_at("sources", to=[]), "sources", "a list of 0", "a list of one or more sources"),
     "no agents": (set_at("agents", to=[]), "agents", "a list of 0", "a list of one or more agents"),
     "no tables": (set_at(*SOURCE, "tables", to=[]), "sources[0].tables", "a list of 0", "one or more tables"),
-    "unknown substrate": (set_at("substrate", "kind", to="aws"), "substrate.kind", "'aws'", "`local`"),
+    "unknown substrate": (
+        set_at("substrate", "kind", to="gcp"),
+        "substrate.kind",
+        "'gcp'",
+        "`local` or `aws`",
+    ),
     "port base too low": (
         set_at("substrate", "port_base", to=80),
         "substrate.port_base",
@@ -314,12 +319,12 @@ REFUSED: dict[str, tuple[Change, str, str, str]] = {
     ),
     "fewer calls than subtasks": (
         lambda d: _agent(d).update(
-            model=_agent(d)["model"] | {"max_concurrency": 1},
-            scaling={"parallelism_min": 2, "parallelism_max": 2},
+            model=_agent(d)["model"] | {"max_concurrency": 11},
+            scaling={"parallelism_min": 12, "parallelism_max": 12},
         ),
         "agents[0].model.max_concurrency",
-        "1",
-        "at least scaling.parallelism_min, 2",
+        "11",
+        "at least scaling.parallelism_min, 12",
     ),
     "entry point": (
         set_at(*AGENT, "entry_point", to="support_triage.agent.SupportTriage"),
@@ -364,10 +369,10 @@ REFUSED: dict[str, tuple[Change, str, str, str]] = {
         "left out",
     ),
     "soft bound over hard": (
-        set_at(*AGENT, "limits", to={"inbox_soft_events": 9, "inbox_hard_events": 8}),
+        set_at(*AGENT, "limits", to={"inbox_soft_events": 90, "inbox_hard_events": 80}),
         "agents[0].limits.inbox_soft_events",
-        "9",
-        "at most inbox_hard_events, 8",
+        "90",
+        "at most inbox_hard_events, 80",
     ),
     "state over its limit": (
         set_at(*AGENT, "limits", to={"max_memory_bytes": 100}),

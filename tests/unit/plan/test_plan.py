@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from headrace.environment import Environment, load_environment
-from headrace.environment.model import PORTS_PER_STACK
+from headrace.environment.substrates import PORTS_PER_STACK
 from headrace.plan import StackPlan, plan
 from headrace.plan.leaves import leaves
 from tests.unit.environment.declarations import SHIPPED, environments, parsed, shipped
 
 any_environment = given(environments())
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_a_plan_survives_json(environment: Environment) -> None:
 @quick
 @any_environment
 def test_ports_are_unique_contiguous_and_within_the_stacks_range(environment: Environment) -> None:
-    base = environment.substrate.port_base
+    base = environment.local.port_base
     used = sorted(all_ports(plan(environment)))
     assert used == list(range(base, base + len(used)))
     assert len(used) <= PORTS_PER_STACK
@@ -142,6 +142,9 @@ def test_runs_have_time_and_room(environment: Environment) -> None:
         assert declared.workload.model_latency is not None
         assert declared.workload.model_latency.milliseconds < spec.model.timeout_ms
         assert spec.model.timeout_ms <= spec.limits.run_deadline_ms
+        run_ms = declared.workload.calls_per_event * declared.workload.model_latency.milliseconds
+        assert run_ms < spec.limits.run_deadline_ms
+        assert spec.limits.inbox_soft_events * spec.parallelism >= declared.workload.calls_in_flight
         assert spec.model.max_concurrency * spec.parallelism <= agent.model_calls_in_flight
 
 

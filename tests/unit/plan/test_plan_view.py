@@ -29,7 +29,7 @@ def test_tables_show_every_value_and_every_reason() -> None:
     for leaf in leaves(made):
         assert re.sub(r"\s+", " ", leaf.reason) in shown, leaf.path
     assert "agents[0]: support-triage" in shown
-    assert "1888" in shown
+    assert "1856" in shown
 
 
 def test_tables_fit_a_narrow_terminal() -> None:

@@ -1,0 +1,51 @@
+"""What is worked out for a stack on AWS; pure, as the rest of the plan."""
+
+from __future__ import annotations
+
+from headrace.environment.model import Environment
+from headrace.plan.agents import agents
+from headrace.plan.aws.compute import cluster
+from headrace.plan.aws.flink import deployments
+from headrace.plan.aws.kafka import connect, msk
+from headrace.plan.aws.model import AwsPlan
+from headrace.plan.aws.network import network
+from headrace.plan.aws.place import aws_place
+from headrace.plan.because import because, build
+from headrace.plan.checkpoints import checkpoints
+from headrace.plan.connectors import sources
+from headrace.plan.state_storage import state_storage
+from headrace.plan.topics import topics
+
+__all__ = ["AwsPlan", "aws_plan"]
+
+
+def aws_plan(environment: Environment) -> AwsPlan:
+    """Everything that is computed from an environment on AWS, each leaf with its reason.
+
+    Raises:
+        HeadraceError: the environment is on another substrate.
+    """
+    aws = environment.aws
+    place = aws_place(aws.zones)
+    jobs = deployments(environment)
+    captured, planned_topics = sources(environment, place), topics(environment, place)
+    stack = build(
+        AwsPlan,
+        environment=because(environment.name, "the name of the stack's file"),
+        region=because(aws.region, "declared"),
+        zones=because(aws.zones, f"declared, or 3: {aws.zones}"),
+        protect=because(aws.protect, "declared, or true: what holds data stays"),
+        log_days=because(aws.log_days, "declared as substrate.log_days, or 30"),
+        network=network(aws),
+        cluster=cluster(environment, jobs.value),
+        sources=captured,
+        topics=planned_topics,
+        kafka=msk(environment, planned_topics.value),
+        connect=connect(environment, captured.value),
+        state_storage=state_storage(),
+        deployments=jobs,
+        agents=agents(environment, place, checkpoints(environment).value),
+        reasons=because({}, ""),
+    )
+    reasons = {path: reason for path, reason in stack.reasons.items() if path != "reasons"}
+    return stack.value.model_copy(update={"reasons": reasons})

@@ -1,0 +1,85 @@
+"""The cluster's node pools: instance families and how much may be on spot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from headrace.environment.model import Environment
+from headrace.environment.units import GIB, MIB
+from headrace.plan.aws.flink import NODE_START_MS, spare_taskmanagers
+from headrace.plan.aws.model import ClusterPlan, DeploymentPlan, NodePoolPlan
+from headrace.plan.because import Because, because, build, sequence
+
+MIB_PER_GIB = GIB // MIB
+FAMILIES = {"c": 2, "m": 4, "r": 8}
+"""GiB of memory for each vCPU: compute, general, memory."""
+ARCHITECTURE = "amd64"
+LIMIT_TO_NEED = 2
+"""A pool may grow to so much: pods of an upgrade run beside those that they replace."""
+
+
+def cluster(environment: Environment, deployments: Sequence[DeploymentPlan]) -> Because[ClusterPlan]:
+    """Endpoint and node pools."""
+    endpoint = environment.aws.endpoint
+    return build(
+        ClusterPlan,
+        endpoint_private=because(
+            endpoint.access == "private", f"declared as substrate.endpoint.access {endpoint.access}"
+        ),
+        public_cidrs=because(endpoint.cidrs, f"declared: {len(endpoint.cidrs)} blocks"),
+        node_pools=sequence((_jobmanagers(deployments), _taskmanagers(environment, deployments))),
+    )
+
+
+def _jobmanagers(deployments: Sequence[DeploymentPlan]) -> Because[NodePoolPlan]:
+    cpu = sum(one.pods.jobmanager_cpu * one.pods.jobmanager_replicas for one in deployments)
+    mib = sum(one.flink.jobmanager.process_mib * one.pods.jobmanager_replicas for one in deployments)
+    on_demand = because(0.0, "0 on spot: without its JobManager a job stands still")
+    return _pool("jobmanagers", cpu, mib, on_demand)
+
+
+def _taskmanagers(environment: Environment, deployments: Sequence[DeploymentPlan]) -> Because[NodePoolPlan]:
+    cpu = sum(one.pods.taskmanager_cpu * one.flink.taskmanager.count for one in deployments)
+    mib = sum(one.flink.taskmanager.process_mib * one.flink.taskmanager.count for one in deployments)
+    return _pool("taskmanagers", cpu, mib, _spot_share(environment, deployments))
+
+
+def _pool(name: str, cpu: float, mib: int, spot: Because[float]) -> Because[NodePoolPlan]:
+    need = f"the plan's pods need {cpu:g} vCPU and {mib} MiB"
+    return build(
+        NodePoolPlan,
+        name=because(name, "what runs on it: 1 pool for each role"),
+        instance_categories=_categories(cpu, mib),
+        architecture=because(ARCHITECTURE, "the image's locked dependencies are for 1 architecture, x86-64"),
+        spot_share=spot,
+        vcpu_limit=because(math.ceil(LIMIT_TO_NEED * cpu), f"{LIMIT_TO_NEED} x: {need}"),
+        memory_limit_mib=because(LIMIT_TO_NEED * mib, f"{LIMIT_TO_NEED} x: {need}"),
+    )
+
+
+def _categories(cpu: float, mib: int) -> Because[tuple[str, ...]]:
+    """The leanest family whose memory for each vCPU is enough, and the next, where one is short."""
+    wanted = mib / MIB_PER_GIB / cpu
+    enough = [family for family, gib in FAMILIES.items() if gib >= wanted] or [list(FAMILIES)[-1]]
+    return because(
+        tuple(enough[:2]),
+        f"{wanted:.1f} GiB for each vCPU; families have "
+        + ", ".join(f"{family} {gib}" for family, gib in FAMILIES.items()),
+    )
+
+
+def _spot_share(environment: Environment, deployments: Sequence[DeploymentPlan]) -> Because[float]:
+    if not environment.aws.spot:
+        return because(0.0, "0: spot instances are not allowed by substrate.spot")
+    objective = environment.recovery.max_recovery
+    if spare_taskmanagers(environment) == 0:
+        return because(
+            1.0, f"all: a lost instance's pods are back in {NODE_START_MS} ms, max_recovery is {objective}"
+        )
+    count = sum(one.flink.taskmanager.count for one in deployments)
+    spare = len(deployments) * spare_taskmanagers(environment)
+    return because(
+        spare / count,
+        f"the {spare} spare ones of {count}: a new node takes {NODE_START_MS} ms, max_recovery {objective}",
+    )

@@ -1,0 +1,86 @@
+"""The shape of a plan on AWS, beside what it has in common with the local one."""
+
+from __future__ import annotations
+
+from headrace.plan.model import CommonPlan, FlinkPlan, PlanModel
+
+
+class NetworkPlan(PlanModel):
+    vpc_id: str | None
+    """``None``: one is made."""
+    cidr: str | None
+    """Of a new VPC."""
+    private_subnets: tuple[str, ...]
+    """Blocks of a new VPC's subnets, or ids of those that are there; one a zone."""
+    public_subnets: tuple[str, ...]
+    """Blocks; for NAT gateways alone."""
+    nat_gateways: int
+
+
+class NodePoolPlan(PlanModel):
+    name: str
+    instance_categories: tuple[str, ...]
+    architecture: str
+    spot_share: float
+    """Of this pool's capacity that may be on spot instances, 0 to 1."""
+    vcpu_limit: int
+    memory_limit_mib: int
+
+
+class ClusterPlan(PlanModel):
+    endpoint_private: bool
+    """Whether the Kubernetes API is reached from within the VPC alone."""
+    public_cidrs: tuple[str, ...]
+    node_pools: tuple[NodePoolPlan, ...]
+
+
+class MskPlan(PlanModel):
+    kind: str
+    instance_type: str
+    brokers: int
+    storage_gib: int | None
+    """Of each Standard broker; Express brokers bring their own."""
+    configuration: dict[str, str]
+
+
+class ConnectorCapacityPlan(PlanModel):
+    name: str
+    mcu: int
+    """MSK Connect units of the one worker: 1 vCPU and 4 GiB each."""
+    workers: int
+
+
+class ConnectPlan(PlanModel):
+    worker_configuration: dict[str, str]
+    connectors: tuple[ConnectorCapacityPlan, ...]
+
+
+class PodPlan(PlanModel):
+    """Pods of one agent's Flink deployment."""
+
+    jobmanager_cpu: float
+    jobmanager_replicas: int
+    taskmanager_cpu: float
+    disk_gib: int
+    """Local disk of a TaskManager, for RocksDB."""
+
+
+class DeploymentPlan(PlanModel):
+    name: str
+    """The agent's."""
+    flink: FlinkPlan
+    pods: PodPlan
+
+
+class AwsPlan(CommonPlan):
+    """A stack on AWS: one Flink deployment for each agent."""
+
+    region: str
+    zones: int
+    protect: bool
+    log_days: int
+    network: NetworkPlan
+    cluster: ClusterPlan
+    kafka: MskPlan
+    connect: ConnectPlan
+    deployments: tuple[DeploymentPlan, ...]

@@ -1,0 +1,188 @@
+"""The plan on AWS: the same parts, reasoned alike, and what AWS needs beside them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from rich.console import Console
+
+from headrace.environment import Environment
+from headrace.errors import HeadraceError
+from headrace.plan import AwsPlan, StackPlan, plan, plan_of
+from headrace.plan.aws import aws_plan
+from headrace.plan.aws.kafka import MBPS_OF_LARGE, SIZES
+from headrace.plan.aws.summary import aws_cost_drivers, aws_running
+from headrace.plan.leaves import leaves
+from headrace.plan_document import document
+from tests.unit.environment.declarations import aws_environments, on_aws, parsed, shipped
+
+any_environment = given(aws_environments())
+quick = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+VPC_ID = "vpc-0123456789abcdef0"
+SUBNETS = [f"subnet-{number:017x}" for number in range(3)]
+
+
+@quick
+@any_environment
+def test_every_leaf_has_a_reason_and_the_plan_survives_json(environment: Environment) -> None:
+    made = aws_plan(environment)
+    assert {leaf.path: leaf.reason for leaf in leaves(made)} == made.reasons
+    assert AwsPlan.model_validate_json(made.model_dump_json()) == made
+    assert plan_of(environment) == made
+
+
+@quick
+@any_environment
+def test_each_agent_has_a_deployment_that_holds_it(environment: Environment) -> None:
+    made = aws_plan(environment)
+    for deployment, agent in zip(made.deployments, made.agents, strict=True):
+        memory = deployment.flink.taskmanager
+        parts = (
+            memory.framework_heap_mib, memory.framework_offheap_mib, memory.task_heap_mib, memory.network_mib,
+            memory.managed_mib, memory.metaspace_mib, memory.jvm_overhead_mib,
+        )  # fmt: skip
+        assert deployment.name == agent.name
+        assert sum(parts) == memory.process_mib
+        assert memory.slots * memory.count >= agent.spec.parallelism
+        assert deployment.pods.disk_gib * memory.count * 2**30 >= agent.state_bytes
+        assert deployment.pods.taskmanager_cpu == memory.slots
+
+
+@quick
+@any_environment
+def test_pools_hold_their_pods_and_spot_stays_within_the_objective(environment: Environment) -> None:
+    made = aws_plan(environment)
+    jobmanagers, taskmanagers = made.cluster.node_pools
+    assert jobmanagers.spot_share == 0
+    assert 0 <= taskmanagers.spot_share <= 1
+    if not environment.aws.spot:
+        assert taskmanagers.spot_share == 0
+    needed = sum(one.pods.taskmanager_cpu * one.flink.taskmanager.count for one in made.deployments)
+    assert taskmanagers.vcpu_limit >= needed
+    on_demand = (1 - taskmanagers.spot_share) * sum(one.flink.taskmanager.count for one in made.deployments)
+    if environment.recovery.max_recovery.seconds < 120:
+        least = sum(
+            -(-agent.spec.parallelism // one.flink.taskmanager.slots)
+            for one, agent in zip(made.deployments, made.agents, strict=True)
+        )
+        assert on_demand >= least - 1e-6
+
+
+@quick
+@any_environment
+def test_records_have_three_copies_and_go_on_with_one_broker_lost(environment: Environment) -> None:
+    made = aws_plan(environment)
+    assert made.kafka.brokers >= 3
+    assert made.kafka.brokers % made.zones == 0
+    for topic in made.topics:
+        assert topic.replication == 3
+        assert topic.config["min.insync.replicas"] == "2"
+
+
+@quick
+@any_environment
+def test_options_differ_between_substrates_in_the_listed_keys_alone(environment: Environment) -> None:
+    """Issue 6 holds what is provisioned to this too."""
+    local = plan(environment.model_copy(update={"substrate": parsed(shipped()).substrate}))
+    (deployment, *_) = aws_plan(environment).deployments
+    there, here = deployment.flink.configuration, local.flink.configuration
+    of_a_place = re.compile(
+        r"high-availability\..*|rest\..*|s3\..*|blob\.server\.port|(job|task)manager\.(rpc|bind|host)[a-z.-]*|"
+        r"(job|task)manager\.memory\..*|taskmanager\.numberOfTaskSlots|slotmanager\..*|"
+        r"execution\.(state-recovery\.from-local|checkpointing\.local-backup\.enabled)"
+    )
+    different = {key for key in there.keys() | here.keys() if there.get(key) != here.get(key)}
+    assert [key for key in sorted(different) if not of_a_place.fullmatch(key)] == []
+
+
+def test_the_network_is_cut_without_overlap() -> None:
+    network = aws_plan(parsed(on_aws())).network
+    blocks = [ipaddress.ip_network(block) for block in (*network.private_subnets, *network.public_subnets)]
+    assert network.cidr is not None
+    assert all(block.subnet_of(ipaddress.ip_network(network.cidr)) for block in blocks)  # type: ignore[arg-type]
+    assert not any(one.overlaps(other) for one in blocks for other in blocks if one is not other)
+    assert (len(blocks), network.nat_gateways) == (6, 3)
+
+
+def test_a_vpc_that_is_there_is_left_as_it_is() -> None:
+    network = aws_plan(parsed(on_aws(network={"vpc_id": VPC_ID, "private_subnet_ids": SUBNETS}))).network
+    assert (network.vpc_id, network.nat_gateways, network.public_subnets) == (VPC_ID, 0, ())
+    assert network.private_subnets == tuple(SUBNETS)
+
+
+@pytest.mark.parametrize(
+    ("recovery", "spot", "count", "share"),
+    [("90s", True, 2, 0.5), ("5m", True, 1, 1.0), ("90s", False, 2, 0.0), ("2m", True, 1, 1.0)],
+)
+def test_the_recovery_objective_decides_spare_taskmanagers_and_spot(
+    recovery: str, spot: bool, count: int, share: float
+) -> None:
+    declaration = on_aws(spot=spot)
+    declaration["recovery"]["max_recovery"] = recovery
+    made = aws_plan(parsed(declaration))
+    assert made.deployments[0].flink.taskmanager.count == count
+    assert made.cluster.node_pools[1].spot_share == share
+
+
+@pytest.mark.parametrize(
+    ("kind", "rate", "size"),
+    [
+        # 4 000/s x 4 records x 2 KiB = 32.8 MB/s over 3 brokers = 10.9 each.
+        ("express", 4_000, "express.m7g.large"),
+        ("standard", 4_000, "kafka.m7g.2xlarge"),
+        # 20 000/s: 54.6 MB/s each.
+        ("express", 20_000, "express.m7g.2xlarge"),
+    ],
+)
+def test_brokers_are_sized_by_the_load(kind: str, rate: int, size: str) -> None:
+    declaration = on_aws(kafka=kind)
+    del declaration["agents"][1:], declaration["agents"][0]["model"]
+    del declaration["agents"][0]["workload"]["model_latency"]
+    declaration["agents"][0]["workload"]["events_per_second"] = rate
+    declaration["agents"][0]["scaling"]["parallelism_max"] = 8
+    kafka = aws_plan(parsed(declaration)).kafka
+    assert kafka.instance_type == size
+    assert (kafka.storage_gib is None) == (kind == "express")
+    assert MBPS_OF_LARGE[kind] * 2 ** list(SIZES).index(size.rpartition(".")[2]) >= rate * 4 * 2048 / 3e6
+
+
+def test_a_plan_is_made_for_its_own_substrate_alone() -> None:
+    with pytest.raises(HeadraceError, match=r"needs substrate\.kind `local`"):
+        plan(parsed(on_aws()))
+    with pytest.raises(HeadraceError, match=r"needs substrate\.kind `aws`"):
+        aws_plan(parsed(shipped()))
+    assert isinstance(plan_of(parsed(shipped())), StackPlan)
+
+
+def test_the_document_tells_what_aws_runs_and_what_costs_most() -> None:
+    made = aws_plan(parsed(on_aws(spot=True)))
+    console = Console(width=400)
+    with console.capture() as captured:
+        console.print(document(made))
+    shown = captured.get()
+    for part in (
+        "on AWS in eu-central-1",
+        "3 x express.m7g.large",
+        "spot share of taskmanagers",
+        "$ a month",
+    ):
+        assert part in shown
+    assert all(running.name in shown for running in aws_running(made))
+    amounts = [driver.amount for driver in aws_cost_drivers(made)]
+    assert amounts == sorted(amounts, reverse=True)
+    assert sum(driver.share for driver in aws_cost_drivers(made)) == pytest.approx(1)
+
+
+def test_a_load_over_the_largest_size_has_more_brokers() -> None:
+    declaration = on_aws(kafka="standard")
+    template = declaration["agents"][0]
+    del template["model"], template["workload"]["model_latency"]
+    template["workload"]["events_per_second"] = 500_000
+    template["scaling"]["parallelism_max"] = 128
+    declaration["agents"] = [template]
+    # 500 000/s x 4 records x 2 KiB = 4 096 MB/s; the largest takes 153.6: 27 brokers.
+    kafka = aws_plan(parsed(declaration)).kafka
+    assert (kafka.brokers, kafka.instance_type) == (27, "kafka.m7g.16xlarge")
