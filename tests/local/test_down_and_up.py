@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 
 from headrace.local.postgres import UNPRIVILEGED
-from headrace.local.snapshots import SAVEPOINTS
+from headrace.state.layout import SAVEPOINTS
 from headrace.toolchain.runtimes import Runtimes
 from tests.pipeline.plugin import Pipeline
 from tests.pipeline.stack import LiveStack

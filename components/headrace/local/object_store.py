@@ -9,7 +9,7 @@ from headrace.local.java import java_command, properties
 from headrace.local.provider.bucket import BucketInputs
 from headrace.local.provider.process import ProcessInputs, Readiness
 from headrace.local.resources import BucketResource
-from headrace.local.snapshots import CHECKPOINTS, SAVEPOINTS
+from headrace.state.layout import BUCKETS as SNAPSHOTS
 
 NAME = "object-store"
 
@@ -22,7 +22,7 @@ LOGBACK = """<configuration>
 </configuration>
 """
 HIGH_AVAILABILITY = "high-availability"
-BUCKETS = (CHECKPOINTS, SAVEPOINTS, HIGH_AVAILABILITY)
+BUCKETS = (*SNAPSHOTS, HIGH_AVAILABILITY)
 
 
 class ObjectStore(pulumi.ComponentResource):
