@@ -29,8 +29,9 @@ def as_flink_says(path: Path, read: Metadata) -> Iterator[Line]:
             for each in subtask.operator:
                 for state in each.states:
                     yield "list", state.name, MODES[state.distribution], str(state.partitions)
-            for keyed in subtask.keyed:
+            for keyed in (*subtask.keyed, *subtask.raw_keyed):
                 yield "keyed", str(keyed.first_key_group), str(keyed.key_groups)
+            for keyed in subtask.keyed:
                 yield from states(keyed)
 
 

@@ -62,7 +62,7 @@ class Objects:
         if not answer.is_success:
             request = answer.request
             raise HeadraceError(
-                f"the object store refused {request.method} {request.url}: {answer.status_code} {answer.text}"
+                f"the object store refused {request.method} {request.url}: {answer.status_code} {answer.text[:500]}"
             )
         return answer
 

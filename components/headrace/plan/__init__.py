@@ -17,6 +17,7 @@ from headrace.plan.kafka import broker, connect
 from headrace.plan.model import StackPlan
 from headrace.plan.object_store import object_store
 from headrace.plan.ports import ports
+from headrace.plan.savepoints import savepoints
 from headrace.plan.topics import topics
 
 __all__ = ["StackPlan", "plan"]
@@ -46,6 +47,7 @@ def plan(environment: Environment) -> StackPlan:
         object_store=object_store(at.value),
         zookeeper=zookeeper(at.value),
         flink=cluster,
+        savepoints=savepoints(environment.savepoints),
         agents=agents(environment, at.value, cluster.value.checkpoints),
         scripted_model=because(scripted > 0, f"{scripted} of {len(environment.agents)} agents use it"),
         reasons=because({}, ""),

@@ -111,6 +111,13 @@ class CheckpointPlan(PlanModel):
     retained: int
 
 
+class SavepointPlan(PlanModel):
+    interval_ms: int | None
+    """Between savepoints of an agent that goes on; ``None``: none are made."""
+    history_count: int
+    history_age_ms: int
+
+
 class FlinkPlan(PlanModel):
     jobmanager: JobManagerPlan
     taskmanager: TaskManagerPlan
@@ -143,6 +150,7 @@ class StackPlan(PlanModel):
     object_store: JvmProcessPlan
     zookeeper: JvmProcessPlan
     flink: FlinkPlan
+    savepoints: SavepointPlan
     agents: tuple[AgentPlan, ...]
     scripted_model: bool
     """Whether any agent of the stack uses the scripted model."""

@@ -1,8 +1,9 @@
 """Where in the buckets what lies: Flink's layout below the folder that each agent has of its own.
 
 ``checkpoints/AGENT/JOB/{chk-N,shared,taskowned}/FILE`` (``FsCheckpointStorageAccess``) and
-``savepoints/AGENT/savepoint-XXXXXX-XXXXXXXXXXXX/FILE`` (``AbstractFsCheckpointStorageAccess``). Savepoints of a
-job that went on after them are in folders of their own before AGENT: no agent goes on from one by itself.
+``savepoints/AGENT/savepoint-XXXXXX-XXXXXXXXXXXX/FILE`` (``AbstractFsCheckpointStorageAccess``). Savepoints
+of a job that went on after them are in folders of their own before AGENT: no agent goes on from one of
+these by itself.
 """
 
 from __future__ import annotations

@@ -88,13 +88,15 @@ class Subtask:
     index: int
     operator: tuple[OperatorListState, ...] = ()
     keyed: tuple[KeyedState, ...] = ()
+    raw_keyed: tuple[KeyedState, ...] = ()
+    """Written by the operator itself, in a format of its own."""
     channels: tuple[Stream, ...] = ()
     """Records in flight, of an unaligned checkpoint."""
 
     def streams(self) -> Iterator[Stream]:
         for state in self.operator:
             yield state.stream
-        for keyed in self.keyed:
+        for keyed in (*self.keyed, *self.raw_keyed):
             yield keyed.description
             yield from (stream for _, stream in keyed.rocksdb)
         yield from self.channels
@@ -118,6 +120,10 @@ class Operator:
         for subtask in self.subtasks:
             yield from subtask.streams()
 
+    @property
+    def size(self) -> int:
+        return sum(stream.size for stream in self.streams())
+
 
 @dataclass(frozen=True)
 class Metadata:
@@ -132,6 +138,11 @@ class Metadata:
             for stream in operator.streams()
             if isinstance(stream, StoredFile)
         }
+
+    @property
+    def size(self) -> int:
+        """Bytes of all it consists of; incremental checkpoints share most of theirs."""
+        return sum(operator.size for operator in self.operators)
 
 
 def read_metadata(data: bytes, folder: str) -> Metadata:
@@ -188,12 +199,13 @@ class _Reader:
         if index < 0:  # it has finished: -(index + 1)
             return Subtask(-index - 1)
         operator = [self._operator_state() for _ in range(2) if self._in.i32() != 0]
-        keyed = [self._keyed_state() for _ in range(2)]
+        keyed, raw_keyed = self._keyed_state(), self._keyed_state()
         channels = (*self._repeat(self._input_channel), *self._repeat(self._result_subpartition))
         return Subtask(
             index,
             tuple(state for state in operator if state is not None),
-            tuple(state for state in keyed if state is not None),
+            (keyed,) if keyed else (),
+            (raw_keyed,) if raw_keyed else (),
             tuple(stream for stream in channels if stream is not None),
         )
 

@@ -51,6 +51,7 @@ class Judgement:
 def judge(
     objects: Sequence[StoredObject],
     retained: Mapping[str, Metadata],
+    past: Mapping[str, str],
     agents: Collection[str],
     settled_before: datetime,
 ) -> Judgement:
@@ -58,7 +59,8 @@ def judge(
 
     Args:
         objects: all of both buckets.
-        retained: the metadata of each snapshot in them, by the path of its folder.
+        retained: the metadata of each complete snapshot in them, by the path of its folder.
+        past: those of them that are not to be retained any longer, and why.
         agents: those that the stack declares.
         settled_before: what was modified at this time or later is not judged.
 
@@ -68,7 +70,7 @@ def judge(
     """
     placed = _placed(objects)
     _refuse_unowned(placed, agents)
-    needed = _needed(objects, retained)
+    needed = _needed(objects, {path: metadata for path, metadata in retained.items() if path not in past})
     live, orphans, young, task_owned = [], [], [], []
     for stored, where in placed:
         if stored.path in needed:
@@ -78,7 +80,8 @@ def judge(
         elif stored.modified >= settled_before:
             young.append(stored)
         else:
-            orphans.append(Orphan(stored, where, _why(where, retained)))
+            why = past.get(where.folder) or _why(where, retained)
+            orphans.append(Orphan(stored, where, why))
     return Judgement(tuple(live), tuple(orphans), tuple(young), tuple(task_owned))
 
 

@@ -1,0 +1,217 @@
+"""`headrace state`: what is kept of agents' state in storage: listed, looked into, cleaned."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.table import Table
+
+from headrace.commands.common import (
+    AgentName,
+    AsJson,
+    DeclarationFile,
+    StackName,
+    console,
+    group,
+    print_json,
+    progress,
+    reported,
+)
+from headrace.operations.agents import find_agent
+from headrace.operations.stack import Stack
+from headrace.operations.state import Described, DescribedOperator, Listed, describe, list_snapshots
+from headrace.operations.state_cleaning import Findings, clean, find
+from headrace.plan.model import StackPlan
+
+SHOWN_ORPHANS = 50
+MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
+
+app = group("List, look into and clean up what is kept of agents' state in storage.")
+
+SomeAgent = Annotated[
+    str | None, typer.Argument(metavar="[NAME]", help="One agent, as it is declared; all without it.")
+]
+Snapshot = Annotated[
+    str | None,
+    typer.Option("--snapshot", metavar="PATH", help="As `list` has it; otherwise the one `up` goes on from."),
+]
+DropHistory = Annotated[
+    bool,
+    typer.Option(
+        "--history",
+        help="Also savepoints past the declared history, and checkpoints that a later job's replaced.",
+    ),
+]
+
+
+@app.command("list")
+def list_(
+    name: SomeAgent = None,
+    stack: StackName = "local",
+    file: DeclarationFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """List retained checkpoints and savepoints, newest first, with age and size.
+
+    [dim]headrace state list[/]
+    [dim]headrace state list support-triage --json | jq '.[0].path'[/]
+    """
+    with reported():
+        found = Stack.find(stack, file)
+        snapshots = list_snapshots(found, _known(found, name))
+        if as_json:
+            print_json([each.as_json() for each in snapshots])
+        else:
+            console.print(_snapshots(snapshots))
+            console.print(_history(found.plan, snapshots))
+
+
+@app.command("describe")
+def describe_(
+    name: AgentName,
+    snapshot: Snapshot = None,
+    stack: StackName = "local",
+    file: DeclarationFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a snapshot holds: operators, their states and sizes, keys, versions of the memory.
+
+    [dim]headrace state describe support-triage[/]
+    [dim]headrace state describe support-triage --json | jq '.operators[] | select(.bytes > 1000)'[/]
+    """
+    with reported():
+        found = Stack.find(stack, file)
+        described = describe(found, find_agent(found.plan, name).name, snapshot)
+        if as_json:
+            print_json(described.as_json())
+        else:
+            _show(described)
+
+
+@app.command("clean")
+def clean_(
+    name: SomeAgent = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove it; otherwise it is only shown.")] = False,
+    history: DropHistory = False,
+    stack: StackName = "local",
+    file: DeclarationFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find files that no retained checkpoint or savepoint refers to, and remove them with --yes.
+
+    Refuses while anything is there that no declared agent owns, or that can't be understood.
+
+    [dim]headrace state clean[/]
+    [dim]headrace state clean support-triage --history --yes[/]
+    """
+    with reported():
+        found = Stack.find(stack, file)
+        agent = _known(found, name)
+        if yes:
+            with progress() as bar:
+                shown = bar.add_task("removed", total=None)
+                findings = clean(found, agent, drop_history=history, removed=lambda _: bar.advance(shown))
+        else:
+            findings = find(found, agent, drop_history=history)
+        if as_json:
+            print_json({"removed": yes, **findings.as_json()})
+        else:
+            _show_findings(findings, removed=yes)
+
+
+def _known(stack: Stack, name: str | None) -> str | None:
+    return None if name is None else find_agent(stack.plan, name).name
+
+
+def _snapshots(snapshots: list[Listed]) -> Table:
+    table = Table("agent", "kind", "checkpoint", "age", "size", "path", "")
+    for each in snapshots:
+        note = (
+            "[green]`up` goes on from it[/]"
+            if each.newest
+            else "[yellow]past history[/]"
+            if each.past
+            else ""
+        )
+        table.add_row(
+            each.complete.place.agent,
+            each.kind,
+            str(each.checkpoint),
+            _age(each.age_s),
+            decimal(each.bytes),
+            each.complete.path,
+            note,
+        )
+    return table
+
+
+def _history(plan: StackPlan, snapshots: list[Listed]) -> str:
+    savepoints = [each for each in snapshots if each.complete.place.kind == "savepoint"]
+    past = sum(1 for each in snapshots if each.past)
+    days = plan.savepoints.history_age_ms / 1000 / DAY_S
+    kept = f"of an agent's the newest {plan.savepoints.history_count} are kept, for {days:g} days"
+    said = f"{len(savepoints)} savepoints; {kept}"
+    return f"{said}. {past} snapshots are past that: `headrace state clean --history`" if past else said
+
+
+def _show(described: Described) -> None:
+    console.print(_snapshots([described.listed]))
+    console.print(_operators(described.operators))
+    if described.unread:
+        console.print(f"keys and versions: {described.unread}")
+        return
+    held = described.agent
+    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(held.entries.items())) or "nothing"
+    versions = ", ".join(f"{count} of version {each}" for each, count in sorted(held.memory_versions.items()))
+    console.print(f"the agent's state: {counts}" + (f"; memories: {versions}" if versions else ""))
+    if held.unreadable:
+        console.print(f"[yellow]{held.unreadable} entries are in a format that is not known[/]")
+
+
+def _operators(operators: list[DescribedOperator]) -> Table:
+    table = Table("operator", "uid", "subtasks", "key groups", "size", "state", "kind", "serializer")
+    for each in operators:
+        operator = each.operator
+        about = (
+            escape(operator.name),
+            escape(operator.uid),
+            str(operator.parallelism),
+            str(each.key_groups or "-"),
+            decimal(operator.size),
+        )
+        named = [(found.state, found.kind, found.serializer) for found in each.states]
+        for at, columns in enumerate(named or [("-", "", "")]):
+            table.add_row(*(about if at == 0 else ("",) * len(about)), *map(escape, columns))
+        if each.unknown:
+            table.add_row(*("",) * len(about), f"[yellow]{escape(each.unknown)}[/]", "", "")
+    return table
+
+
+def _show_findings(findings: Findings, *, removed: bool) -> None:
+    if findings.orphans:
+        table = Table("agent", "size", "path", "why")
+        for orphan in findings.orphans[:SHOWN_ORPHANS]:
+            table.add_row(orphan.place.agent, decimal(orphan.stored.size), orphan.stored.path, orphan.why)
+        if (more := len(findings.orphans) - SHOWN_ORPHANS) > 0:
+            table.add_row("", "", f"and {more} more: --json has all", "")
+        console.print(table)
+    what = f"{len(findings.orphans)} objects, {decimal(findings.bytes)}"
+    if removed:
+        console.print(f"removed: {what}")
+    else:
+        console.print(f"would be removed: {what}" + ("; --yes does it" if findings.orphans else ""))
+    minutes = findings.settle.total_seconds() / MINUTE_S
+    console.print(
+        f"left alone: {findings.live} in use, {findings.young} younger than {minutes:g} minutes that a "
+        f"checkpoint may still need, {findings.task_owned} of tasks"
+    )
+
+
+def _age(seconds: float) -> str:
+    for unit, size in (("d", DAY_S), ("h", HOUR_S), ("min", MINUTE_S)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"

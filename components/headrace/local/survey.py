@@ -1,0 +1,85 @@
+"""What the object store holds of agents' state at one time, and how orphans are removed from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from headrace.errors import HeadraceError
+from headrace.local.objects import Objects
+from headrace.state.data_input import Unreadable
+from headrace.state.history import Complete
+from headrace.state.layout import BUCKETS, METADATA, StoredObject, place
+from headrace.state.metadata import Metadata, read_metadata
+from headrace.state.orphans import Orphan
+
+ATTEMPTS = 5
+
+
+class KeepsChanging(HeadraceError):
+    """Snapshots come and go faster than they are read."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    objects: tuple[StoredObject, ...]
+    retained: dict[str, Metadata]
+    """By the path of the snapshot's folder."""
+
+    def complete(self) -> Iterator[Complete]:
+        for stored in self.objects:
+            where = place(stored)
+            if where is not None and where.folder in self.retained and where.file == METADATA:
+                yield Complete(where, stored.modified)
+
+
+def survey(store: Objects) -> Survey:
+    """List everything, then read every snapshot's metadata.
+
+    In this order a snapshot that becomes complete meanwhile is missing with its files still young, and one
+    that Flink removes meanwhile is noticed: its metadata goes first. Then all is looked at again.
+
+    Raises:
+        Unreadable: metadata that is not understood; what it refers to can't be told.
+        KeepsChanging: a snapshot was removed each time.
+    """
+    for _ in range(ATTEMPTS):
+        objects = tuple(stored for bucket in BUCKETS for stored in store.listed(bucket))
+        retained = _retained(store, objects)
+        if retained is not None:
+            return Survey(objects, retained)
+    raise KeepsChanging(
+        f"checkpoints were removed while they were read, {ATTEMPTS} times; run the command again. "
+        "Nothing was changed"
+    )
+
+
+def _retained(store: Objects, objects: Iterable[StoredObject]) -> dict[str, Metadata] | None:
+    retained: dict[str, Metadata] = {}
+    for stored in objects:
+        if stored.key.rpartition("/")[2] != METADATA:
+            continue
+        data = store.read(stored.path)
+        if data is None:
+            return None
+        folder = stored.path.rpartition("/")[0]
+        try:
+            retained[folder] = read_metadata(data, folder)
+        except Unreadable as error:
+            raise Unreadable(
+                f"{stored.path} can't be read: {error}. What it refers to is not known, so nothing is "
+                "removed; if it is of no use any more, remove it by hand"
+            ) from error
+    return retained
+
+
+def remove(
+    store: Objects, orphans: Iterable[Orphan], each: Callable[[Orphan], None] = lambda _: None
+) -> None:
+    """Remove orphans, metadata first: a snapshot that is half removed must not look complete.
+
+    Each removal is fine where the object is gone, so after a kill the same can be done again.
+    """
+    for orphan in sorted(orphans, key=lambda given: given.place.file != METADATA):
+        store.delete(orphan.stored.path)
+        each(orphan)
