@@ -75,7 +75,7 @@ def two_hundred_checkpoints(data: Path) -> Bucket:
     made = Bucket(data)
     for agent in AGENTS:
         first, *others = (f"s3://checkpoints/{agent}/{job:032x}" for job in range(1, JOBS + 1))
-        # The second job claimed the first one's checkpoint: that is gone, and its shared files are still used.
+        # The second job claimed the first one's checkpoint: that is gone, its shared files are used.
         carried = _job(made, first, kept=0)
         for job in others:
             _job(made, job, carried)

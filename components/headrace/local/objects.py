@@ -14,6 +14,8 @@ from headrace.errors import HeadraceError
 from headrace.state.layout import StoredObject
 
 TIMEOUT_S = 30
+SHOWN_CHARS = 500
+"""Of an answer that refuses something."""
 NAMESPACE = {"s3": "http://s3.amazonaws.com/doc/2006-03-01/"}
 
 
@@ -60,9 +62,9 @@ class Objects:
     @staticmethod
     def _good(answer: httpx.Response) -> httpx.Response:
         if not answer.is_success:
-            request = answer.request
+            asked = f"{answer.request.method} {answer.request.url}"
             raise HeadraceError(
-                f"the object store refused {request.method} {request.url}: {answer.status_code} {answer.text[:500]}"
+                f"the object store refused {asked}: {answer.status_code} {answer.text[:SHOWN_CHARS]}"
             )
         return answer
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from headrace.errors import HeadraceError
 from headrace.local.objects import Objects
+from headrace.plan.model import CheckpointPlan, SavepointPlan
 from headrace.state.data_input import Unreadable
-from headrace.state.history import Complete
+from headrace.state.history import Complete, History
 from headrace.state.layout import BUCKETS, METADATA, StoredObject, place
 from headrace.state.metadata import Metadata, read_metadata
 from headrace.state.orphans import Orphan
 
 ATTEMPTS = 5
+TIMEOUTS_TO_SETTLE = 2
+"""A checkpoint that timed out is given up; what a TaskManager still uploads of it has as long again."""
+SHORTEST_SETTLE = timedelta(minutes=10)
 
 
 class KeepsChanging(HeadraceError):
@@ -26,11 +31,22 @@ class Survey:
     retained: dict[str, Metadata]
     """By the path of the snapshot's folder."""
 
-    def complete(self) -> Iterator[Complete]:
-        for stored in self.objects:
-            where = place(stored)
-            if where is not None and where.folder in self.retained and where.file == METADATA:
-                yield Complete(where, stored.modified)
+    def complete(self) -> list[Complete]:
+        placed = ((place(stored), stored.modified) for stored in self.objects)
+        return [
+            Complete(where, modified)
+            for where, modified in placed
+            if where is not None and where.folder in self.retained and where.file == METADATA
+        ]
+
+
+def settle_time(plan: CheckpointPlan) -> timedelta:
+    """How long what nothing refers to may still belong to a checkpoint that is being written."""
+    return max(SHORTEST_SETTLE, TIMEOUTS_TO_SETTLE * timedelta(milliseconds=plan.timeout_ms))
+
+
+def history(plan: SavepointPlan) -> History:
+    return History(plan.history_count, timedelta(milliseconds=plan.history_age_ms))
 
 
 def survey(store: Objects) -> Survey:

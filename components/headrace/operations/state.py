@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from headrace.errors import HeadraceError
 from headrace.local.objects import Objects
-from headrace.local.survey import Survey, survey
+from headrace.local.survey import Survey, history, survey
 from headrace.operations.stack import Stack
-from headrace.operations.state_cleaning import history, open_store
+from headrace.operations.state_cleaning import open_store
 from headrace.state.agent_state import AgentState
 from headrace.state.data_input import DataInput, Unreadable
 from headrace.state.history import Complete, past_history
@@ -139,7 +139,7 @@ def _listed(stack: Stack, found: Survey) -> Iterator[Listed]:
     oldest_first = sorted(
         found.complete(), key=lambda each: (each.modified, each.place.kind, each.place.number)
     )
-    past = past_history(oldest_first, history(stack.plan), (), now)
+    past = past_history(oldest_first, history(stack.plan.savepoints), (), now, timedelta())
     # Of an agent's snapshots it goes on from the newest, but from none that its job went on after.
     newest = {each.place.agent: each.path for each in oldest_first if not each.place.purpose}
     newest_first = reversed(oldest_first)

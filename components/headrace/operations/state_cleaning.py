@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,17 +12,12 @@ from headrace.errors import HeadraceError
 from headrace.local.context import HOST
 from headrace.local.flink_rest import Unreachable
 from headrace.local.objects import Objects, objects
-from headrace.local.survey import Survey, remove, survey
+from headrace.local.survey import history, remove, settle_time, survey
 from headrace.operations.agents import flink
 from headrace.operations.session import session
 from headrace.operations.stack import Stack
-from headrace.plan.model import StackPlan
-from headrace.state.history import History, past_history
+from headrace.state.history import past_history
 from headrace.state.orphans import Orphan, judge
-
-TIMEOUTS_TO_SETTLE = 2
-"""A checkpoint that timed out is given up; what a TaskManager still uploads of it has as long again."""
-SHORTEST_SETTLE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -58,16 +53,6 @@ class Findings:
         }
 
 
-def settle_time(plan: StackPlan) -> timedelta:
-    """How long what nothing refers to may still belong to a checkpoint that is being written."""
-    timeout = timedelta(milliseconds=plan.flink.checkpoints.timeout_ms)
-    return max(SHORTEST_SETTLE, TIMEOUTS_TO_SETTLE * timeout)
-
-
-def history(plan: StackPlan) -> History:
-    return History(plan.savepoints.history_count, timedelta(milliseconds=plan.savepoints.history_age_ms))
-
-
 def open_store(stack: Stack) -> AbstractContextManager[Objects]:
     return objects(f"http://{HOST}:{stack.plan.ports.object_store}")
 
@@ -93,23 +78,17 @@ def clean(
 
 
 def _find(stack: Stack, store: Objects, agent: str | None, *, drop_history: bool) -> Findings:
-    now, settle = datetime.now(UTC), settle_time(stack.plan)
+    plan, now = stack.plan, datetime.now(UTC)
+    settle = settle_time(plan.flink.checkpoints)
     running = _running_jobs(stack) if drop_history else frozenset[str]()
     found = survey(store)
-    past = _past(found, history(stack.plan), running, now, settle) if drop_history else {}
+    past: dict[str, str] = {}
+    if drop_history:
+        past = past_history(found.complete(), history(plan.savepoints), running, now, settle)
     names = {each.name for each in stack.plan.agents}
     judged = judge(found.objects, found.retained, past, names, now - settle)
     orphans = (orphan for orphan in judged.orphans if agent in (None, orphan.place.agent))
     return Findings(tuple(orphans), len(judged.live), len(judged.young), len(judged.task_owned), settle)
-
-
-def _past(
-    found: Survey, kept: History, running: Collection[str], now: datetime, settle: timedelta
-) -> dict[str, str]:
-    # One that is complete for less than that has files that are not judged yet: it goes as a whole, later.
-    modified = {each.path: each.modified for each in found.complete()}
-    past = past_history(found.complete(), kept, running, now)
-    return {path: why for path, why in past.items() if modified[path] < now - settle}
 
 
 def _running_jobs(stack: Stack) -> frozenset[str]:

@@ -5,7 +5,7 @@ The terms are those of the Flink Kubernetes Operator (``savepoint.history.max.co
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -33,14 +33,19 @@ class History:
 
 
 def past_history(
-    snapshots: Iterable[Complete], history: History, running: Collection[str], now: datetime
+    snapshots: Collection[Complete],
+    history: History,
+    running: Collection[str],
+    now: datetime,
+    settle: timedelta,
 ) -> dict[str, str]:
     """Those that need not be kept: path -> why.
 
     Of an agent's savepoints, the ones it stopped with and periodic ones apart, the newest stays whatever
     its age. Checkpoints of jobs that ended are past their history once a later job of the agent has one;
     which ones a job that runs (`running`: ids) keeps is Flink's to say. Savepoints that prove an erasure are
-    no history.
+    no history. One that became complete within `settle` may have files that can't be judged yet
+    (:mod:`headrace.state.orphans`): it is dropped as a whole, later.
     """
     past: dict[str, str] = {}
     for _, group in groupby(sorted(snapshots, key=_group), _group):
@@ -50,7 +55,8 @@ def past_history(
             past |= dict(_of_ended_jobs(newest_first, running))
         elif purpose != ERASURES:
             past |= dict(_of_savepoints(newest_first, history, now))
-    return past
+    settled = {each.path for each in snapshots if each.modified < now - settle}
+    return {path: why for path, why in past.items() if path in settled}
 
 
 def _group(snapshot: Complete) -> tuple[str, str, str]:
