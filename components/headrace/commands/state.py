@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
@@ -127,23 +129,20 @@ def _known(stack: Stack, name: str | None) -> str | None:
 
 
 def _snapshots(snapshots: list[Listed]) -> Table:
-    table = Table("agent", "kind", "checkpoint", "age", "size", "path", "")
+    """The last column is the path, whole in a terminal of any width: it is what `--snapshot` takes."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("agent", "kind", "age", "size"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("path", overflow="fold")
     for each in snapshots:
-        note = (
-            "[green]`up` goes on from it[/]"
-            if each.newest
-            else "[yellow]past history[/]"
-            if each.past
-            else ""
-        )
+        style = "green" if each.newest else "yellow" if each.past else ""
         table.add_row(
             each.complete.place.agent,
-            each.kind,
-            str(each.checkpoint),
+            f"{each.kind} {each.checkpoint}",
             _age(each.age_s),
             decimal(each.bytes),
-            each.complete.path,
-            note,
+            each.complete.path + ("  (`up` goes on from it)" if each.newest else ""),
+            style=style,
         )
     return table
 
@@ -159,9 +158,13 @@ def _history(plan: StackPlan, snapshots: list[Listed]) -> str:
 
 def _show(described: Described) -> None:
     console.print(_snapshots([described.listed]))
-    console.print(_operators(described.operators))
+    for each in described.operators:
+        if each.operator.size:
+            console.print(*_operator_lines(each), sep="\n", soft_wrap=True)
+    without = sum(1 for each in described.operators if not each.operator.size)
+    console.print(f"{without} operators have no state", style="dim")
     if described.unread:
-        console.print(f"keys and versions: {described.unread}")
+        console.print(f"keys and versions: {described.unread}", soft_wrap=True)
         return
     held = described.agent
     counts = ", ".join(f"{count} {kind}" for kind, count in sorted(held.entries.items())) or "nothing"
@@ -171,33 +174,26 @@ def _show(described: Described) -> None:
         console.print(f"[yellow]{held.unreadable} entries are in a format that is not known[/]")
 
 
-def _operators(operators: list[DescribedOperator]) -> Table:
-    table = Table("operator", "uid", "subtasks", "key groups", "size", "state", "kind", "serializer")
-    for each in operators:
-        operator = each.operator
-        about = (
-            escape(operator.name),
-            escape(operator.uid),
-            str(operator.parallelism),
-            str(each.key_groups or "-"),
-            decimal(operator.size),
-        )
-        named = [(found.state, found.kind, found.serializer) for found in each.states]
-        for at, columns in enumerate(named or [("-", "", "")]):
-            table.add_row(*(about if at == 0 else ("",) * len(about)), *map(escape, columns))
-        if each.unknown:
-            table.add_row(*("",) * len(about), f"[yellow]{escape(each.unknown)}[/]", "", "")
-    return table
+def _operator_lines(described: DescribedOperator) -> Iterator[str]:
+    operator = described.operator
+    groups = f", {described.key_groups} key groups" if described.key_groups else ""
+    yield (
+        f"[bold]{escape(operator.name)}[/]  uid {escape(operator.uid) or '-'}, id {operator.id}, "
+        f"{operator.parallelism} subtasks{groups}, {decimal(operator.size)}"
+    )
+    for state in described.states:
+        yield f"  {escape(state.state)}  [dim]{state.kind}  {escape(state.serializer)}[/]"
+    if described.unknown:
+        yield f"  [yellow]{escape(described.unknown)}[/]"
 
 
 def _show_findings(findings: Findings, *, removed: bool) -> None:
-    if findings.orphans:
-        table = Table("agent", "size", "path", "why")
-        for orphan in findings.orphans[:SHOWN_ORPHANS]:
-            table.add_row(orphan.place.agent, decimal(orphan.stored.size), orphan.stored.path, orphan.why)
-        if (more := len(findings.orphans) - SHOWN_ORPHANS) > 0:
-            table.add_row("", "", f"and {more} more: --json has all", "")
-        console.print(table)
+    for orphan in findings.orphans[:SHOWN_ORPHANS]:
+        console.print(
+            f"{orphan.stored.path}  {decimal(orphan.stored.size)}  [dim]{orphan.why}[/]", soft_wrap=True
+        )
+    if (more := len(findings.orphans) - SHOWN_ORPHANS) > 0:
+        console.print(f"and {more} more: --json has all")
     what = f"{len(findings.orphans)} objects, {decimal(findings.bytes)}"
     if removed:
         console.print(f"removed: {what}")

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from headrace.errors import HeadraceError
 from headrace.local.flink_rest import FlinkRest
 from headrace.local.objects import objects
+from headrace.local.savepoint_schedule import Schedule
 from headrace.local.snapshots import periodic_folder, periodic_savepoints
 from headrace.local.survey import remove, survey
 from headrace.state.history import Complete, History, past_history
@@ -31,26 +30,11 @@ PAUSE_AFTER_FAILURE = timedelta(minutes=1)
 SAVEPOINT_TIMEOUT_S = 600
 
 
-class PeriodicSavepoints(BaseModel):
-    """What the process is told."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    flink_endpoint: str
-    object_store_endpoint: str
-    agents: tuple[str, ...]
-    interval_s: float
-    history_count: int
-    history_age_s: float
-    settle_s: float
-    """How old an object has to be before it can be an orphan."""
-
-
 @dataclass
 class Rounds:
     """Looks again and again; each agent is waited with after a failure of its own."""
 
-    told: PeriodicSavepoints
+    told: Schedule
 
     def __post_init__(self) -> None:
         self._flink = FlinkRest(self.told.flink_endpoint)
@@ -97,7 +81,7 @@ def _periodic_of(agent: str, complete: Complete) -> bool:
 
 
 def main() -> None:
-    rounds = Rounds(PeriodicSavepoints.model_validate_json(Path(sys.argv[1]).read_text()))
+    rounds = Rounds(Schedule.model_validate_json(Path(sys.argv[1]).read_text()))
     while True:
         for line in rounds.look(datetime.now(UTC)):
             print(line, flush=True)

@@ -7,20 +7,20 @@ import sys
 import pulumi
 
 from headrace.local.context import LocalContext, process
-from headrace.local.periodic_savepoints import PeriodicSavepoints
 from headrace.local.provider.process import ProcessInputs
+from headrace.local.savepoint_schedule import Schedule
 from headrace.local.survey import history, settle_time
 
 NAME = "periodic-savepoints"
 
 
-class SavepointSchedule(pulumi.ComponentResource):
+class PeriodicSavepoints(pulumi.ComponentResource):
     """Beside Flink; it waits by itself for what it talks to."""
 
     def __init__(self, context: LocalContext, interval_ms: int, opts: pulumi.ResourceOptions) -> None:
-        super().__init__("headrace:local:SavepointSchedule", NAME, None, opts)
+        super().__init__("headrace:local:PeriodicSavepoints", NAME, None, opts)
         plan, kept = context.plan, history(context.plan.savepoints)
-        told = PeriodicSavepoints(
+        told = Schedule(
             flink_endpoint=context.flink_endpoint,
             object_store_endpoint=context.object_store_endpoint,
             agents=tuple(agent.name for agent in plan.agents),
@@ -29,7 +29,7 @@ class SavepointSchedule(pulumi.ComponentResource):
             history_age_s=kept.age.total_seconds(),
             settle_s=settle_time(plan.flink.checkpoints).total_seconds(),
         )
-        config = context.files.etc(NAME) / "told.json"
+        config = context.files.etc(NAME) / "schedule.json"
         self.process = process(
             ProcessInputs(
                 root=context.root,

@@ -51,7 +51,7 @@ def test_another_format_is_refused(path: Path, at: int, byte: int, reason: str) 
 
 @golden
 def test_no_byte_that_says_what_follows_can_be_another_one(path: Path) -> None:
-    """With each byte set to a kind of handle that no version has: refused, or files and counts are the same."""
+    """With bytes set to a kind of handle that no version has: refused, or all that counts is the same."""
     data = path.read_bytes()
     before = read(data)
     for at in range(0, data.index(PROPERTIES), STEP):
