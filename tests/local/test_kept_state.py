@@ -64,14 +64,18 @@ def test_a_savepoint_says_how_many_keys_it_holds_and_in_which_version(pipeline: 
     assert agent["bytes"] > 60 * memories
 
 
-def test_what_up_goes_on_from_is_a_checkpoint_of_the_running_job(pipeline: Pipeline) -> None:
-    said = pipeline.stack.json("state", "describe", AGENT)
-    assert (said["kind"], said["job"], said["goes_on_from"]) == (
-        "checkpoint",
-        pipeline.stack.job_ids()[AGENT],
-        True,
-    )
-    assert "files of RocksDB" in said["not_read"]
+def test_what_up_goes_on_from_is_a_checkpoint_of_the_running_job_with_the_same_keys(
+    pipeline: Pipeline,
+) -> None:
+    stack = pipeline.stack
+    memories = stack.json("agents", "check", AGENT)["counts"]["memory"]
+    said = stack.json("state", "describe", AGENT)
+    assert (said["kind"], said["job"]) == ("checkpoint", stack.job_ids()[AGENT])
+    assert said["goes_on_from"]
+    assert said["agent_state"]["entries"]["memories"] == memories > 20
+    assert said["agent_state"]["memory_versions"] == {"1": memories}
+    unread = stack.json("state", "describe", AGENT, "--no-keys")
+    assert (unread["agent_state"], unread["not_read"]) == (None, "they were not asked for")
 
 
 def test_cleaning_under_load_takes_orphans_and_a_killed_job_comes_back(pipeline: Pipeline) -> None:

@@ -25,6 +25,11 @@ def read_snapshots(files: Iterable[tuple[Path, str]]) -> list[Line]:
     return [tuple(line.split("\t")) for line in _java("ReadSnapshots.java", arguments, "").split("\n")[:-1]]
 
 
+def write_rocksdb(folder: Path, lines: Iterable[Line]) -> None:
+    """Column family, key, and value, or none to remove the key; see WriteRocksDb.java."""
+    _java("WriteRocksDb.java", [str(folder)], "".join("\t".join(line) + "\n" for line in lines))
+
+
 def _java(program: str, arguments: Sequence[str], given: str) -> str:
     jars = ":".join(str(jar) for jar in sorted((Runtimes.locate().flink / "lib").glob("*.jar")))
     done = subprocess.run(

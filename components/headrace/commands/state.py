@@ -40,6 +40,9 @@ Snapshot = Annotated[
     str | None,
     typer.Option("--snapshot", metavar="PATH", help="As `list` has it; otherwise the one `up` goes on from."),
 ]
+Keys = Annotated[
+    bool, typer.Option(help="Count keys and versions, for which all of the agent's state is fetched.")
+]
 DropHistory = Annotated[
     bool,
     typer.Option(
@@ -75,6 +78,7 @@ def list_(
 def describe_(
     name: AgentName,
     snapshot: Snapshot = None,
+    keys: Keys = True,
     stack: StackName = "local",
     file: DeclarationFile = None,
     as_json: AsJson = False,
@@ -86,7 +90,7 @@ def describe_(
     """
     with reported():
         found = Stack.find(stack, file)
-        described = describe(found, find_agent(found.plan, name).name, snapshot)
+        described = describe(found, find_agent(found.plan, name).name, snapshot, keys=keys)
         if as_json:
             print_json(described.as_json())
         else:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from headrace.errors import HeadraceError
+from headrace.local import rocksdb
 from headrace.local.objects import Objects
 from headrace.local.survey import Survey, history, survey
 from headrace.operations.stack import Stack
@@ -15,9 +18,10 @@ from headrace.operations.state_cleaning import open_store
 from headrace.state.agent_state import AgentState
 from headrace.state.data_input import DataInput, Unreadable
 from headrace.state.history import Complete, past_history
-from headrace.state.keyed import KeyedStateInfo, entries, read_description
+from headrace.state.keyed import Entry, KeyedStateInfo, entries, read_description
 from headrace.state.layout import ERASURES, PERIODIC
 from headrace.state.metadata import Inline, KeyedState, Metadata, Operator, Stream
+from headrace.toolchain.runtimes import Runtimes
 
 KINDS = {PERIODIC: "periodic savepoint", ERASURES: "savepoint of an erasure", "": "savepoint"}
 
@@ -115,8 +119,10 @@ def list_snapshots(stack: Stack, agent: str | None) -> list[Listed]:
         return [each for each in _listed(stack, survey(store)) if agent in (None, each.complete.place.agent)]
 
 
-def describe(stack: Stack, agent: str, path: str | None) -> Described:
+def describe(stack: Stack, agent: str, path: str | None, *, keys: bool) -> Described:
     """What the snapshot at `path` holds, or the one that the agent would go on from.
+
+    With `keys` its entries are read too, for which all of its keyed state is fetched.
 
     Raises:
         HeadraceError: there is no such snapshot.
@@ -130,7 +136,13 @@ def describe(stack: Stack, agent: str, path: str | None) -> Described:
             raise HeadraceError(
                 f"agent {agent} has no snapshot {path or ''}; its complete ones are:\n{known}"
             )
-        return _describe(store, chosen[0], found.retained[chosen[0].complete.path])
+        metadata = found.retained[chosen[0].complete.path]
+        described = Described(chosen[0], [_operator(store, operator) for operator in metadata.operators])
+        if keys:
+            _add_entries(described, store, metadata)
+        else:
+            described.unread = "they were not asked for"
+        return described
 
 
 def _listed(stack: Stack, found: Survey) -> Iterator[Listed]:
@@ -155,16 +167,25 @@ def _listed(stack: Stack, found: Survey) -> Iterator[Listed]:
         )
 
 
-def _describe(store: Objects, listed: Listed, metadata: Metadata) -> Described:
-    described = Described(listed, [_operator(store, operator) for operator in metadata.operators])
+def _add_entries(described: Described, store: Objects, metadata: Metadata) -> None:
     for operator in metadata.operators:
         for subtask in operator.subtasks:
             for keyed in subtask.keyed:
-                if keyed.rocksdb:
-                    described.unread = "its entries are in files of RocksDB; a savepoint's can be read"
-                elif not described.unread:
-                    _add_entries(described, store, keyed, operator.max_parallelism)
-    return described
+                try:
+                    described.agent.add(_entries(store, keyed), operator.max_parallelism)
+                except Unreadable as error:
+                    described.unread = str(error)
+
+
+def _entries(store: Objects, keyed: KeyedState) -> Iterator[Entry]:
+    if not keyed.rocksdb:
+        yield from entries(_content(store, keyed.description), keyed.offsets)
+        return
+    with TemporaryDirectory(prefix="headrace-state-") as folder:
+        # A running job drops its checkpoints soon; what only this one has comes last, and is fetched first.
+        for name, stream in reversed(keyed.rocksdb):
+            (Path(folder) / name).write_bytes(_content(store, stream))
+        yield from rocksdb.entries(Path(folder), Runtimes.locate().flink)
 
 
 def _operator(store: Objects, operator: Operator) -> DescribedOperator:
@@ -193,13 +214,6 @@ def _operator(store: Objects, operator: Operator) -> DescribedOperator:
 
 def _keyed(state: KeyedStateInfo) -> OperatorState:
     return OperatorState(state.name, state.kind, state.serializer)
-
-
-def _add_entries(described: Described, store: Objects, keyed: KeyedState, max_parallelism: int) -> None:
-    try:
-        described.agent.add(entries(_content(store, keyed.description), keyed.offsets), max_parallelism)
-    except Unreadable as error:
-        described.unread = str(error)
 
 
 def _content(store: Objects, stream: Stream) -> bytes:

@@ -53,8 +53,9 @@ class _Answers(BaseHTTPRequestHandler):
         elif url.path == f"/jobs/{JOB}":
             self._say({"state": "RUNNING", "vertices": [{"status": self.server.tasks}]})
         elif "/savepoints/" in url.path and url.path.startswith("/jobs"):
-            cause = {"failure-cause": {"stack-trace": "no room"}} if self.server.fails else {}
-            made = cause or {"location": self.server.savepoint(timedelta())}
+            made: dict[str, object] = {"failure-cause": {"stack-trace": "no room"}}
+            if not self.server.fails:
+                made = {"location": self.server.savepoint(timedelta())}
             self._say({"status": {"id": "COMPLETED"}, "operation": made})
         elif url.path in ("/checkpoints", "/savepoints"):
             self._list(url.path[1:], parse_qs(url.query).get("prefix", [""])[0])
