@@ -10,7 +10,8 @@ import pytest
 
 from headrace.state.data_input import DataInput, Unreadable
 from headrace.state.keyed import read_description
-from headrace.state.metadata import Inline, KeyedState, Metadata, Stream, read_metadata
+from headrace.state.metadata import read_metadata
+from headrace.state.snapshot import Inline, KeyedState, Metadata, Stream
 from tests.snapshots.flink import Line, read_snapshots, write_snapshots
 
 GOLDEN = Path(__file__).parents[1] / "unit" / "state" / "golden"

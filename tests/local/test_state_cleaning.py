@@ -150,6 +150,29 @@ def test_snapshots_are_listed_with_the_one_to_go_on_from(store: StoreAlone, patt
     assert savepoints == {"checkpoint", "savepoint", "periodic savepoint", "savepoint of an erasure"}
 
 
+def test_people_get_the_paths_that_commands_take_and_what_is_done_next(
+    store: StoreAlone, pattern: Bucket
+) -> None:
+    listed = "".join(store.stack.succeed("state", "list", AGENTS[0]).split())
+    savepoint = next(
+        path for path in pattern.live if "_periodic" in path and path.endswith("/_metadata")
+    ).removesuffix("/_metadata")
+    assert savepoint in listed
+    assert "3savepoints" in listed
+    found = store.stack.succeed("state", "clean")
+    assert f"would be removed: {len(pattern.orphans)} objects" in found
+    assert "--yes does it" in found
+    assert f"{len(pattern.live)} in use" in found
+
+
+def test_a_snapshot_that_is_not_there_is_refused_with_those_that_are(store: StoreAlone) -> None:
+    done = store.stack.run("state", "describe", AGENTS[0], "--snapshot", "s3://savepoints/gone")
+    said = " ".join(done.output.split())
+    assert done.code == FAILED
+    assert f"agent {AGENTS[0]} has no snapshot s3://savepoints/gone" in said
+    assert f"s3://checkpoints/{AGENTS[0]}/{4:032x}/chk-25" in said
+
+
 def test_a_store_that_is_away_is_said(tmp_path: Path) -> None:
     with store_alone(tmp_path) as store:
         stack = store.stack

@@ -12,8 +12,9 @@ from headrace.plan.model import CheckpointPlan, SavepointPlan
 from headrace.state.data_input import Unreadable
 from headrace.state.history import Complete, History
 from headrace.state.layout import BUCKETS, METADATA, StoredObject, place
-from headrace.state.metadata import Metadata, read_metadata
+from headrace.state.metadata import read_metadata
 from headrace.state.orphans import Orphan
+from headrace.state.snapshot import Metadata
 
 ATTEMPTS = 5
 TIMEOUTS_TO_SETTLE = 2

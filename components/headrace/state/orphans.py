@@ -19,7 +19,7 @@ from datetime import datetime
 
 from headrace.errors import HeadraceError
 from headrace.state.layout import METADATA, TASK_OWNED, Place, StoredObject, place
-from headrace.state.metadata import Metadata
+from headrace.state.snapshot import Metadata
 
 SHOWN = 5
 

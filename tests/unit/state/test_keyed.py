@@ -8,7 +8,8 @@ import pytest
 
 from headrace.state.data_input import DataInput, Unreadable
 from headrace.state.keyed import entries, read_description
-from headrace.state.metadata import Inline, KeyedState, read_metadata
+from headrace.state.metadata import read_metadata
+from headrace.state.snapshot import Inline, KeyedState
 
 GOLDEN = Path(__file__).parent / "golden"
 SHARD = "python-state-shard"

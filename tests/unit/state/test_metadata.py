@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from headrace.state.data_input import DataInput, Unreadable
-from headrace.state.metadata import PROPERTIES, Metadata, read_metadata
+from headrace.state.metadata import PROPERTIES, read_metadata
+from headrace.state.snapshot import Metadata
 
 GOLDEN = Path(__file__).parent / "golden"
 STEP = 13

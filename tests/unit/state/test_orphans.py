@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.state.layout import StoredObject
-from headrace.state.metadata import KeyedState, Metadata, Operator, StoredFile, Subtask
 from headrace.state.orphans import Judgement, NotJudged, judge
+from headrace.state.snapshot import KeyedState, Metadata, Operator, StoredFile, Subtask
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OLD = NOON - timedelta(hours=1)
