@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from headrace.state.data_input import DataInput, Unreadable
 from headrace.state.keyed import read_description
+from headrace.state.layout import METADATA
 from headrace.state.metadata import read_metadata
 from headrace.state.snapshot import Inline, KeyedState, Metadata, Stream
 from tests.snapshots.flink import Line, read_snapshots, write_snapshots
@@ -53,12 +55,13 @@ def assert_same(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.metadata")), ids=lambda path: path.stem)
-def test_what_running_agents_stored_is_read_as_flink_reads_it(path: Path) -> None:
-    assert_same(path)
+def test_what_running_agents_stored_is_read_as_flink_reads_it(path: Path, tmp_path: Path) -> None:
+    # Flink makes files of a savepoint whole below a folder that has metadata.
+    assert_same(Path(shutil.copy(path, tmp_path / METADATA)))
 
 
 def test_every_kind_of_handle_is_read_as_flink_reads_it(tmp_path: Path) -> None:
-    path = tmp_path / "_metadata"
+    path = tmp_path / METADATA
     write_snapshots([(path, 41, "every kind")])
     assert_same(path)
     assert len(read_metadata(path.read_bytes(), "s3://savepoints/agent/savepoint-1").files()) == 9
@@ -71,7 +74,7 @@ def test_every_kind_of_handle_is_read_as_flink_reads_it(tmp_path: Path) -> None:
 def test_a_handle_that_flink_knows_and_headrace_does_not_is_refused(
     tmp_path: Path, content: str, kind: str
 ) -> None:
-    path = tmp_path / "_metadata"
+    path = tmp_path / METADATA
     write_snapshots([(path, 1, content)])
     with pytest.raises(Unreadable, match=kind):
         read_metadata(path.read_bytes(), "s3://savepoints/agent/savepoint-1")

@@ -153,12 +153,12 @@ def test_snapshots_are_listed_with_the_one_to_go_on_from(store: StoreAlone, patt
 def test_people_get_the_paths_that_commands_take_and_what_is_done_next(
     store: StoreAlone, pattern: Bucket
 ) -> None:
-    listed = "".join(store.stack.succeed("state", "list", AGENTS[0]).split())
+    listed = store.stack.succeed("state", "list", AGENTS[0])
     savepoint = next(
         path for path in pattern.live if "_periodic" in path and path.endswith("/_metadata")
     ).removesuffix("/_metadata")
     assert savepoint in listed
-    assert "3savepoints" in listed
+    assert "3 savepoints" in listed
     found = store.stack.succeed("state", "clean")
     assert f"would be removed: {len(pattern.orphans)} objects" in found
     assert "--yes does it" in found

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.filesize import decimal
 from rich.markup import escape
-from rich.table import Table
 
 from headrace.commands.common import (
     AgentName,
@@ -70,7 +68,7 @@ def list_(
         if as_json:
             print_json([each.as_json() for each in snapshots])
         else:
-            console.print(_snapshots(snapshots))
+            _print(_snapshot_lines(snapshots))
             console.print(_history(found.plan, snapshots))
 
 
@@ -132,23 +130,16 @@ def _known(stack: Stack, name: str | None) -> str | None:
     return None if name is None else find_agent(stack.plan, name).name
 
 
-def _snapshots(snapshots: list[Listed]) -> Table:
-    """The last column is the path, whole in a terminal of any width: it is what `--snapshot` takes."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("agent", "kind", "age", "size"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("path", overflow="fold")
+def _snapshot_lines(snapshots: Iterable[Listed]) -> Iterator[str]:
+    """The path on a line of its own, whole in a terminal of any width: it is what `--snapshot` takes."""
     for each in snapshots:
-        style = "green" if each.newest else "yellow" if each.past else ""
-        table.add_row(
-            each.complete.place.agent,
-            f"{each.kind} {each.checkpoint}",
-            _age(each.age_s),
-            decimal(each.bytes),
-            each.complete.path + ("  (`up` goes on from it)" if each.newest else ""),
-            style=style,
+        note = "[yellow]past the history[/]" if each.past else ""
+        note = "[green]`up` goes on from it[/]" if each.newest else note
+        yield (
+            f"[bold]{each.complete.place.agent}[/]  {each.kind} {each.checkpoint}  {_age(each.age_s)} old  "
+            f"{decimal(each.bytes)}  {note}"
         )
-    return table
+        yield f"  {each.complete.path}"
 
 
 def _history(plan: StackPlan, snapshots: list[Listed]) -> str:
@@ -161,14 +152,14 @@ def _history(plan: StackPlan, snapshots: list[Listed]) -> str:
 
 
 def _show(described: Described) -> None:
-    console.print(_snapshots([described.listed]))
+    _print(_snapshot_lines([described.listed]))
     for each in described.operators:
         if each.operator.size:
-            console.print(*_operator_lines(each), sep="\n", soft_wrap=True)
+            _print(_operator_lines(each))
     without = sum(1 for each in described.operators if not each.operator.size)
     console.print(f"{without} operators have no state", style="dim")
     if described.unread:
-        console.print(f"keys and versions: {described.unread}", soft_wrap=True)
+        console.print(f"keys and versions are not known: {described.unread}", soft_wrap=True)
         return
     held = described.agent
     counts = ", ".join(f"{count} {kind}" for kind, count in sorted(held.entries.items())) or "nothing"
@@ -208,6 +199,11 @@ def _show_findings(findings: Findings, *, removed: bool) -> None:
         f"left alone: {findings.live} in use, {findings.young} younger than {minutes:g} minutes that a "
         f"checkpoint may still need, {findings.task_owned} of tasks"
     )
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        console.print(line, soft_wrap=True)
 
 
 def _age(seconds: float) -> str:

@@ -29,6 +29,20 @@ def test_the_operators_that_have_state_are_those_the_job_named(path: Path) -> No
     assert sum(keyed.key_groups for subtask in found["agent"].subtasks for keyed in subtask.keyed) == 720
 
 
+@pytest.mark.parametrize(
+    ("name", "files", "folder"),
+    [
+        ("checkpoint", 4, "s3://checkpoints/support-triage/38eff1c3392b1d0f42ab144886642510/shared/"),
+        ("savepoint", 0, ""),
+        ("savepoint-in-files", 2, f"{FOLDER}/"),
+    ],
+)
+def test_files_are_named_by_whole_paths(name: str, files: int, folder: str) -> None:
+    found = read((GOLDEN / f"{name}.metadata").read_bytes()).files()
+    assert len(found) == files
+    assert all(path.startswith(folder) and size > 20_000 for path, size in found.items())
+
+
 @golden
 def test_metadata_that_is_cut_off_anywhere_is_refused(path: Path) -> None:
     data = path.read_bytes()
