@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tests.pipeline.plugin import Pipeline
 from tests.pipeline.stack import LiveStack
 from tests.pipeline.waiting import until
-from tests.snapshots.bucket import Bucket
+from tests.snapshots.bucket import DAY_S, Bucket
 
 AGENT, OTHER = "support-triage", "support-triage-vip"
 PROCESS = "periodic-savepoints"
 PERIODIC = "periodic savepoint"
 TIMEOUT_S = 120
+ATTEMPTS = 5
 
 
 def store(stack: LiveStack) -> Path:
@@ -78,6 +81,19 @@ def test_what_up_goes_on_from_is_a_checkpoint_of_the_running_job_with_the_same_k
     assert (unread["agent_state"], unread["not_read"]) == (None, "they were not asked for")
 
 
+def ended_jobs_checkpoint(stack: LiveStack, strays: Bucket) -> str:
+    """One of the running job's, as if an earlier job had left it; returns the path of its metadata."""
+    path = f"s3://checkpoints/{AGENT}/{0:032x}/chk-7/_metadata"
+    strays.object(path)
+    for _ in range(ATTEMPTS):  # the job drops its checkpoints within seconds
+        of_job = (store(stack) / "checkpoints" / AGENT / stack.job_ids()[AGENT]).glob("chk-*/_metadata")
+        with suppress(FileNotFoundError):
+            shutil.copyfile(max(of_job), strays.data / path.removeprefix("s3://"))
+            break
+    strays.age(path, DAY_S)
+    return path
+
+
 def test_cleaning_under_load_takes_orphans_and_a_killed_job_comes_back(pipeline: Pipeline) -> None:
     stack, load = pipeline.stack, pipeline.load
     load.insert(40)
@@ -92,6 +108,11 @@ def test_cleaning_under_load_takes_orphans_and_a_killed_job_comes_back(pipeline:
     said = stack.json("state", "clean", "--yes")
     assert {each["path"] for each in said["orphans"]} == orphans
     assert not any((store(stack) / path.removeprefix("s3://")).exists() for path in orphans)
+    past = ended_jobs_checkpoint(stack, strays)
+    said = stack.json("state", "clean", "--history", "--yes")
+    assert [(each["path"], each["why"]) for each in said["orphans"]] == [
+        (past, f"its job has ended, and a later job of {AGENT} has checkpoints")
+    ]
     os.kill(stack.processes()["taskmanager-1"], signal.SIGKILL)
     load.insert(40)
     pipeline.verify()
