@@ -13,6 +13,7 @@ from confluent_kafka import Producer
 
 from headrace.local.context import HOST
 from headrace.local.objects import objects
+from headrace.local.snapshots import erasure_folder
 from headrace_agents.records import Position
 from tests.pipeline.injection import INJECTED
 from tests.pipeline.plugin import Pipeline
@@ -132,7 +133,7 @@ def test_an_erased_key_leaves_no_trace_in_state_and_in_the_savepoint(pipeline: P
     pipeline.verify()
     stack, trace = pipeline.stack, str(CUSTOMER).encode()
     job = stack.job_ids()[AGENT]
-    before = stack.flink.savepoint(job, f"s3://savepoints/_test/{AGENT}", TIMEOUT_S)
+    before = stack.flink.savepoint(job, erasure_folder(AGENT), TIMEOUT_S)
     assert trace in stored(stack, before)
 
     said = stack.json("memory", "erase", AGENT, f"customer_id={CUSTOMER}", "--yes")
