@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,6 +15,9 @@ from headrace.errors import HeadraceError
 from headrace.state.layout import StoredObject
 
 TIMEOUT_S = 30
+PAUSES_S = (0.1, 0.2, 0.4, 0.8)
+UNFINISHED_UPLOAD = ".mpus-"
+"""S3Proxy keeps parts of an upload that is not finished as objects of the bucket; S3 lists none of them."""
 SHOWN_CHARS = 500
 """Of an answer that refuses something."""
 NAMESPACE = {"s3": "http://s3.amazonaws.com/doc/2006-03-01/"}
@@ -35,7 +39,8 @@ class Objects:
             query = {"list-type": "2", "prefix": prefix} | ({"continuation-token": token} if token else {})
             answer = self._good(self._send("GET", f"/{bucket}", query))
             page = ElementTree.fromstring(answer.content)  # noqa: S314 (it comes from the stack's own process)
-            objects += [_stored(bucket, entry) for entry in page.findall("s3:Contents", NAMESPACE)]
+            found = (_stored(bucket, entry) for entry in page.findall("s3:Contents", NAMESPACE))
+            objects += [stored for stored in found if not stored.key.startswith(UNFINISHED_UPLOAD)]
             token = page.findtext("s3:NextContinuationToken", None, NAMESPACE)
             if not token:
                 return objects
@@ -52,7 +57,13 @@ class Objects:
             self._good(answer)
 
     def _send(self, method: str, path: str, query: dict[str, str] | None = None) -> httpx.Response:
+        """Tried again after a server's error: S3 itself has some, and S3Proxy while parts are uploaded."""
         try:
+            for pause_s in PAUSES_S:
+                answer = self._client.request(method, path, params=query)
+                if not answer.is_server_error:
+                    return answer
+                time.sleep(pause_s)
             return self._client.request(method, path, params=query)
         except httpx.TransportError as error:
             raise StoreAway(
