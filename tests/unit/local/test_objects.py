@@ -47,5 +47,5 @@ def test_a_servers_error_that_passes_is_not_seen() -> None:
 
 
 def test_one_that_stays_is_said() -> None:
-    with pytest.raises(HeadraceError, match="refused GET .*: 500 a file has no attribute yet"):
+    with pytest.raises(HeadraceError, match=r"refused GET .*: 500 a file has no attribute yet"):
         client(len(module.PAUSES_S) + 1).listed("checkpoints")
