@@ -17,6 +17,7 @@ from syrupy.extensions.json import JSONSnapshotExtension
 from headrace.environment import load_environment
 from headrace.local import LocalStack, StackFiles
 from headrace.local.agent import RUNTIME_PACKAGE, api_key_file, code_digest
+from headrace.local.savepoint_schedule import Schedule
 from headrace.local.secrets import SUPERUSER_PASSWORD, write_secret
 from headrace.plan import plan
 from headrace.plan.model import StackPlan
@@ -154,6 +155,21 @@ def test_prometheus_is_part_of_the_stack_only_where_it_is_installed(
     monkeypatch.setattr(shutil, "which", lambda name: None)
     stack = registered(lambda: LocalStack(shipped, files, runtimes))
     assert not any("prometheus" in key.lower() for key in stack)
+
+
+def test_periodic_savepoints_have_a_process_only_where_they_are_declared(
+    stack: Registered, files: StackFiles, runtimes: Runtimes, tmp_path: Path
+) -> None:
+    name = f"{PREFIX}Process periodic-savepoints"
+    assert name not in stack
+    declaration = tmp_path / SHIPPED.name
+    declaration.write_text(f"{SHIPPED.read_text()}    savepoints: {{interval: 6h, history_age: 48h}}\n")
+    declared = plan(load_environment(declaration))
+    (told,) = registered(lambda: LocalStack(declared, files, runtimes))[name]["inputs"]["files"].values()
+    schedule = Schedule.model_validate_json(told)
+    assert schedule.agents == ("support-triage", "order-risk")
+    assert (schedule.interval_s, schedule.history_count, schedule.history_age_s) == (21_600, 10, 172_800)
+    assert schedule.settle_s >= 2 * declared.flink.checkpoints.timeout_ms / 1000
 
 
 def test_every_port_of_the_plan_is_guarded_by_the_process_that_listens_on_it(

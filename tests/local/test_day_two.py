@@ -7,14 +7,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
-import httpx
 import pytest
 from confluent_kafka import Producer
 
 from headrace.local.context import HOST
-from headrace.local.snapshots import NAMESPACE
+from headrace.local.objects import objects
+from headrace.local.snapshots import erasure_folder
 from headrace_agents.records import Position
 from tests.pipeline.injection import INJECTED
 from tests.pipeline.plugin import Pipeline
@@ -60,18 +59,13 @@ def positions(pipeline: Pipeline, tickets: list[int]) -> set[Position]:
     return until("tickets captured", captured, TIMEOUT_S)
 
 
-def objects(stack: LiveStack, path: str) -> bytes:
+def stored(stack: LiveStack, path: str) -> bytes:
     """Every byte below a path of the object store."""
-    endpoint = f"http://{HOST}:{stack.plan.ports.object_store}"
     bucket, _, prefix = path.removeprefix("s3://").partition("/")
-    listing = httpx.get(
-        f"{endpoint}/{bucket}", params={"list-type": "2", "prefix": f"{prefix}/"}, trust_env=False
-    ).raise_for_status()
-    keys = [key.text for key in ElementTree.fromstring(listing.content).findall(".//s3:Key", NAMESPACE)]
-    assert keys, f"nothing below {path}"
-    return b"".join(
-        httpx.get(f"{endpoint}/{bucket}/{key}", trust_env=False).raise_for_status().content for key in keys
-    )
+    with objects(f"http://{HOST}:{stack.plan.ports.object_store}") as store:
+        there = store.listed(bucket, f"{prefix}/")
+        assert there, f"nothing below {path}"
+        return b"".join(store.read(each.path) or b"" for each in there)
 
 
 def test_a_paused_agent_lets_events_wait_and_a_resumed_one_decides_them_all(pipeline: Pipeline) -> None:
@@ -140,12 +134,12 @@ def test_an_erased_key_leaves_no_trace_in_state_and_in_the_savepoint(pipeline: P
     pipeline.verify()
     stack, trace = pipeline.stack, str(CUSTOMER).encode()
     job = stack.job_ids()[AGENT]
-    before = stack.flink.savepoint(job, f"s3://savepoints/_test/{AGENT}", TIMEOUT_S)
-    assert trace in objects(stack, before)
+    before = stack.flink.savepoint(job, erasure_folder(AGENT), TIMEOUT_S)
+    assert trace in stored(stack, before)
 
     said = stack.json("memory", "erase", AGENT, f"customer_id={CUSTOMER}", "--yes")
     assert said["counts"] == {"memories": 1}
-    assert trace not in objects(stack, said["savepoint"])
+    assert trace not in stored(stack, said["savepoint"])
     assert {TOPIC, f"{AGENT}.decisions", f"{AGENT}.journal"} <= {each["where"] for each in said["remains"]}
     assert any(each["what"] == "retained checkpoint" for each in said["remains"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from headrace.local.flink_rest import Unreachable
-from headrace.local.snapshots import TIMEOUT_S
+from headrace.local.objects import TIMEOUT_S
 from tests.pipeline.stack import LiveStack
 from tests.pipeline.waiting import until
 

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 
 from headrace.local.context import HOST
-from headrace.local.snapshots import TIMEOUT_S, _objects, savepoint_folder
+from headrace.local.objects import TIMEOUT_S, objects
+from headrace.local.snapshots import savepoint_folder
 from tests.pipeline.stack import LiveStack
 from tests.pipeline.waiting import until
 
@@ -34,12 +35,7 @@ def traces(stack: LiveStack, snapshot: str, wanted: bytes) -> list[str]:
     """Every object below the snapshot's path that holds the bytes wanted: nothing where no trace is left."""
     endpoint = f"http://{HOST}:{stack.plan.ports.object_store}"
     bucket, _, prefix = snapshot.removeprefix("s3://").partition("/")
-    keys = [key for key, _ in _objects(endpoint, bucket, f"{prefix}/")]
-    assert keys, f"nothing is stored below {snapshot}"
-    return [key for key in keys if wanted in _content(endpoint, bucket, key)]
-
-
-def _content(endpoint: str, bucket: str, key: str) -> bytes:
-    return (
-        httpx.get(f"{endpoint}/{bucket}/{key}", timeout=TIMEOUT_S, trust_env=False).raise_for_status().content
-    )
+    with objects(endpoint) as store:
+        there = [stored.path for stored in store.listed(bucket, f"{prefix}/")]
+        assert there, f"nothing is stored below {snapshot}"
+        return [path for path in there if wanted in (store.read(path) or b"")]

@@ -263,6 +263,26 @@ class Checkpoints(Declared):
     )
 
 
+class Savepoints(Declared):
+    """Savepoints that are made now and then, and how many of an agent's savepoints are kept."""
+
+    interval: (
+        Annotated[Duration, checked("10m or more", lambda given: given.milliseconds >= 10 * MINUTE_MS)] | None
+    ) = declared(
+        "a duration, 10m or more",
+        "Between savepoints of an agent that runs; left out, one is made only when it is stopped.",
+        default=None,
+    )
+    history_count: Count = declared(
+        A_POSITIVE, "The most that are kept of an agent's savepoints, the newest ones.", default=10
+    )
+    history_age: SomeTime = declared(
+        f"{A_DURATION}; more than 0",
+        "The longest that they are kept; the newest one always is.",
+        default=Duration(7 * DAY_MS),
+    )
+
+
 class Recovery(Declared):
     """Recovery objectives."""
 
@@ -315,6 +335,9 @@ class Environment(Declared):
     recovery: Recovery = declared("recovery objectives", "What a failure may cost.")
     checkpoints: Checkpoints = declared(
         "checkpoint settings", "Overrides of what the objectives give.", default_factory=Checkpoints
+    )
+    savepoints: Savepoints = declared(
+        "savepoint settings", "Periodic savepoints, and the history that is kept.", default_factory=Savepoints
     )
 
     @property

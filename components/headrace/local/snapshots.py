@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from xml.etree import ElementTree
+from datetime import datetime
 
-import httpx
-
-from headrace.errors import HeadraceError
+from headrace.local.objects import objects
 from headrace.plan.state_storage import CHECKPOINTS, SAVEPOINTS
-
-TIMEOUT_S = 30
-NAMESPACE = {"s3": "http://s3.amazonaws.com/doc/2006-03-01/"}
-METADATA = "_metadata"
-ERASURES = "_erasures"
+from headrace.state.layout import ERASURES, METADATA, PERIODIC, place
 
 
 @dataclass(frozen=True, order=True)
 class Snapshot:
     """Ordered by time; in the same second a savepoint is later, since it is what ended the job."""
 
-    modified: str
+    modified: datetime
     is_savepoint: bool
     number: int
     path: str
@@ -44,6 +37,11 @@ def erasure_folder(agent: str) -> str:
     return f"s3://{SAVEPOINTS}/{ERASURES}/{agent}"
 
 
+def periodic_folder(agent: str) -> str:
+    """Of savepoints that are made now and then of a job that goes on: apart for the same reason."""
+    return f"s3://{SAVEPOINTS}/{PERIODIC}/{agent}"
+
+
 def newest_snapshot(endpoint: str, agent: str) -> Snapshot | None:
     """The snapshot that continues the agent's life; None for one that has none."""
     return max(checkpoints(endpoint, agent) | savepoints(endpoint, agent), default=None)
@@ -51,68 +49,43 @@ def newest_snapshot(endpoint: str, agent: str) -> Snapshot | None:
 
 def checkpoints(endpoint: str, agent: str) -> set[Snapshot]:
     """Every retained checkpoint of the agent."""
-    return _snapshots(endpoint, CHECKPOINTS, agent)
+    return _snapshots(endpoint, CHECKPOINTS, f"{agent}/")
 
 
 def savepoints(endpoint: str, agent: str) -> set[Snapshot]:
-    """Every complete savepoint of the agent."""
-    return _snapshots(endpoint, SAVEPOINTS, agent)
+    """Every complete savepoint that the agent's job ended with."""
+    return _snapshots(endpoint, SAVEPOINTS, f"{agent}/")
+
+
+def periodic_savepoints(endpoint: str, agent: str) -> set[Snapshot]:
+    """Every complete one of the agent's periodic savepoints."""
+    return _snapshots(endpoint, SAVEPOINTS, f"{PERIODIC}/{agent}/")
 
 
 def remove_erasures(endpoint: str, agent: str, but: str) -> None:
     """Remove all of the agent's savepoints that prove an erasure, except for `but`, a path."""
-    kept = f"{but.removeprefix(f's3://{SAVEPOINTS}/')}/"
-    for key, _ in _objects(endpoint, SAVEPOINTS, f"{ERASURES}/{agent}/"):
-        if not key.startswith(kept):
-            _delete(endpoint, f"{SAVEPOINTS}/{key}")
+    with objects(endpoint) as store:
+        for stored in store.listed(SAVEPOINTS, f"{ERASURES}/{agent}/"):
+            if not stored.path.startswith(f"{but}/"):
+                store.delete(stored.path)
 
 
 def discard(endpoint: str, snapshot: Snapshot) -> None:
     """Make a snapshot incomplete, so that nothing goes on from it."""
-    _delete(endpoint, f"{snapshot.path.removeprefix('s3://')}/{METADATA}")
+    with objects(endpoint) as store:
+        store.delete(f"{snapshot.path}/{METADATA}")
 
 
-def _delete(endpoint: str, key: str) -> None:
-    answer = httpx.delete(f"{endpoint}/{key}", timeout=TIMEOUT_S, trust_env=False)
-    if not answer.is_success:
-        raise HeadraceError(f"the object store can't delete {key}: {answer.status_code} {answer.text}")
-
-
-def _snapshots(endpoint: str, bucket: str, agent: str) -> set[Snapshot]:
+def _snapshots(endpoint: str, bucket: str, prefix: str) -> set[Snapshot]:
     # Flink writes the metadata last: what has it is complete.
+    with objects(endpoint) as store:
+        complete = [
+            (stored, place(stored))
+            for stored in store.listed(bucket, prefix)
+            if stored.key.endswith(f"/{METADATA}")
+        ]
     return {
-        _snapshot(bucket, key, modified)
-        for key, modified in _objects(endpoint, bucket, f"{agent}/")
-        if key.endswith(f"/{METADATA}")
+        Snapshot(stored.modified, bucket == SAVEPOINTS, where.number, where.folder)
+        for stored, where in complete
+        if where is not None
     }
-
-
-def _snapshot(bucket: str, key: str, modified: str) -> Snapshot:
-    folder = key.removesuffix(f"/{METADATA}")
-    number = re.search(r"/chk-(\d+)$", folder)
-    return Snapshot(
-        modified, bucket == SAVEPOINTS, int(number[1]) if number else 0, f"s3://{bucket}/{folder}"
-    )
-
-
-def _objects(endpoint: str, bucket: str, prefix: str) -> list[tuple[str, str]]:
-    """Key and time of every object below the prefix (ListObjectsV2, all pages)."""
-    objects: list[tuple[str, str]] = []
-    token: str | None = None
-    while True:
-        query = {"list-type": "2", "prefix": prefix} | ({"continuation-token": token} if token else {})
-        answer = httpx.get(f"{endpoint}/{bucket}", params=query, timeout=TIMEOUT_S, trust_env=False)
-        if not answer.is_success:
-            raise HeadraceError(
-                f"the object store can't list {bucket}/{prefix}: {answer.status_code} {answer.text}"
-            )
-        page = ElementTree.fromstring(answer.content)  # noqa: S314 (it comes from the stack's own process)
-        for entry in page.findall("s3:Contents", NAMESPACE):
-            key, modified = (
-                entry.findtext("s3:Key", "", NAMESPACE),
-                entry.findtext("s3:LastModified", "", NAMESPACE),
-            )
-            objects.append((key, modified))
-        token = page.findtext("s3:NextContinuationToken", None, NAMESPACE)
-        if not token:
-            return objects

@@ -17,6 +17,7 @@ from headrace.local.postgres import PostgresServer
 from headrace.local.prometheus import Prometheus
 from headrace.local.provider.supervisor import SupervisorInputs
 from headrace.local.resources import SupervisorResource
+from headrace.local.savepoints import PeriodicSavepoints
 from headrace.local.scripted_model import ScriptedModel
 from headrace.local.source import Source
 from headrace.local.zookeeper import ZooKeeper
@@ -59,6 +60,8 @@ class LocalStack(pulumi.ComponentResource):
 
         flink = FlinkCluster(context, [zookeeper.process, *store.buckets], supervised)
         needs = [*flink.taskmanagers, *kafka.topics, *([model.process] if model else [])]
+        if plan.state_storage.savepoints.interval_ms:
+            PeriodicSavepoints(context, plan.state_storage.savepoints.interval_ms, supervised)
         for agent in plan.agents:
             Agent(agent, context, needs, child)
 

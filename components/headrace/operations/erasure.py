@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import httpx
-
 from headrace.environment.duration import Duration
 from headrace.errors import HeadraceError
 from headrace.local.context import HOST
 from headrace.local.flink_rest import JobGone, SavepointFailed, Unreachable
+from headrace.local.objects import StoreAway
 from headrace.local.snapshots import (
     Snapshot,
     checkpoints,
     erasure_folder,
+    periodic_savepoints,
     remove_erasures,
     savepoints,
 )
@@ -63,11 +63,10 @@ def prove(stack: Stack, agent: AgentPlan) -> ProvenErasure:
         path = flink(stack).savepoint(job, erasure_folder(agent.name), SAVEPOINT_TIMEOUT_S)
         # An earlier erasure's savepoint holds keys that were erased later.
         remove_erasures(store, agent.name, path)
-        snapshots = savepoints(store, agent.name), checkpoints(store, agent.name)
-    except (SavepointFailed, WaitEnded, JobGone, Unreachable) as error:
+        saved = savepoints(store, agent.name) | periodic_savepoints(store, agent.name)
+        snapshots = saved, checkpoints(store, agent.name)
+    except (SavepointFailed, WaitEnded, JobGone, Unreachable, StoreAway) as error:
         raise HeadraceError(f"{error}\n{again}") from error
-    except httpx.TransportError as error:
-        raise HeadraceError(f"the object store does not answer at {store}: {error}\n{again}") from error
     return ProvenErasure(path, tuple(remains(stack.plan, agent, *snapshots)))
 
 
@@ -93,19 +92,25 @@ def remains(
         yield Remains(f"topic: {what}", topic, f"{_time(retention[topic])} after it was written")
     for snapshot in sorted(saved):
         yield Remains(
-            "savepoint", snapshot.path, f"until it is deleted by hand; made {snapshot.modified}, before this"
+            "savepoint",
+            snapshot.path,
+            f"until the history drops it or a hand deletes it; made {_made(snapshot)}, before this",
         )
     for snapshot in sorted(retained):
         yield Remains(
             "retained checkpoint",
             snapshot.path,
-            f"until newer ones of the running job replace it; made {snapshot.modified}",
+            f"until newer ones of the running job replace it; made {_made(snapshot)}",
         )
     yield Remains(
         "RocksDB files of later checkpoints",
         f"s3://checkpoints/{agent.name}",
         "until RocksDB compacts the files that hold removed entries; nothing reads these entries",
     )
+
+
+def _made(snapshot: Snapshot) -> str:
+    return f"{snapshot.modified:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _time(ms: int) -> str:

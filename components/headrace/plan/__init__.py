@@ -55,7 +55,7 @@ def plan(environment: Environment) -> StackPlan:
         object_store=object_store(at.value),
         zookeeper=zookeeper(at.value, cluster.value.failover.leader_session_ms),
         flink=cluster,
-        state_storage=state_storage(),
+        state_storage=state_storage(environment.savepoints),
         agents=agents(environment, place, cluster.value.checkpoints),
         scripted_model=because(scripted > 0, f"{scripted} of {len(environment.agents)} agents use it"),
         reasons=because({}, ""),

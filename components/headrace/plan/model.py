@@ -140,6 +140,13 @@ class FailoverPlan(PlanModel):
     registration_error_ms: int
 
 
+class SavepointPlan(PlanModel):
+    interval_ms: int | None
+    """Between savepoints of an agent that goes on; ``None``: none are made."""
+    history_count: int
+    history_age_ms: int
+
+
 class FlinkPlan(PlanModel):
     jobmanager: JobManagerPlan
     taskmanager: TaskManagerPlan
@@ -156,13 +163,6 @@ class BucketPlan(PlanModel):
     """Age at which the store removes objects by itself; ``None``: never."""
     abort_uploads_days: int
     """Age at which it removes uploads that were never finished."""
-
-
-class SavepointPlan(PlanModel):
-    every_ms: int
-    kept: int
-    """So many stay whatever their age."""
-    kept_ms: int
 
 
 class StateStoragePlan(PlanModel):

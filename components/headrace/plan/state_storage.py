@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from headrace.environment.units import DAY_MS
+from headrace.environment.model import Savepoints
 from headrace.plan.because import Because, because, build, sequence
-from headrace.plan.model import BucketPlan, SavepointPlan, StateStoragePlan
+from headrace.plan.model import BucketPlan, StateStoragePlan
+from headrace.plan.savepoints import savepoints
 
 CHECKPOINTS, SAVEPOINTS, HIGH_AVAILABILITY = "checkpoints", "savepoints", "high-availability"
 UPLOAD_DAYS = 1
-SAVEPOINTS_KEPT, SAVEPOINT_DAYS = 10, 30
-SAVEPOINT_EVERY_DAYS = 1
 
 
-def state_storage() -> Because[StateStoragePlan]:
+def state_storage(declared: Savepoints) -> Because[StateStoragePlan]:
     """What may expire by itself: nothing but uploads that were never finished."""
     return build(
         StateStoragePlan,
@@ -34,17 +33,7 @@ def state_storage() -> Because[StateStoragePlan]:
                 ),
             )
         ),
-        savepoints=build(
-            SavepointPlan,
-            every_ms=because(
-                SAVEPOINT_EVERY_DAYS * DAY_MS, f"every {SAVEPOINT_EVERY_DAYS} day: a place to go back to"
-            ),
-            kept=because(SAVEPOINTS_KEPT, f"the newest {SAVEPOINTS_KEPT} stay whatever their age"),
-            kept_ms=because(
-                SAVEPOINT_DAYS * DAY_MS,
-                f"{SAVEPOINT_DAYS} days: an older one goes when {SAVEPOINTS_KEPT} newer ones are there",
-            ),
-        ),
+        savepoints=savepoints(declared),
     )
 
 

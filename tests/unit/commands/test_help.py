@@ -22,4 +22,4 @@ def test_each_command_says_what_it_does_with_an_example(group: str, command: str
 
 
 def test_the_groups_are_those_that_were_agreed() -> None:
-    assert {group for group, _ in COMMANDS} == {"agents", "memory", "deadletters", "reviews"}
+    assert {group for group, _ in COMMANDS} == {"agents", "memory", "deadletters", "reviews", "state"}

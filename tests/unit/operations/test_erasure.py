@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+
+import pytest
 
 from headrace.environment.names import NAME, agent_topics
-from headrace.local.snapshots import Snapshot, erasure_folder, savepoint_folder
+from headrace.local.snapshots import Snapshot, erasure_folder, periodic_folder, savepoint_folder
 from headrace.operations.erasure import remains
 from headrace.operations.stack import Stack
 
@@ -19,15 +22,16 @@ def test_every_topic_of_the_agent_is_named_with_its_retention(stack: Stack) -> N
 
 
 def test_snapshots_are_named_with_their_times(stack: Stack) -> None:
-    saved = Snapshot("2026-01-01T00:00:00Z", True, 0, "s3://savepoints/a/savepoint-1")
-    kept = Snapshot("2026-01-02T00:00:00Z", False, 4, "s3://checkpoints/a/1/chk-4")
+    saved = Snapshot(datetime(2026, 1, 1, tzinfo=UTC), True, 0, "s3://savepoints/a/savepoint-1")
+    kept = Snapshot(datetime(2026, 1, 2, tzinfo=UTC), False, 4, "s3://checkpoints/a/1/chk-4")
     found = {each.where: each.until for each in remains(stack.plan, stack.plan.agents[0], [saved], [kept])}
-    assert "made 2026-01-01T00:00:00Z" in found[saved.path]
-    assert "made 2026-01-02T00:00:00Z" in found[kept.path]
+    assert "made 2026-01-01 00:00:00 UTC" in found[saved.path]
+    assert "made 2026-01-02 00:00:00 UTC" in found[kept.path]
 
 
-def test_no_agent_goes_on_from_the_savepoint_of_an_erasure() -> None:
+@pytest.mark.parametrize("folder", [erasure_folder("triage"), periodic_folder("triage")])
+def test_no_agent_goes_on_from_a_savepoint_that_its_job_went_on_after(folder: str) -> None:
     """Transactions that the job committed after it would be repeated."""
-    first = erasure_folder("triage").removeprefix("s3://savepoints/").partition("/")[0]
+    first = folder.removeprefix("s3://savepoints/").partition("/")[0]
     assert not re.fullmatch(NAME, first)
-    assert not erasure_folder("triage").startswith(savepoint_folder("triage"))
+    assert not folder.startswith(savepoint_folder("triage"))

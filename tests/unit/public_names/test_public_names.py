@@ -26,6 +26,7 @@ PUBLIC = {
     "headrace.local": {"LocalStack", "StackFiles"},
     "headrace.local.provider": set[str](),
     "headrace.operations": set[str](),
+    "headrace.state": set[str](),
     "headrace.commands": set[str](),
     "headrace.toolchain": {"MissingRuntime", "Runtimes"},
     "headrace_agents": {

@@ -9,8 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
-import httpx
-
 from headrace.errors import HeadraceError
 from headrace.local.files import StackFiles
 from headrace.local.flink_rest import FlinkRest, Job, JobGone, SavepointFailed, Unreachable
@@ -136,12 +134,7 @@ def folder_name(agent: str) -> str:
 
 
 def _newest_snapshot(inputs: AgentJobInputs) -> str | None:
-    try:
-        snapshot = newest_snapshot(inputs.object_store_endpoint, inputs.name)
-    except httpx.TransportError as error:
-        raise HeadraceError(
-            f"the object store does not answer at {inputs.object_store_endpoint}: {error}"
-        ) from error
+    snapshot = newest_snapshot(inputs.object_store_endpoint, inputs.name)
     return snapshot.path if snapshot else None
 
 

@@ -42,7 +42,7 @@ def aws_plan(environment: Environment) -> AwsPlan:
         topics=planned_topics,
         kafka=msk(environment, planned_topics.value),
         connect=connect(environment, captured.value),
-        state_storage=state_storage(),
+        state_storage=state_storage(environment.savepoints),
         deployments=jobs,
         agents=agents(environment, place, checkpoints(environment).value),
         reasons=because({}, ""),
