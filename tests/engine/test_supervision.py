@@ -76,6 +76,16 @@ def test_status_tells_stopped_from_absent(files: StackFiles) -> None:
     assert supervisor.status("sleeper") == "absent"
 
 
+def test_a_program_of_which_the_supervisor_was_not_told_is_started(files: StackFiles) -> None:
+    supervisor = Supervisor(files)
+    supervisor.start()
+    # As whoever is killed between the two leaves it.
+    (files.programs / "sleeper.conf").write_text(SLEEPER.ini(files))
+    assert supervisor.status("sleeper") == "absent"
+    supervisor.ensure_started("sleeper")
+    assert supervisor.status("sleeper") == "running"
+
+
 def test_a_program_is_configured_only_as_it_was_told(files: StackFiles) -> None:
     supervisor = Supervisor(files)
     supervisor.start()

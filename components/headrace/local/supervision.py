@@ -144,11 +144,21 @@ class Supervisor:
         path = self.files.programs / f"{program.name}.conf"
         self.files.log(program.name).parent.mkdir(parents=True, exist_ok=True)
         path.write_text(program.ini(self.files))
+        self._tell_of(program.name)
+
+    def _tell_of(self, name: str) -> None:
+        """Have the supervisor read the program's file and start it."""
         self._call("reloadConfig")
-        self._call("addProcessGroup", program.name)
+        self._call("addProcessGroup", name)
 
     def ensure_started(self, name: str) -> None:
-        if self.status(name) == "running":
+        """Start a program that is configured, known to the supervisor or not: who configured it may have been
+        killed before it could tell."""
+        status = self.status(name)
+        if status == "running":
+            return
+        if status == "absent":
+            self._tell_of(name)
             return
         try:
             self._call("startProcess", name)

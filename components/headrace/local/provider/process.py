@@ -101,10 +101,12 @@ class ProcessKind(Kind[ProcessInputs]):
         changed_inputs = any(
             is_input for is_input in self.differences(old, inputs.model_dump(mode="json")).values()
         )
-        if changed_inputs:
+        supervisor = Supervisor(files)
+        # A `clean` that was interrupted has removed some programs, and the state does not know yet.
+        if changed_inputs or not supervisor.configured(_program(files, inputs)):
             _write_files(files, inputs)
             return self._start(files, inputs)
-        Supervisor(files).ensure_started(inputs.name)
+        supervisor.ensure_started(inputs.name)
         return self._ready(files, inputs)
 
     def delete(self, inputs: ProcessInputs) -> None:
