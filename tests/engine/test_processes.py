@@ -104,6 +104,18 @@ def test_a_process_stopped_behind_the_back_is_seen_and_mended(
     assert greeting(port) == "hello"
 
 
+def test_what_an_interrupted_clean_has_removed_is_there_after_the_next_up(project: Project) -> None:
+    port = free_port()
+    project.declare(server=project.server("server", port))
+    project.engine.up()
+    project.supervisor.remove("server")
+    project.supervisor.shut_down()
+
+    project.engine.up()
+
+    assert greeting(port) == "hello"
+
+
 def test_another_name_is_another_process(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
     port = free_port()
     project.declare(server=project.server("old", port))
