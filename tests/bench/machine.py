@@ -45,7 +45,8 @@ def write(name: str, figures: dict[str, Any]) -> Path:
 
 
 def newest(name: str) -> dict[str, Any] | None:
-    found = sorted(RESULTS.glob(f"{name}-*.json"))
+    # A year follows: `agents` is no beginning of `agents-latency`.
+    found = sorted(RESULTS.glob(f"{name}-[0-9][0-9][0-9][0-9]-*.json"))
     return dict(json.loads(found[-1].read_text())) if found else None
 
 
