@@ -4,6 +4,7 @@ Sizes and settings come from the plan (`headrace.plan.aws`); what is here says h
 """
 
 from headrace.aws.checkpoint_storage import CheckpointStorage, CheckpointStorageArgs
+from headrace.aws.kafka import Kafka, KafkaArgs
 from headrace.aws.network import ExistingNetworkArgs, Network, NetworkArgs
 from headrace.aws.tags import Tags
 
@@ -11,6 +12,8 @@ __all__ = [
     "CheckpointStorage",
     "CheckpointStorageArgs",
     "ExistingNetworkArgs",
+    "Kafka",
+    "KafkaArgs",
     "Network",
     "NetworkArgs",
     "Tags",

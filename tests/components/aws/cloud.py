@@ -43,6 +43,8 @@ class Cloud(Echo):
             "bucket": args.name,
             "name": args.name,
             "ownerId": ACCOUNT,
+            "clusterName": args.name,
+            "keyId": args.name,
             "latestRevision": 1,
             "bootstrapBrokersSaslIam": "b-1.example:9098,b-2.example:9098",
         }

@@ -27,6 +27,8 @@ PUBLIC = {
         "CheckpointStorage",
         "CheckpointStorageArgs",
         "ExistingNetworkArgs",
+        "Kafka",
+        "KafkaArgs",
         "Network",
         "NetworkArgs",
         "Tags",
