@@ -10,7 +10,7 @@ from pulumi.runtime import mocks
 
 STACK = "pulumi:pulumi:Stack"
 Registered = dict[str, dict[str, Any]]
-"""``type name`` -> parent, depends_on, retained, inputs; and protected and ignored, where they are set."""
+"""``type name`` -> parent, depends_on, retained, inputs; protected, deleted_first, ignored if they are set."""
 
 
 class Echo(mocks.Mocks):
@@ -45,6 +45,7 @@ class _Recorder(mocks.MockMonitor):
                 "retained": request.retainOnDelete,
                 "inputs": _whole(pulumi.runtime.rpc.deserialize_properties(request.object)),
                 **({"protected": True} if request.protect else {}),
+                **({"deleted_first": True} if request.deleteBeforeReplace else {}),
                 **({"ignored": list(request.ignoreChanges)} if request.ignoreChanges else {}),
             }
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]

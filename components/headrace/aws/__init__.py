@@ -3,18 +3,25 @@
 Sizes and settings come from the plan (`headrace.plan.aws`); what is here says how they are built.
 """
 
+from headrace.aws.change_capture import ChangeCapture, ChangeCaptureArgs, Plugin
 from headrace.aws.checkpoint_storage import CheckpointStorage, CheckpointStorageArgs
+from headrace.aws.connector import ConnectorPlace, SourceDatabase
 from headrace.aws.kafka import Kafka, KafkaArgs
 from headrace.aws.network import ExistingNetworkArgs, Network, NetworkArgs
 from headrace.aws.tags import Tags
 
 __all__ = [
+    "ChangeCapture",
+    "ChangeCaptureArgs",
     "CheckpointStorage",
     "CheckpointStorageArgs",
+    "ConnectorPlace",
     "ExistingNetworkArgs",
     "Kafka",
     "KafkaArgs",
     "Network",
     "NetworkArgs",
+    "Plugin",
+    "SourceDatabase",
     "Tags",
 ]

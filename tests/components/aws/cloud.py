@@ -43,6 +43,7 @@ class Cloud(Echo):
             "bucket": args.name,
             "name": args.name,
             "ownerId": ACCOUNT,
+            "versionId": "version-1",
             "clusterName": args.name,
             "keyId": args.name,
             "latestRevision": 1,

@@ -76,6 +76,8 @@ def connect(environment: Environment, sources: Sequence[SourcePlan]) -> Because[
                 "key.converter.schemas.enable": (False, PLAIN_JSON),
                 "value.converter": (JSON_CONVERTER, PLAIN_JSON),
                 "value.converter.schemas.enable": (False, PLAIN_JSON),
+                # A worker's default is `disabled`; MSK Connect takes it (supported worker configuration).
+                "exactly.once.source.support": ("enabled", "1 change is 1 record: connectors require it"),
                 "config.providers": ("secretsmanager", "passwords are references: 0 in a configuration"),
                 "config.providers.secretsmanager.class": (
                     "com.amazonaws.kafka.config.providers.SecretsManagerConfigProvider",

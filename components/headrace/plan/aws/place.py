@@ -38,6 +38,7 @@ def aws_place(zones: int, kafka: str) -> Place:
         database={
             "database.hostname": ("", LATER),
             "database.port": ("5432", "PostgreSQL's own port, 5432"),
+            "database.sslmode": ("require", "0 rows and 0 passwords go over the network in clear text"),
         },
         slot_failover=(True, "a standby that takes over has the slot: 0 changes are lost"),
         replication=because(
