@@ -10,7 +10,7 @@ from pulumi.runtime import mocks
 
 STACK = "pulumi:pulumi:Stack"
 Registered = dict[str, dict[str, Any]]
-"""``type name`` -> parent, depends_on, retained, inputs; protected, deleted_first, ignored if they are set."""
+"""``type name`` -> parent, depends_on, retained, inputs; protected, deleted_first, ignored if set."""
 
 
 class Echo(mocks.Mocks):
