@@ -3,18 +3,24 @@
 Sizes and settings come from the plan (`headrace.plan.aws`); what is here says how they are built.
 """
 
+from headrace.aws.agent_image import AgentImage, AgentImageArgs
 from headrace.aws.change_capture import ChangeCapture, ChangeCaptureArgs, Plugin
 from headrace.aws.checkpoint_storage import CheckpointStorage, CheckpointStorageArgs
+from headrace.aws.cluster import Cluster, ClusterArgs
 from headrace.aws.connector import ConnectorPlace, SourceDatabase
 from headrace.aws.kafka import Kafka, KafkaArgs
 from headrace.aws.network import ExistingNetworkArgs, Network, NetworkArgs
 from headrace.aws.tags import Tags
 
 __all__ = [
+    "AgentImage",
+    "AgentImageArgs",
     "ChangeCapture",
     "ChangeCaptureArgs",
     "CheckpointStorage",
     "CheckpointStorageArgs",
+    "Cluster",
+    "ClusterArgs",
     "ConnectorPlace",
     "ExistingNetworkArgs",
     "Kafka",

@@ -159,7 +159,7 @@ class Connector(pulumi.ComponentResource):
             f"{self._name}-aws",
             security_group_id=group.id,
             cidr_ipv4=ANYWHERE,
-            description="AWS's interfaces, for secrets and tokens",
+            description="Interfaces of AWS, for secrets and tokens",
             ip_protocol="tcp",
             from_port=HTTPS,
             to_port=HTTPS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -15,9 +16,13 @@ from tests.components.recording import Echo, Registered, registered
 ACCOUNT, REGION = "111122223333", "eu-central-1"
 TAGS = Tags(environment="dev", owner="data-platform", cost_centre="4711")
 ZONES_FUNCTION = "aws:index/getAvailabilityZones:getAvailabilityZones"
+EC2_TEXT = re.compile(r"[\w .:/()#,@\[\]+=&;{}!$*-]{1,255}", re.ASCII)
 UNTAGGED = {
     "aws:appautoscaling/policy:Policy",
     "aws:ec2/route:Route",
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy",
+    "aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
     "aws:ec2/routeTableAssociation:RouteTableAssociation",
     "aws:iam/rolePolicy:RolePolicy",
     "aws:kms/alias:Alias",
@@ -43,13 +48,18 @@ class Cloud(Echo):
             "bucket": args.name,
             "name": args.name,
             "ownerId": ACCOUNT,
+            "repositoryUrl": f"registry.example/{args.name}",
             "versionId": "version-1",
             "clusterName": args.name,
             "keyId": args.name,
             "latestRevision": 1,
             "bootstrapBrokersSaslIam": "b-1.example:9098,b-2.example:9098",
         }
-        return args.name, made | dict(args.inputs)
+        inputs = dict(args.inputs)
+        if args.typ == "aws:eks/cluster:Cluster":
+            inputs["vpcConfig"] = {**inputs["vpcConfig"], "clusterSecurityGroupId": "sg-cluster"}
+            made |= {"endpoint": "https://eks.example", "certificateAuthority": {"data": "Q0E="}}
+        return args.name, made | inputs
 
     def call(self, args: mocks.MockCallArgs) -> Any:
         if args.token == ZONES_FUNCTION:
@@ -83,7 +93,10 @@ def statements(policy: str) -> list[dict[str, Any]]:
 
 
 def assert_house_rules(stack: Registered, root: str) -> None:
-    """Every child stands below its component, is named from it, and has the tags of the stack."""
+    """Every child stands below its component, is named from it, and has the tags of the stack.
+
+    Security groups and their rules are described in the characters that EC2 takes.
+    """
     for key, found in stack.items():
         kind, name = key.split(" ", 1)
         if name == root:
@@ -92,3 +105,5 @@ def assert_house_rules(stack: Registered, root: str) -> None:
         assert name.startswith(root), key
         if kind.startswith("aws:") and kind not in UNTAGGED:
             assert found["inputs"]["tags"].items() >= TAGS.shared.items(), key
+        if "ecurityGroup" in kind and "default" not in kind:
+            assert EC2_TEXT.fullmatch(found["inputs"]["description"]), key
