@@ -9,6 +9,7 @@ from headrace.aws.checkpoint_storage import CheckpointStorage, CheckpointStorage
 from headrace.aws.cluster import Cluster, ClusterArgs
 from headrace.aws.connector import ConnectorPlace, SourceDatabase
 from headrace.aws.kafka import Kafka, KafkaArgs
+from headrace.aws.namespace import Namespace, NamespaceArgs
 from headrace.aws.network import ExistingNetworkArgs, Network, NetworkArgs
 from headrace.aws.tags import Tags
 
@@ -25,6 +26,8 @@ __all__ = [
     "ExistingNetworkArgs",
     "Kafka",
     "KafkaArgs",
+    "Namespace",
+    "NamespaceArgs",
     "Network",
     "NetworkArgs",
     "Plugin",

@@ -60,6 +60,13 @@ class NodePools(pulumi.ComponentResource):
             },
             opts=child,
         )
+        # Auto Mode enforces network policies only when it is told to.
+        k8s.core.v1.ConfigMap(
+            f"{name}-policies",
+            metadata={"name": "amazon-vpc-cni", "namespace": "kube-system"},
+            data={"enable-network-policy-controller": "true"},
+            opts=child,
+        )
         for plan in pools:
             for pool in _by_capacity(plan):
                 k8s.apiextensions.CustomResource(

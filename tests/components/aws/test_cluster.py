@@ -74,6 +74,7 @@ def test_exactly_these_resources(changed: dict[str, Any], people: int, pools: in
             ASSOCIATION: people + 1,
             "pulumi:providers:kubernetes": 1,
             NODE_CLASS: 1,
+            "kubernetes:core/v1:ConfigMap": 1,
             POOL: pools,
         }
     )
@@ -190,6 +191,12 @@ def test_pools_have_the_plans_capacity_and_jobmanagers_are_never_on_spot(
         assert spec["disruption"]["budgets"] == [{"nodes": "1"}]
         (taint,) = spec["template"]["spec"]["taints"]
         assert (taint["value"], taint["effect"]) == (plan.name, "NoSchedule")
+
+
+def test_network_policies_are_enforced() -> None:
+    made = inputs(cluster(), "kubernetes:core/v1:ConfigMap", "dev-nodes-policies")
+    assert made["metadata"] == {"name": "amazon-vpc-cni", "namespace": "kube-system"}
+    assert made["data"] == {"enable-network-policy-controller": "true"}
 
 
 def test_nodes_are_in_private_subnets() -> None:

@@ -36,6 +36,8 @@ PUBLIC = {
         "ExistingNetworkArgs",
         "Kafka",
         "KafkaArgs",
+        "Namespace",
+        "NamespaceArgs",
         "Network",
         "NetworkArgs",
         "Plugin",
