@@ -10,7 +10,8 @@ from headrace.aws.cluster import Cluster, ClusterArgs
 from headrace.aws.connector import ConnectorPlace, SourceDatabase
 from headrace.aws.kafka import Kafka, KafkaArgs
 from headrace.aws.namespace import Namespace, NamespaceArgs
-from headrace.aws.network import ExistingNetworkArgs, Network, NetworkArgs
+from headrace.aws.network import Network
+from headrace.aws.network_args import ExistingNetworkArgs, NetworkArgs
 from headrace.aws.tags import Tags
 
 __all__ = [
