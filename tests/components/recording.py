@@ -10,24 +10,26 @@ from pulumi.runtime import mocks
 
 STACK = "pulumi:pulumi:Stack"
 Registered = dict[str, dict[str, Any]]
-"""``type name`` -> parent, depends_on, retained, inputs."""
+"""``type name`` -> parent, depends_on, retained, inputs; protected, deleted_first, ignored if set."""
 
 
-def registered(program: Callable[[], object]) -> Registered:
-    """Everything that `program` registers, in the order of names."""
-    monitor = _Recorder(_Echo())
-    pulumi.runtime.set_mocks(monitor.mocks, "headrace", "local", preview=False, monitor=monitor)
-    # It waits for every registration, and raises what one of them raised.
-    pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
-    return dict(sorted(monitor.recorded.items()))
+class Echo(mocks.Mocks):
+    """Every resource has its name as id, and its inputs as outputs."""
 
-
-class _Echo(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         return args.name, dict(args.inputs)
 
     def call(self, args: mocks.MockCallArgs) -> Any:
         raise AssertionError(f"a function of a provider is called: {args.token}")
+
+
+def registered(program: Callable[[], object], made: mocks.Mocks | None = None) -> Registered:
+    """Everything that `program` registers, in the order of names; `made` answers for the providers."""
+    monitor = _Recorder(made or Echo())
+    pulumi.runtime.set_mocks(monitor.mocks, "headrace", "local", preview=False, monitor=monitor)
+    # It waits for every registration, and raises what one of them raised.
+    pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
+    return dict(sorted(monitor.recorded.items()))
 
 
 class _Recorder(mocks.MockMonitor):
@@ -42,6 +44,9 @@ class _Recorder(mocks.MockMonitor):
                 "depends_on": sorted(map(_name, request.dependencies)),
                 "retained": request.retainOnDelete,
                 "inputs": _whole(pulumi.runtime.rpc.deserialize_properties(request.object)),
+                **({"protected": True} if request.protect else {}),
+                **({"deleted_first": True} if request.deleteBeforeReplace else {}),
+                **({"ignored": list(request.ignoreChanges)} if request.ignoreChanges else {}),
             }
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 

@@ -47,6 +47,9 @@ class Engine:
             "PULUMI_HOME": str(self.files.pulumi / "home"),
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.files.secret(PASSPHRASE)),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
+            # The Python environment has the SDKs of AWS and Kubernetes, so the engine would fetch their
+            # providers, hundreds of megabytes into each stack; on this machine ours is the only one in use.
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         }
 
     def _environment(self) -> dict[str, str]:

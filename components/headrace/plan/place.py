@@ -6,9 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from headrace.environment.units import MIB
 from headrace.plan.because import Because, because
 from headrace.plan.model import Ports
 from headrace.plan.ports import LOOPBACK
+
+SEGMENT_BYTES = 64 * MIB
+OWN_DISK: Mapping[str, tuple[Any, str]] = {
+    "segment.bytes": (
+        SEGMENT_BYTES,
+        f"{SEGMENT_BYTES // MIB} MiB, so that retention frees disk in small steps",
+    )
+}
+"""Of topics on brokers whose disk is the stack's own."""
 
 
 @dataclass(frozen=True)
@@ -49,5 +59,5 @@ def local_place(ports: Ports) -> Place:
         },
         slot_failover=(False, "the local server has 0 standbys to fail over to"),
         replication=because(1, "the local broker is 1 process"),
-        topic_settings={},
+        topic_settings=OWN_DISK,
     )

@@ -26,7 +26,6 @@ KEEP_SAID_DAYS = 2 * KEEP_DEAD_LETTERS_DAYS
 JOURNAL_DAYS = 2
 HEARTBEAT_DAYS = 1
 KEEP_TO_OUTAGE = 10
-SEGMENT_BYTES = 64 * MIB
 
 Setting = tuple[Any, str]
 
@@ -136,12 +135,8 @@ def _topic(
     config = {
         "cleanup.policy": policy,
         "retention.ms": kept,
-        "segment.bytes": (
-            SEGMENT_BYTES,
-            f"{SEGMENT_BYTES // MIB} MiB, so that retention frees disk in small steps",
-        ),
-        **({"max.message.bytes": largest} if largest else {}),
         **place.topic_settings,
+        **({"max.message.bytes": largest} if largest else {}),
     }
     return build(
         TopicPlan, name=name, partitions=partitions, replication=place.replication, config=settings(config)

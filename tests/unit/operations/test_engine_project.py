@@ -56,6 +56,10 @@ def test_state_and_passphrase_are_the_stacks_own(engine: Engine) -> None:
     assert engine._environment()[SESSION_MARKER] == str(root)
 
 
+def test_the_engine_fetches_no_provider(engine: Engine) -> None:
+    assert engine._environment()["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] == "true"
+
+
 def test_our_python_and_our_pulumi_are_found_first(engine: Engine) -> None:
     first, second, *_ = engine.environment()["PATH"].split(os.pathsep)
     assert (first, second) == (str(Path(sys.executable).parent), str(engine.runtimes.pulumi_bin))

@@ -79,7 +79,9 @@ def test_records_have_three_copies_and_go_on_with_one_broker_lost(environment: E
     assert made.kafka.brokers % made.zones == 0
     for topic in made.topics:
         assert topic.replication == 3
-        assert topic.config["min.insync.replicas"] == "2"
+        # Express brokers fix it at 2, and refuse to be told.
+        expected = None if made.kafka.kind == "express" else "2"
+        assert topic.config.get("min.insync.replicas") == expected
 
 
 @quick
@@ -147,6 +149,15 @@ def test_brokers_are_sized_by_the_load(kind: str, rate: int, size: str) -> None:
     assert kafka.instance_type == size
     assert (kafka.storage_gib is None) == (kind == "express")
     assert MBPS_OF_LARGE[kind] * 2 ** list(SIZES).index(size.rpartition(".")[2]) >= rate * 4 * 2048 / 3e6
+
+
+def test_express_brokers_are_told_only_what_they_take() -> None:
+    express, standard = (aws_plan(parsed(on_aws(kafka=kind))) for kind in ("express", "standard"))
+    read_only = {"default.replication.factor", "min.insync.replicas"}
+    assert standard.kafka.configuration.keys() - express.kafka.configuration.keys() == read_only
+    assert "transaction.max.timeout.ms" in express.kafka.configuration
+    for ours, theirs in zip(express.topics, standard.topics, strict=True):
+        assert theirs.config.keys() - ours.config.keys() == {"min.insync.replicas", "segment.bytes"}
 
 
 def test_a_plan_is_made_for_its_own_substrate_alone() -> None:

@@ -26,7 +26,7 @@ def aws_plan(environment: Environment) -> AwsPlan:
         HeadraceError: the environment is on another substrate.
     """
     aws = environment.aws
-    place = aws_place(aws.zones)
+    place = aws_place(aws.zones, aws.kafka)
     jobs = deployments(environment)
     captured, planned_topics = sources(environment, place), topics(environment, place)
     stack = build(

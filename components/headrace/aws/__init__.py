@@ -1,0 +1,37 @@
+"""Component resources on AWS, each usable alone.
+
+Sizes and settings come from the plan (`headrace.plan.aws`); what is here says how they are built.
+"""
+
+from headrace.aws.agent_image import AgentImage, AgentImageArgs
+from headrace.aws.change_capture import ChangeCapture, ChangeCaptureArgs, Plugin
+from headrace.aws.checkpoint_storage import CheckpointStorage, CheckpointStorageArgs
+from headrace.aws.cluster import Cluster, ClusterArgs
+from headrace.aws.connector import ConnectorPlace, SourceDatabase
+from headrace.aws.kafka import Kafka, KafkaArgs
+from headrace.aws.namespace import Namespace, NamespaceArgs
+from headrace.aws.network import Network
+from headrace.aws.network_args import ExistingNetworkArgs, NetworkArgs
+from headrace.aws.tags import Tags
+
+__all__ = [
+    "AgentImage",
+    "AgentImageArgs",
+    "ChangeCapture",
+    "ChangeCaptureArgs",
+    "CheckpointStorage",
+    "CheckpointStorageArgs",
+    "Cluster",
+    "ClusterArgs",
+    "ConnectorPlace",
+    "ExistingNetworkArgs",
+    "Kafka",
+    "KafkaArgs",
+    "Namespace",
+    "NamespaceArgs",
+    "Network",
+    "NetworkArgs",
+    "Plugin",
+    "SourceDatabase",
+    "Tags",
+]

@@ -1,0 +1,36 @@
+"""A key of one's own for what a component stores."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_aws as aws
+
+from headrace.aws.tags import Tags
+
+DELETION_DAYS = 30
+"""Between the request to delete a key, which can be taken back, and its end; AWS allows 7 to 30."""
+
+
+def key(
+    name: str, what: str, tags: Tags, opts: pulumi.ResourceOptions, policy: pulumi.Input[str] | None = None
+) -> aws.kms.Key:
+    """A key with yearly rotation, and an alias to find it by.
+
+    Without a `policy` the account's own IAM policies alone decide who may use it, which is KMS's default.
+    """
+    made = aws.kms.Key(
+        name,
+        description=what,
+        enable_key_rotation=True,
+        deletion_window_in_days=DELETION_DAYS,
+        policy=policy,
+        tags=tags.named(name),
+        opts=opts,
+    )
+    aws.kms.Alias(name, target_key_id=made.key_id, opts=pulumi.ResourceOptions.merge(opts, _unprotected()))
+    return made
+
+
+def _unprotected() -> pulumi.ResourceOptions:
+    # An alias holds no data: it may go and come back.
+    return pulumi.ResourceOptions(protect=False)

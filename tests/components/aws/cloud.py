@@ -1,0 +1,109 @@
+"""AWS as Pulumi's mocks stand for it: every resource has an ARN, and the region has four zones."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from pulumi.runtime import mocks
+
+from headrace.aws import Tags
+from tests.components.recording import Echo, Registered, registered
+
+ACCOUNT, REGION = "111122223333", "eu-central-1"
+TAGS = Tags(environment="dev", owner="data-platform", cost_centre="4711")
+ZONES_FUNCTION = "aws:index/getAvailabilityZones:getAvailabilityZones"
+EC2_TEXT = re.compile(r"[\w .:/()#,@\[\]+=&;{}!$*-]{1,255}", re.ASCII)
+UNTAGGED = {
+    "aws:appautoscaling/policy:Policy",
+    "aws:ec2/route:Route",
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy",
+    "aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+    "aws:ec2/routeTableAssociation:RouteTableAssociation",
+    "aws:iam/rolePolicy:RolePolicy",
+    "aws:kms/alias:Alias",
+    "aws:msk/configuration:Configuration",
+    "aws:msk/topic:Topic",
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+    "aws:s3/bucketLogging:BucketLogging",
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
+    "aws:s3/bucketPolicy:BucketPolicy",
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+    "aws:s3/bucketVersioning:BucketVersioning",
+}
+"""Types that take no tags."""
+
+
+class Cloud(Echo):
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        if not args.typ.startswith("aws:"):
+            return super().new_resource(args)
+        made = {
+            "arn": arn(args.typ, args.name),
+            "bucket": args.name,
+            "name": args.name,
+            "ownerId": ACCOUNT,
+            "repositoryUrl": f"registry.example/{args.name}",
+            "versionId": "version-1",
+            "clusterName": args.name,
+            "keyId": args.name,
+            "latestRevision": 1,
+            "bootstrapBrokersSaslIam": "b-1.example:9098,b-2.example:9098",
+        }
+        inputs = dict(args.inputs)
+        if args.typ == "aws:eks/cluster:Cluster":
+            inputs["vpcConfig"] = {**inputs["vpcConfig"], "clusterSecurityGroupId": "sg-cluster"}
+            made |= {"endpoint": "https://eks.example", "certificateAuthority": {"data": "Q0E="}}
+        return args.name, made | inputs
+
+    def call(self, args: mocks.MockCallArgs) -> Any:
+        if args.token == ZONES_FUNCTION:
+            return {"names": [f"{REGION}{letter}" for letter in "abcd"]}
+        return super().call(args)
+
+
+def arn(kind: str, name: str) -> str:
+    """Of a resource, as :class:`Cloud` gives it."""
+    service = kind.removeprefix("aws:").partition("/")[0]
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{name}"
+
+
+def built(program: Callable[[], object]) -> Registered:
+    return registered(program, Cloud())
+
+
+def kinds(stack: Registered) -> Counter[str]:
+    """How many of each type there are."""
+    return Counter(key.split()[0] for key in stack)
+
+
+def inputs(stack: Registered, kind: str, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = stack[f"{kind} {name}"]["inputs"]
+    return found
+
+
+def statements(policy: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(policy)["Statement"]
+    return found
+
+
+def assert_house_rules(stack: Registered, root: str) -> None:
+    """Every child stands below its component, is named from it, and has the tags of the stack.
+
+    Security groups and their rules are described in the characters that EC2 takes.
+    """
+    for key, found in stack.items():
+        kind, name = key.split(" ", 1)
+        if name == root:
+            continue
+        assert found["parent"].startswith(root), key
+        assert name.startswith(root), key
+        if kind.startswith("aws:") and kind not in UNTAGGED:
+            assert found["inputs"]["tags"].items() >= TAGS.shared.items(), key
+        if "ecurityGroup" in kind and "default" not in kind:
+            assert EC2_TEXT.fullmatch(found["inputs"]["description"]), key
