@@ -14,7 +14,7 @@ SUITES := python3 tests/run_suites.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down plan status watch clean lint format lock
-.PHONY: test test-unit test-components test-engine test-local test-chaos chaos soak
+.PHONY: test test-unit test-components test-policies test-engine test-local test-chaos chaos soak
 .PHONY: bench bench-agents bench-up bench-check
 
 help: ## list the verbs
@@ -44,7 +44,7 @@ clean: setup ## stop the stack and remove its data, after asking (FORCE=1 asks n
 lint: setup ## check style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy components/headrace stacks tests $(AGENTS_TESTS:%=--exclude %/)
+	$(BIN)/mypy components/headrace policies stacks tests $(AGENTS_TESTS:%=--exclude %/)
 	$(BIN)/mypy --python-executable $(AGENTS_PYTHON) agent_jobs $(AGENTS_TESTS)
 	$(BIN)/lint-imports --no-logo
 
@@ -56,13 +56,16 @@ lock: ## resolve dependencies anew and write locks/ (UPGRADE=1 takes newer versi
 	@$(TOOLCHAIN) lock $(if $(UPGRADE),--upgrade)
 
 test: ## set up, lint, and run every suite, timed
-	@$(SUITES) setup lint unit components engine local chaos
+	@$(SUITES) setup lint unit components policies engine local chaos
 
 test-unit: setup ## pure code, no network; under 30 s
 	@$(SUITES) unit
 
 test-components: setup ## Pulumi mocks
 	@$(SUITES) components
+
+test-policies: setup ## the policy pack, as the engine calls it
+	@$(SUITES) policies
 
 test-engine: setup ## the real Pulumi engine
 	@$(SUITES) engine
