@@ -13,7 +13,7 @@ AGENTS_TESTS += tests/bench/agents/programs
 SUITES := python3 tests/run_suites.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down plan status watch clean lint format lock
+.PHONY: help setup up down plan status watch clean lint format lock policy
 .PHONY: test test-unit test-components test-policies test-engine test-local test-chaos chaos soak
 .PHONY: bench bench-agents bench-up bench-check
 
@@ -40,6 +40,10 @@ watch: setup ## show decisions as they arrive
 
 clean: setup ## stop the stack and remove its data, after asking (FORCE=1 asks nothing)
 	@$(HEADRACE) clean --stack $(STACK) $(if $(FORCE),--yes)
+
+policy: setup ## judge a saved state by an environment's policies (STACK=prod STATE=state.json)
+	@$(PYTHON) -m headrace_policies.check $(STATE) --config policies/environments/$(STACK).json \
+	  $(if $(SARIF),--sarif $(SARIF)) $(if $(JUNIT),--junit $(JUNIT))
 
 lint: setup ## check style, types and the direction of imports
 	$(BIN)/ruff check .

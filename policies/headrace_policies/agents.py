@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from headrace_policies.agent_specs import CONFIG_MAP, HOLDERS, specs_in
@@ -20,7 +21,7 @@ BOUNDS = {
 }
 """Option -> where a specification holds that bound, and what goes wrong without."""
 
-GOOD_SPEC = {
+GOOD_SPEC: Mapping[str, Any] = {
     "name": "orders",
     "entry_point": "orders.agent:Orders",
     "inputs": [{"topic": "orders.public.orders", "table": "public.orders"}],

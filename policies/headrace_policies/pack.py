@@ -1,7 +1,7 @@
 """Rules as Pulumi's policies.
 
 A policy's enforcement level is the pack's configuration's: ``all`` and single rules, from a file for each
-environment. Without any, a rule is mandatory, but for those that are advisory whatever is configured.
+environment. Without any, a rule is mandatory, but for those that are advisory by themselves.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class Rule:
     remedy: Remedy | None = None
     options: Mapping[str, Option] = field(default_factory=dict)
     advisory: bool = False
-    """Never stops an update, whatever the environment's level."""
+    """Stops no update unless a configuration says so."""
     fails: Example
     passes: Example
 
