@@ -36,6 +36,8 @@ from headrace_policies.rule import Rule
 from headrace_policies.stacks import Resource, Stack, canonical
 
 NAME = "headrace-policies"
+DRY_RUN = "PULUMI_DRY_RUN"
+"""Environment variable that is true in a preview."""
 IN_USE = "HR-EXCEPTIONS"
 """The advisory policy that prints every exception that an update made use of."""
 
@@ -140,8 +142,8 @@ MARKS = frozenset(value for name, value in vars(proxy).items() if name.startswit
 
 
 def _is_preview() -> bool:
-    """The engine says so to a policy pack that it starts; where nobody says so, an unknown must not pass."""
-    return os.environ.get("PULUMI_DRY_RUN", "false").lower() in ("true", "1")
+    """As the engine has said; where nobody has, an unknown value must not pass."""
+    return os.environ.get(DRY_RUN, "false").lower() in ("true", "1")
 
 
 def _remedied(rule: Rule, args: ResourceValidationArgs, today: date) -> Mapping[str, Any] | None:

@@ -13,11 +13,11 @@ import grpc
 from google.protobuf import json_format, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 from pulumi_policy import EnforcementLevel
-from pulumi_policy.policy import _PolicyAnalyzerServicer
 
 from headrace_policies import policies
 from headrace_policies.pack import NAME
 from headrace_policies.rule import Declared, Rule
+from headrace_policies.serving import Analyzer as Servicer
 
 TODAY = date(2026, 6, 1)
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
@@ -48,6 +48,10 @@ class Analyzer:
             request.policyConfig[rule].enforcementLevel = analyzer_pb2.EnforcementLevel.Value(level)
             request.policyConfig[rule].properties.update(properties)
         self.stub.Configure(request)
+
+    def configure_stack(self, *, preview: bool) -> None:
+        """What the engine says of the stack before it asks anything."""
+        self.stub.ConfigureStack(analyzer_pb2.AnalyzerStackConfigureRequest(dry_run=preview))
 
     def judge(self, resources: Iterable[Declared]) -> list[Said]:
         """Each resource on its own, then the stack, as in an update."""
@@ -98,7 +102,7 @@ def serving(
 ) -> Iterator[Analyzer]:
     """The pack of these rules behind a real gRPC server on loopback, as `PolicyPack` sets it up."""
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=1))
-    servicer = _PolicyAnalyzerServicer(NAME, "0.0.1", policies(rules, today), level)
+    servicer = Servicer(NAME, "0.0.1", policies(rules, today), level)
     analyzer_pb2_grpc.add_AnalyzerServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

@@ -98,5 +98,5 @@ def test_defaults_are_within_their_schema(rule: Rule) -> None:
 
 
 def test_importing_starts_no_server() -> None:
-    looks = "import threading, headrace_policies, sys; sys.exit(len(threading.enumerate()) - 1)"
+    looks = "import threading, headrace_policies.serving, sys; sys.exit(len(threading.enumerate()) - 1)"
     assert subprocess.run([sys.executable, "-c", looks], check=False).returncode == 0

@@ -20,8 +20,15 @@ PROGRAM = """import json
 from pathlib import Path
 import pulumi
 declared = json.loads((Path(__file__).parents[1] / "declared.json").read_text())
+made = {}
+
+def value(given):
+    # {"made": NAME} is true once that resource is made, and unknown before.
+    known_later = isinstance(given, dict) and given.keys() == {"made"}
+    return made[given["made"]].id.apply(bool) if known_later else given
+
 for name, (kind, inputs) in declared.items():
-    pulumi.CustomResource(kind, name, inputs)
+    made[name] = pulumi.CustomResource(kind, name, {key: value(given) for key, given in inputs.items()})
 """
 TAGS = {"environment": "prod", "owner": "orders", "cost-centre": "4711"}
 KEY = "aws:kms/key:Key"
@@ -57,9 +64,11 @@ class Project:
 
     def up(self, config: str) -> tuple[int, str]:
         """Exit status and output of `pulumi up` with the pack, configured for an environment."""
+        return self.judged("up", "--yes", "--skip-preview", config=config)
+
+    def judged(self, *verb: str, config: str) -> tuple[int, str]:
         return self.pulumi(
-            *("up", "--yes", "--skip-preview", "--stack", "test"),
-            *("--policy-pack", str(POLICIES / "headrace-policies")),
+            *(*verb, "--stack", "test", "--policy-pack", str(POLICIES / "headrace-policies")),
             *("--policy-pack-config", str(POLICIES / "environments" / f"{config}.json")),
             check=False,
         )
@@ -125,3 +134,18 @@ def test_a_relation_is_seen_by_the_engine_too(project: Project) -> None:
     status, output = project.up("prod")
     assert status != 0
     assert "bucket bucket has no BucketVersioning" in output
+
+
+def test_what_the_engine_does_not_know_yet_is_told_in_a_preview_and_judged_at_the_update(
+    project: Project,
+) -> None:
+    seed = ("aws:ec2/flowLog:FlowLog", {"vpcId": "vpc-1", "tags": TAGS})
+    project.declare(seed=seed, key=(KEY, {"enableKeyRotation": {"made": "seed"}, "tags": TAGS}))
+    status, output = project.judged("preview", config="prod")
+    assert status == 0, output
+    assert "`enableKeyRotation` is not known before the update, which judges it" in output
+
+    status, output = project.up("prod")
+    assert status == 0, output
+    assert "is not known" not in output
+    assert KEY in project.made()

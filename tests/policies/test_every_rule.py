@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from headrace_policies import RULES
+from headrace_policies.pack import DRY_RUN
 from headrace_policies.rule import Declared, Example, Rule
 from tests.policies.analyzer import Analyzer, Said, serving, urn, with_unknown, without
 
-PREVIEW = "PULUMI_DRY_RUN"
 BY_ID = {rule.id: rule for rule in RULES}
 ids = pytest.mark.parametrize("rule", RULES, ids=list(BY_ID))
 
@@ -65,7 +65,8 @@ def test_what_is_absent_is_judged_as_declared(pack: Analyzer, rule: Rule) -> Non
 def test_what_is_unknown_is_told_in_a_preview(
     pack: Analyzer, rule: Rule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(PREVIEW, "true")
+    monkeypatch.setenv(DRY_RUN, "unsaid")
+    pack.configure_stack(preview=True)
     said = of(rule, pack.judge(edited(rule, with_unknown)))
     assert said
     assert not any(one.mandatory for one in said)
@@ -76,7 +77,8 @@ def test_what_is_unknown_is_told_in_a_preview(
 def test_what_is_unknown_does_not_pass_an_update(
     pack: Analyzer, rule: Rule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(PREVIEW, "false")
+    monkeypatch.setenv(DRY_RUN, "unsaid")
+    pack.configure_stack(preview=False)
     said = of(rule, pack.judge(edited(rule, with_unknown)))
     assert any(one.mandatory != rule.advisory for one in said)
     assert all("is not known, so the rule can't be judged" in one.message for one in said)

@@ -8,6 +8,7 @@ import pytest
 
 from headrace_policies import RULES
 from headrace_policies.checkpoints import RULES as CHECKPOINTS
+from headrace_policies.pack import DRY_RUN
 from headrace_policies.rule import Declared
 from tests.policies.analyzer import UNKNOWN, Analyzer, serving, urn
 
@@ -39,7 +40,8 @@ def test_a_setting_of_another_bucket_is_none_of_this_one(versioning: Analyzer) -
 def test_a_setting_of_an_unknown_bucket_leaves_it_open(
     versioning: Analyzer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PULUMI_DRY_RUN", "true")
+    monkeypatch.setenv(DRY_RUN, "unsaid")
+    versioning.configure_stack(preview=True)
     (said,) = versioning.judge([BUCKET, enabled(UNKNOWN)])
     assert not said.mandatory
     assert "`versioning.bucket` is not known before the update" in said.message
