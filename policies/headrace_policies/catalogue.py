@@ -15,6 +15,7 @@ from headrace_policies import (
     kubernetes,
     msk,
     s3,
+    s3_objects,
     secrets_manager,
     tags,
 )
@@ -25,6 +26,7 @@ SUBJECTS = (
     kubernetes,
     msk,
     s3,
+    s3_objects,
     iam,
     kms,
     ec2,

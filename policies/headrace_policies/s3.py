@@ -1,15 +1,13 @@
-"""S3: who reaches a bucket, how, and what is kept of its objects. Its settings are resources of their own."""
+"""S3: who reaches a bucket, and how. Its settings are resources of their own."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from headrace_policies.checkpoint_paths import FLINK_DEPLOYMENT, locations
-from headrace_policies.nodes import Node
 from headrace_policies.policy_documents import Statement, statements
 from headrace_policies.rule import Declared, Option, Rule
-from headrace_policies.samples import BUCKET, KEY, ROLE, TAGS, document
+from headrace_policies.samples import BUCKET, ROLE, TAGS, document
 from headrace_policies.stacks import Case
 
 BUCKET_TYPE = "aws:s3/bucket:Bucket"
@@ -41,29 +39,29 @@ TLS_ONLY = document(
 )
 
 
-def _of_bucket(kind: str, **properties: object) -> tuple[Declared, ...]:
+def of_bucket(kind: str, **properties: object) -> tuple[Declared, ...]:
     return Declared(BUCKET_TYPE, GOOD_BUCKET), Declared(kind, {"bucket": "orders"} | properties, "setting")
 
 
-def _name(case: Case) -> str:
+def named(case: Case) -> str:
     return f"bucket {case.resource.name}"
 
 
 def _public(case: Case) -> Iterator[str]:
     blocks = case.referring(ACCESS_BLOCK, "bucket")
     if not blocks:
-        yield f"{_name(case)} has no BucketPublicAccessBlock"
+        yield f"{named(case)} has no BucketPublicAccessBlock"
     for block in blocks:
         for setting in BLOCKS:
             if not block.at(setting).is_true:
-                yield block.at(setting).fault(f"{_name(case)} can be made public; it has to be true")
+                yield block.at(setting).fault(f"{named(case)} can be made public; it has to be true")
 
 
 def _tls(case: Case) -> Iterator[str]:
     policies = [policy.at("policy") for policy in case.referring(POLICY, "bucket")]
     if not any(_denies_clear_text(statement) for policy in policies for statement in statements(policy)):
         where = policies[0].path if policies else "policy"
-        yield f"`{where}` of {_name(case)} does not deny requests whose aws:SecureTransport is false"
+        yield f"`{where}` of {named(case)} does not deny requests whose aws:SecureTransport is false"
 
 
 def _denies_clear_text(statement: Statement) -> bool:
@@ -84,57 +82,18 @@ def _other_accounts(case: Case) -> Iterator[str]:
 def _access_logs(case: Case) -> Iterator[str]:
     if case.referring(LOGGING, "targetBucket") or case.referring(LOGGING, "bucket"):
         return
-    yield case.at("logging").fault(f"{_name(case)} has no BucketLogging, so nobody can tell who read what")
+    yield case.at("logging").fault(f"{named(case)} has no BucketLogging, so nobody can tell who read what")
 
 
 def _acls(case: Case) -> Iterator[str]:
     for controls in case.referring(OWNERSHIP, "bucket"):
         node = controls.at("rule", "objectOwnership")
         if node.is_set and node.text != "BucketOwnerEnforced":
-            yield node.fault(f"ACLs of {_name(case)} are in force; it has to be BucketOwnerEnforced")
+            yield node.fault(f"ACLs of {named(case)} are in force; it has to be BucketOwnerEnforced")
     for acl in case.referring(ACL, "bucket"):
         node = acl.at("acl")
         if node.text != "private":
-            yield node.fault(f"access to {_name(case)} is given by an ACL; use a policy")
-
-
-def _rules(case: Case) -> Iterator[Node]:
-    for lifecycle in case.referring(LIFECYCLE, "bucket"):
-        for rule in lifecycle.at("rules").items:
-            if rule.at("status").text == "Enabled":
-                yield rule
-
-
-def _uploads(case: Case) -> Iterator[str]:
-    days = ("abortIncompleteMultipartUpload", "daysAfterInitiation")
-    if not any(rule.at(*days).is_set for rule in _rules(case)):
-        yield f"`rules` of no BucketLifecycleConfiguration of {_name(case)} sets {'.'.join(days)}"
-
-
-def _versioning(case: Case) -> Iterator[str]:
-    if any(place.bucket in case.resource.identities for place in locations(case.stack)):
-        return
-    found = case.referring(VERSIONING, "bucket")
-    if not found:
-        yield f"{_name(case)} has no BucketVersioning"
-    for versioning in found:
-        node = versioning.at("versioningConfiguration", "status")
-        if node.text != "Enabled":
-            yield node.fault(f"what is overwritten or deleted in {_name(case)} is gone; it has to be Enabled")
-
-
-def _encryption(case: Case) -> Iterator[str]:
-    found = case.referring(ENCRYPTION, "bucket")
-    if not found:
-        yield f"{_name(case)} has no BucketServerSideEncryptionConfiguration"
-    for encryption in found:
-        rules = encryption.at("rules")
-        algorithms = [rule.at("applyServerSideEncryptionByDefault", "sseAlgorithm") for rule in rules.items]
-        if not algorithms:
-            yield rules.fault(f"{_name(case)} is not encrypted with KMS")
-        for node in algorithms:
-            if node.text not in ("aws:kms", "aws:kms:dsse"):
-                yield node.fault(f"{_name(case)} is not encrypted with KMS; it has to be aws:kms")
+            yield node.fault(f"access to {named(case)} is given by an ACL; use a policy")
 
 
 def _any_principal(case: Case) -> Iterator[str]:
@@ -145,15 +104,6 @@ def _any_principal(case: Case) -> Iterator[str]:
 
 def _with_policy(policy: str) -> tuple[Declared, ...]:
     return (Declared(POLICY, {"bucket": "orders", "policy": policy}),)
-
-
-def _encrypted(algorithm: str) -> tuple[Declared, ...]:
-    by_default = {"sseAlgorithm": algorithm, "kmsMasterKeyId": KEY}
-    return _of_bucket(ENCRYPTION, rules=[{"applyServerSideEncryptionByDefault": by_default}])
-
-
-def _lifecycle(**rule: object) -> tuple[Declared, ...]:
-    return _of_bucket(LIFECYCLE, rules=[{"id": "uploads", "status": "Enabled"} | rule])
 
 
 RULES = (
@@ -170,8 +120,8 @@ RULES = (
         why="The four blocks hold whatever a policy or an ACL says later, by mistake or on purpose.",
         fix="Declare a BucketPublicAccessBlock for the bucket with all four settings true.",
         judge=_public,
-        fails=_of_bucket(ACCESS_BLOCK, **dict.fromkeys(BLOCKS, True) | {"blockPublicPolicy": False}),
-        passes=_of_bucket(ACCESS_BLOCK, **dict.fromkeys(BLOCKS, True)),
+        fails=of_bucket(ACCESS_BLOCK, **dict.fromkeys(BLOCKS, True) | {"blockPublicPolicy": False}),
+        passes=of_bucket(ACCESS_BLOCK, **dict.fromkeys(BLOCKS, True)),
     ),
     Rule(
         id="S3.5",
@@ -186,10 +136,10 @@ RULES = (
         why="S3 answers clear-text requests unless a policy denies them.",
         fix="Declare a BucketPolicy that denies s3:* to everyone where aws:SecureTransport is false.",
         judge=_tls,
-        fails=_of_bucket(
+        fails=of_bucket(
             POLICY, policy=document(Principal={"AWS": ROLE}, Action="s3:GetObject", Resource=f"{BUCKET}/*")
         ),
-        passes=_of_bucket(POLICY, policy=TLS_ONLY),
+        passes=of_bucket(POLICY, policy=TLS_ONLY),
     ),
     Rule(
         id="S3.6",
@@ -235,7 +185,7 @@ RULES = (
         fix="Declare a BucketLogging for the bucket with another bucket as its target.",
         judge=_access_logs,
         fails=(Declared(BUCKET_TYPE, GOOD_BUCKET),),
-        passes=_of_bucket(LOGGING, targetBucket="orders-logs", targetPrefix="orders/"),
+        passes=of_bucket(LOGGING, targetBucket="orders-logs", targetPrefix="orders/"),
     ),
     Rule(
         id="S3.12",
@@ -251,57 +201,8 @@ RULES = (
         fix="Set `rule.objectOwnership` of the BucketOwnershipControls to BucketOwnerEnforced; drop "
         "BucketAcl.",
         judge=_acls,
-        fails=_of_bucket(OWNERSHIP, rule={"objectOwnership": "ObjectWriter"}),
-        passes=_of_bucket(OWNERSHIP, rule={"objectOwnership": "BucketOwnerEnforced"}),
-    ),
-    Rule(
-        id="S3.13",
-        title="A bucket removes parts of uploads that were never finished",
-        also=("CKV_AWS_300",),
-        severity="low",
-        governs=(BUCKET_TYPE,),
-        relates=(LIFECYCLE,),
-        decides=("rules", "0", "abortIncompleteMultipartUpload"),
-        decides_in=1,
-        absent_is_fault=True,
-        why="Parts of uploads that a killed writer left are stored and paid for, and no listing shows them.",
-        fix="Declare a BucketLifecycleConfiguration with an enabled rule that has "
-        "`abortIncompleteMultipartUpload`.",
-        judge=_uploads,
-        fails=_lifecycle(expiration={"days": 30}),
-        passes=_lifecycle(abortIncompleteMultipartUpload={"daysAfterInitiation": 7}),
-    ),
-    Rule(
-        id="S3.14",
-        title="A bucket keeps versions",
-        severity="low",
-        governs=(BUCKET_TYPE,),
-        relates=(VERSIONING, FLINK_DEPLOYMENT),
-        decides=("versioningConfiguration", "status"),
-        decides_in=1,
-        absent_is_fault=True,
-        why="Versions undo a deletion. Not for a bucket of checkpoints, where Flink removes files all "
-        "the time and no "
-        "old version is ever of use: buckets that a FlinkDeployment names are left out.",
-        fix="Declare a BucketVersioning with `versioningConfiguration.status` Enabled.",
-        judge=_versioning,
-        fails=_of_bucket(VERSIONING, versioningConfiguration={"status": "Suspended"}),
-        passes=_of_bucket(VERSIONING, versioningConfiguration={"status": "Enabled"}),
-    ),
-    Rule(
-        id="S3.17",
-        title="A bucket is encrypted with KMS",
-        severity="medium",
-        governs=(BUCKET_TYPE,),
-        relates=(ENCRYPTION,),
-        decides=("rules", "0", "applyServerSideEncryptionByDefault", "sseAlgorithm"),
-        decides_in=1,
-        absent_is_fault=True,
-        why="With a key of KMS, reading an object takes two permissions, and use of the key is on record.",
-        fix="Declare a BucketServerSideEncryptionConfiguration with `sseAlgorithm` aws:kms and a key.",
-        judge=_encryption,
-        fails=_encrypted("AES256"),
-        passes=_encrypted("aws:kms"),
+        fails=of_bucket(OWNERSHIP, rule={"objectOwnership": "ObjectWriter"}),
+        passes=of_bucket(OWNERSHIP, rule={"objectOwnership": "BucketOwnerEnforced"}),
     ),
     Rule(
         id="CKV_AWS_70",
