@@ -13,8 +13,8 @@ AGENTS_TESTS += tests/bench/agents/programs
 SUITES := python3 tests/run_suites.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down plan status watch clean lint format lock
-.PHONY: test test-unit test-components test-engine test-local test-chaos chaos soak
+.PHONY: help setup up down plan status watch clean lint format lock policy
+.PHONY: test test-unit test-components test-policies test-engine test-local test-chaos chaos soak
 .PHONY: bench bench-agents bench-up bench-check
 
 help: ## list the verbs
@@ -41,10 +41,14 @@ watch: setup ## show decisions as they arrive
 clean: setup ## stop the stack and remove its data, after asking (FORCE=1 asks nothing)
 	@$(HEADRACE) clean --stack $(STACK) $(if $(FORCE),--yes)
 
+policy: setup ## judge a saved state by an environment's policies (STACK=prod STATE=state.json)
+	@$(PYTHON) -m headrace_policies.check $(STATE) --config policies/environments/$(STACK).json \
+	  $(if $(SARIF),--sarif $(SARIF)) $(if $(JUNIT),--junit $(JUNIT))
+
 lint: setup ## check style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy components/headrace stacks tests $(AGENTS_TESTS:%=--exclude %/)
+	$(BIN)/mypy components/headrace policies stacks tests $(AGENTS_TESTS:%=--exclude %/)
 	$(BIN)/mypy --python-executable $(AGENTS_PYTHON) agent_jobs $(AGENTS_TESTS)
 	$(BIN)/lint-imports --no-logo
 
@@ -56,13 +60,16 @@ lock: ## resolve dependencies anew and write locks/ (UPGRADE=1 takes newer versi
 	@$(TOOLCHAIN) lock $(if $(UPGRADE),--upgrade)
 
 test: ## set up, lint, and run every suite, timed
-	@$(SUITES) setup lint unit components engine local chaos
+	@$(SUITES) setup lint unit components policies engine local chaos
 
 test-unit: setup ## pure code, no network; under 30 s
 	@$(SUITES) unit
 
 test-components: setup ## Pulumi mocks
 	@$(SUITES) components
+
+test-policies: setup ## the policy pack, as the engine calls it
+	@$(SUITES) policies
 
 test-engine: setup ## the real Pulumi engine
 	@$(SUITES) engine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]
+import grpc
 import pytest
 from pulumi.provider.experimental import provider as api
 from pulumi.provider.experimental.server import ProviderServicer

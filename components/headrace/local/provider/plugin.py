@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 # Shipped without types.
-import grpc  # type: ignore[import-untyped]
+import grpc
 from pulumi.provider.experimental.provider import Provider
 from pulumi.provider.experimental.server import ProviderServicer
 from pulumi.runtime.proto import provider_pb2_grpc
