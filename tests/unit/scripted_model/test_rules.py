@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import jsonschema  # its stubs are a package of their own
+import jsonschema
 import pytest
 
 from headrace_agents.scripted_model.rules import triage
