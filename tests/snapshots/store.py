@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -35,12 +36,12 @@ class StoreAlone:
     """A folder for each bucket, with a file for each object."""
 
     def objects(self) -> set[str]:
-        """Paths of all objects, as Flink has them."""
+        """Paths of all objects, as Flink has them; a folder may go while this looks."""
         return {
-            f"s3://{path.relative_to(self.data)}"
+            f"s3://{Path(folder, name).relative_to(self.data)}"
             for bucket in BUCKETS
-            for path in (self.data / bucket).rglob("*")
-            if path.is_file()
+            for folder, _, names in os.walk(self.data / bucket)
+            for name in names
         }
 
     def file(self, path: str) -> Path:
