@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from headrace.environment.duration import Duration
+from headrace.environment.units import DAY_MS
 from headrace.errors import HeadraceError
 from headrace.local.context import HOST
 from headrace.local.flink_rest import JobGone, SavepointFailed, Unreachable
@@ -25,7 +26,6 @@ from headrace.operations.stack import Stack
 from headrace.plan.model import AgentPlan, StackPlan
 
 SAVEPOINT_TIMEOUT_S = 300
-DAY_MS = 24 * 3_600_000
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,14 @@ from headrace.plan import memory
 from headrace.plan.because import Because, because, build, mapping, merged, settings
 from headrace.plan.checkpoints import checkpoints, cluster_checkpoint_options
 from headrace.plan.failover import failover, failover_options
-from headrace.plan.model import FailoverPlan, FlinkPlan, Ports
+from headrace.plan.model import (
+    CheckpointPlan,
+    FailoverPlan,
+    FlinkPlan,
+    JobManagerPlan,
+    Ports,
+    TaskManagerPlan,
+)
 from headrace.plan.network import buffer_options
 from headrace.plan.ports import LOOPBACK
 from headrace.plan.slots import local_slots, max_parallelism
@@ -21,8 +28,26 @@ def flink(environment: Environment, ports: Ports) -> Because[FlinkPlan]:
     """Processes, checkpoints, options of the one local cluster."""
     jobmanager = memory.jobmanager(environment.agents)
     taskmanager = memory.taskmanager(environment.agents, _count(environment.local), local_slots(environment))
-    rhythm = checkpoints(environment)
     times = failover(environment.recovery)
+    return cluster(
+        jobmanager,
+        taskmanager,
+        checkpoints(environment),
+        times,
+        _addresses(ports),
+        _zookeeper(environment.name, ports, times.value),
+        _object_store(ports),
+    )
+
+
+def cluster(
+    jobmanager: Because[JobManagerPlan],
+    taskmanager: Because[TaskManagerPlan],
+    rhythm: Because[CheckpointPlan],
+    times: Because[FailoverPlan],
+    *of_substrate: Because[dict[str, str]],
+) -> Because[FlinkPlan]:
+    """What a cluster is on every substrate, and the options that are one substrate's alone."""
     return build(
         FlinkPlan,
         jobmanager=jobmanager,
@@ -36,9 +61,7 @@ def flink(environment: Environment, ports: Ports) -> Because[FlinkPlan]:
             buffer_options(),
             key_group_options(),
             metrics_options(),
-            _addresses(ports),
-            _zookeeper(environment.name, ports, times.value),
-            _object_store(ports),
+            *of_substrate,
         ),
     )
 

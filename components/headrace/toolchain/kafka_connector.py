@@ -67,9 +67,9 @@ def closing(writer: bytes) -> bytes:
         *(_MARK_CLOSED, _FIVE, _CURRENT_PRODUCER, _PRODUCER_POOL, _BACKCHANNEL, _SUPER),
         *(_ADMIN_CLIENT, _CLOSE_ALL),
     )
-    at = writer.find(before)
-    if at < 0 or writer.count(before) != 1:
+    if writer.count(before) != 1:
         raise UnknownConnector(f"close() of {WRITER} is not that of flink-sql-connector-kafka 5.0.0-2.2")
+    at = writer.index(before)
     # The attribute's own length stands right before it.
     (length,) = struct.unpack_from(">I", writer, at - 4)
     head = writer[: at - 4] + struct.pack(">I", length + len(after) - len(before))

@@ -17,6 +17,7 @@ from headrace_agents.memory import UnreadableMemoryError
 from headrace_agents.records import Position
 from headrace_agents.runs import RunHandle, RunRequest
 from headrace_agents.testing import in_memory_spec
+from tests.pipeline.waiting import until
 from tests.unit.agents.worlds import LIMITS, TABLE, Decided, Seen, Thing, runs_of
 
 
@@ -172,11 +173,8 @@ def test_a_model_that_can_not_be_opened_fails_the_start() -> None:
 def test_a_run_that_goes_on_after_a_step_is_told_of_once() -> None:
     loops = Loops()
     handle = loops.start(1, "step and hang")
-    taken: list[RunHandle] = []
 
-    while not taken:
-        time.sleep(0)
-        taken = loops.loop.take_stepped()
+    taken = until("a step is told of", loops.loop.take_stepped, 10)
 
     assert taken == [handle]
     assert [step.name for step in handle.finished_steps] == ["first"]

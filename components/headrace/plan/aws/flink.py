@@ -8,12 +8,11 @@ from headrace.environment.model import Agent, Environment
 from headrace.environment.units import GIB, SECOND_MS
 from headrace.plan import memory
 from headrace.plan.aws.model import DeploymentPlan, PodPlan
-from headrace.plan.because import Because, because, build, merged, sequence, settings
-from headrace.plan.checkpoints import checkpoints, cluster_checkpoint_options
-from headrace.plan.failover import failover, failover_options
-from headrace.plan.flink import key_group_options, metrics_options
-from headrace.plan.model import FailoverPlan, FlinkPlan
-from headrace.plan.network import buffer_options
+from headrace.plan.because import Because, because, build, sequence, settings
+from headrace.plan.checkpoints import checkpoints
+from headrace.plan.failover import failover
+from headrace.plan.flink import cluster
+from headrace.plan.model import FailoverPlan
 from headrace.plan.state import state_bytes
 
 SLOTS_PER_TASKMANAGER = 4
@@ -38,25 +37,12 @@ def _deployment(environment: Environment, agent: Agent) -> Because[DeploymentPla
     slots = _slots(agent)
     count = _count(alone, agent, slots.value)
     jobmanager, taskmanager = memory.jobmanager((agent,)), memory.taskmanager((agent,), count, slots)
-    rhythm, times = checkpoints(alone), failover(environment.recovery)
+    times = failover(environment.recovery)
     return build(
         DeploymentPlan,
         name=because(agent.name, "the agent's name: 1 deployment each"),
-        flink=build(
-            FlinkPlan,
-            jobmanager=jobmanager,
-            taskmanager=taskmanager,
-            checkpoints=rhythm,
-            failover=times,
-            configuration=merged(
-                memory.memory_options(jobmanager.value, taskmanager.value),
-                cluster_checkpoint_options(rhythm.value),
-                failover_options(times.value),
-                buffer_options(),
-                key_group_options(),
-                metrics_options(),
-                _kubernetes(environment, times.value),
-            ),
+        flink=cluster(
+            jobmanager, taskmanager, checkpoints(alone), times, _kubernetes(environment, times.value)
         ),
         pods=build(
             PodPlan,
