@@ -53,6 +53,10 @@ def _checkpoint(program: str = "runtime") -> Callable[[Figures], float]:
     return lambda found: float(found["programs"][program]["checkpoint_ms"]["p99"]["median"])
 
 
+def _to_planned(kind: str) -> Callable[[Figures], float]:
+    return lambda found: 100 * float(found["programs"]["runtime"][f"{kind}_to_planned"]["median"])
+
+
 def _of_other(scenario: str, bound: Callable[[Figures], float]) -> Callable[[Figures], float | None]:
     """A bound that follows from the newest figures of another scenario."""
 
@@ -120,6 +124,18 @@ AGENTS = (
         _checkpoint(),
         _of_other(SLOW_MODEL, lambda found: _checkpoint()(found) + 250),
         "ms",
+    ),
+    *(
+        Limit(
+            f"state of 100 000 keys in a {kind}: {text} of what is planned",
+            "agents-state",
+            _to_planned(kind),
+            lambda _, bound=bound: bound,  # type: ignore[misc]
+            "%",
+            at_least=at_least,
+        )
+        for kind in ("checkpoint", "savepoint")
+        for text, bound, at_least in (("at most twice", 200, False), ("at least half", 50, True))
     ),
 )
 LIMITS = (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from headrace.local.supervision import Supervisor
-from tests.chaos.victims import PATIENCE_S, VICTIMS, Victim, kill_and_heal
+from tests.chaos.victims import CONNECT, PATIENCE_S, VICTIMS, Victim, kill_and_heal
+from tests.pipeline.injection import leave_a_transaction_open
 from tests.pipeline.plugin import Pipeline
 from tests.pipeline.sizes import SIZES
 from tests.pipeline.waiting import until
@@ -23,6 +24,21 @@ def test_a_killed_process_heals_and_the_count_holds(
         pipeline.decide_an_event(PATIENCE_S)
         seconds = kill_and_heal(pipeline, victim)
     healing.setdefault(victim.name, []).append(round(seconds, 1))
+    pipeline.verify()
+    assert seconds <= HEALED_WITHIN_S
+
+
+def test_what_a_killed_connect_worker_left_open_keeps_the_next_one_out_no_longer_than_promised(
+    pipeline: Pipeline,
+) -> None:
+    """Connect reads its offsets to their end before it starts, and an open transaction hides that end."""
+    stack = pipeline.stack
+    offsets = stack.plan.connect.settings["offset.storage.topic"]
+    timeout = stack.plan.sources[0].connector_config["producer.override.transaction.timeout.ms"]
+    with pipeline.load.running(SIZES.transactions_per_second):
+        pipeline.decide_an_event(PATIENCE_S)
+        leave_a_transaction_open(stack.bootstrap_servers, offsets, int(timeout))
+        seconds = kill_and_heal(pipeline, CONNECT)
     pipeline.verify()
     assert seconds <= HEALED_WITHIN_S
 

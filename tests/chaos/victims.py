@@ -81,6 +81,7 @@ def kill_and_heal(pipeline: Pipeline, victim: Victim) -> float:
     return time.monotonic() - killed_at
 
 
+CONNECT = program("connect")
 JOBMANAGER = program("jobmanager")
 TASKMANAGER = Victim("taskmanager", _busy_taskmanagers)
 WORKER = Victim("python-worker", _python_workers)
@@ -88,7 +89,7 @@ WORKERS = Victim("python-workers", _python_workers, all_at_once=True)
 VICTIMS = (
     program("postgres"),
     program("kafka"),
-    program("connect"),
+    CONNECT,
     program("zookeeper"),
     JOBMANAGER,
     TASKMANAGER,

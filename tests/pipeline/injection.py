@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,3 +45,19 @@ def inject(bootstrap_servers: str, topic: str, records: Mapping[str, KeyAndValue
                 producer.poll(1)
     assert producer.flush(FLUSH_TIMEOUT_S) == 0
     return where
+
+
+def leave_a_transaction_open(bootstrap_servers: str, topic: str, timeout_ms: int) -> None:
+    """What a producer leaves that is killed within a transaction: records neither committed nor aborted."""
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "transactional.id": f"left-open-{uuid.uuid4()}",
+            "transaction.timeout.ms": timeout_ms,
+        }
+    )
+    producer.init_transactions(FLUSH_TIMEOUT_S)
+    producer.begin_transaction()
+    for partition in range(len(producer.list_topics(topic, FLUSH_TIMEOUT_S).topics[topic].partitions)):
+        producer.produce(topic, value=b"never committed", key=b"left open", partition=partition)
+    assert producer.flush(FLUSH_TIMEOUT_S) == 0

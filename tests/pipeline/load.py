@@ -108,8 +108,9 @@ class Load:
     def running(self, transactions_per_second: float) -> Iterator[None]:
         """A mixed load from a thread of its own. What ends that thread early is raised at the end.
 
-        Where the block fails, the load waits for no database any more, now and later.
+        Where the block fails, the load waits for no database any more.
         """
+        self._abandoned.clear()
         stop, failed = threading.Event(), list[BaseException]()
 
         def run() -> None:

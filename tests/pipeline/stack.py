@@ -190,9 +190,17 @@ class LiveStack:
             return 0
         return int(counts["completed"])
 
+    def restarts(self) -> dict[str, int]:
+        """Flink's ``numRestarts`` by agent, of its present job."""
+        return {agent: int(self._metric(job, "numRestarts")) for agent, job in self.job_ids().items()}
+
+    def _metric(self, job: str, name: str) -> float:
+        """A job's metric, as the JobManager has it."""
+        (found,) = _get(self.flink.endpoint, f"/jobs/{job}/metrics?get={name}")
+        return float(found["value"])
+
     def rest(self, base: str, path: str) -> dict[str, Any]:
-        answer = httpx.get(base + path, timeout=REST_TIMEOUT_S, trust_env=False).raise_for_status()
-        return dict(answer.json())
+        return dict(_get(base, path))
 
     def members(self) -> list[psutil.Process]:
         """Every process of the stack: supervisor, what it runs, and children of those."""
@@ -216,6 +224,10 @@ class LiveStack:
             f"--- {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
             for path in sorted((self.files.root / "log").glob("*.log"))
         )
+
+
+def _get(base: str, path: str) -> Any:
+    return httpx.get(base + path, timeout=REST_TIMEOUT_S, trust_env=False).raise_for_status().json()
 
 
 def changed(

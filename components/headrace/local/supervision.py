@@ -171,10 +171,11 @@ class Supervisor:
         (self.files.programs / f"{name}.conf").unlink(missing_ok=True)
         if not self.alive() or self.status(name) == "absent":
             return
-        self._stop(name)
+        self.stop(name)
         self._call("removeProcessGroup", name)
 
-    def _stop(self, name: str) -> None:
+    def stop(self, name: str) -> None:
+        """Stop a program and keep it stopped. Fine where it does not run."""
         try:
             self._call("stopProcess", name)
         except xmlrpc.client.Fault as fault:

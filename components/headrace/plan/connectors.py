@@ -7,7 +7,7 @@ from headrace.environment.model import MAX_EVENT_BYTES, Environment, Source, Tab
 from headrace.environment.units import MIB
 from headrace.plan import recovery
 from headrace.plan.because import Because, because, build, merged, sequence, settings
-from headrace.plan.kafka import CLIENT_REQUEST_BYTES, JSON_CONVERTER, PLAIN_JSON
+from headrace.plan.kafka import CLIENT_REQUEST_BYTES, JSON_CONVERTER, PLAIN_JSON, SESSION_MS
 from headrace.plan.model import ColumnPlan, SourcePlan, TablePlan
 from headrace.plan.place import Place
 
@@ -200,8 +200,11 @@ def _delivery(environment: Environment) -> Because[dict[str, str]]:
                 f"{long_enough}: a broker that is away makes the task wait, not fail",
             ),
             "producer.override.transaction.timeout.ms": (
-                retry_ms + recovery.MARGIN_MS,
-                f"{long_enough} + {recovery.MARGIN_MS} ms: nothing is aborted that is still retried",
+                SESSION_MS,
+                (
+                    f"{SESSION_MS} ms, as a killed worker's session: the next worker reads its offsets no "
+                    "further than an open transaction, and a task whose own was aborted starts again"
+                ),
             ),
             "errors.max.retries": (
                 -(-retry_ms // RETRY_WAIT_MS),

@@ -22,6 +22,7 @@ RETENTION_CHECK_MS = 5 * MINUTE_MS
 SESSION_MS, HEARTBEAT_TO_SESSION = 10 * SECOND_MS, 3
 SHUTDOWN_MS = 5 * SECOND_MS
 OFFSET_FLUSH_MS = SECOND_MS
+ABORT_CHECK_MS = SECOND_MS
 JSON_CONVERTER = "org.apache.kafka.connect.json.JsonConverter"
 PLAIN_JSON = "JSON without a schema in each record, as the agents read it: a fifth of the bytes"
 
@@ -80,6 +81,13 @@ def broker(environment: Environment, ports: Ports) -> Because[JvmProcessPlan]:
                     (
                         f"the agents' {recovery.transaction_timeout_ms(environment.recovery)} ms + "
                         f"{recovery.MARGIN_MS}, or the broker refuses their transactions"
+                    ),
+                ),
+                "transaction.abort.timed.out.transaction.cleanup.interval.ms": (
+                    ABORT_CHECK_MS,
+                    (
+                        f"every {ABORT_CHECK_MS} ms rather than 10000: what a killed worker left open "
+                        "is in the next one's way"
                     ),
                 ),
                 "transactional.id.expiration.ms": (

@@ -15,12 +15,14 @@ import httpx
 import psutil
 from rich.console import Console
 
+from headrace.environment.model import Agent
 from headrace.local.agent import complete
 from headrace.local.context import HOST, LocalContext
 from headrace.local.flink import client_environment
 from headrace.local.flink_rest import FlinkRest, Unreachable
 from headrace.local.processes import STACK_MARKER, marked
 from headrace.local.provider.agent_job import folder_name
+from headrace.local.snapshots import savepoint_folder
 from headrace.local.supervision import Supervisor
 from headrace.operations.clean import clean
 from headrace.operations.stack import Stack
@@ -60,6 +62,12 @@ class Cluster:
 
     def clean(self) -> None:
         clean(self.stack)
+
+    @property
+    def declared(self) -> Agent:
+        """The agent as the environment declares it."""
+        (agent,) = self.stack.environment.agents
+        return agent
 
     @property
     def spec(self) -> AgentJobSpec:
@@ -124,6 +132,12 @@ class Cluster:
         """Those that Flink remembers, by their number."""
         body = httpx.get(f"{self.flink.endpoint}/jobs/{job}/checkpoints", trust_env=False, timeout=15).json()
         return {found["id"]: found for found in body["history"] if found["status"] != "IN_PROGRESS"}
+
+    def savepoint_bytes(self, job: str) -> int:
+        """Of all files of a savepoint that is made for this."""
+        folder = self.flink.savepoint(job, savepoint_folder("bench"), START_TIMEOUT_S)
+        stored = self.stack.files.data("object-store") / folder.removeprefix("s3://")
+        return sum(path.stat().st_size for path in stored.rglob("*") if path.is_file())
 
     def processor_seconds(self) -> dict[str, float]:
         """Used so far by each process of the stack; Python workers by themselves."""

@@ -20,6 +20,7 @@ from tests.bench.agents.scenarios import (
     WRITTEN_AHEAD,
     Checkpoints,
     Scenario,
+    State,
 )
 
 PACKAGE = "tests.bench.agents.programs"
@@ -95,7 +96,7 @@ def specification(
     return planned.model_copy(
         update={
             "name": name,
-            "entry_point": f"{PACKAGE}.agent:{'Asking' if scenario.model else 'Instant'}",
+            "entry_point": f"{PACKAGE}.agent:{_agent(scenario)}",
             "inputs": (InputTopic(topic=topic, table="public.tickets"),),
             "outputs": OutputTopics(
                 decisions=f"{name}.decisions",
@@ -111,6 +112,12 @@ def specification(
             "flink_configuration": options | dict(flink),
         }
     )
+
+
+def _agent(scenario: Scenario) -> str:
+    if isinstance(scenario, State):
+        return "Remembering"
+    return "Asking" if scenario.model else "Instant"
 
 
 def _journal(planned: JournalSpec, program: str, name: str) -> JournalSpec:

@@ -7,15 +7,17 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from headrace.plan.state import state_bytes
 from headrace_agents.spec import AgentJobSpec
 from tests.bench.agents.cluster import Cluster, cores, now_ms
 from tests.bench.agents.contestants import running
-from tests.bench.agents.scenarios import Checkpoints, Latency, Throughput
+from tests.bench.agents.scenarios import Checkpoints, Latency, State, Throughput
 from tests.bench.agents.traffic import Kafka
 from tests.pipeline.waiting import until
 
 FIRST_TIMEOUT_S = 120
 FULL_TIMEOUT_S = 90
+STATE_TIMEOUT_S = 600
 COMMIT_PATIENCE_S = 4
 """Exactly-once decisions are visible a checkpoint later."""
 POLL_S = 0.5
@@ -109,6 +111,39 @@ def checkpoints(
         "calls_in_flight": {"least": min(in_flight), "most": max(in_flight)},
         "stored_bytes": statistics.median(c["state_size"] for c in found.values()),
     }
+
+
+def state(
+    cluster: Cluster, kafka: Kafka, program: str, spec: AgentJobSpec, scenario: State
+) -> dict[str, Any]:
+    """Bytes in a checkpoint and in a savepoint once every key is remembered, and those that were planned."""
+    with running(program, cluster, spec) as job:
+        assert job is not None
+        decided = lambda: kafka.count(spec.outputs.decisions) >= scenario.keys  # noqa: E731  (markers count)
+        until("a decision of every key", decided, STATE_TIMEOUT_S)
+        until("the last ones", lambda: _decisions(kafka, spec) >= scenario.keys, FIRST_TIMEOUT_S)
+        last = max(cluster.checkpoints(job))
+        later = lambda: max(cluster.checkpoints(job)) > last + 1  # noqa: E731
+        until("a checkpoint from after that", later, FIRST_TIMEOUT_S)
+        found = cluster.checkpoints(job)
+        checkpoint = found[max(found)]["state_size"]
+        savepoint = cluster.savepoint_bytes(job)
+    _no_dead_letters(kafka, spec)
+    workload = cluster.declared.workload.model_copy(
+        update={"keys": scenario.keys, "state_bytes_per_key": scenario.bytes_per_key}
+    )
+    planned = state_bytes(cluster.declared.model_copy(update={"workload": workload}))
+    return {
+        "planned_bytes": planned,
+        "checkpoint_bytes": checkpoint,
+        "savepoint_bytes": savepoint,
+        "checkpoint_to_planned": checkpoint / planned,
+        "savepoint_to_planned": savepoint / planned,
+    }
+
+
+def _decisions(kafka: Kafka, spec: AgentJobSpec) -> int:
+    return len(kafka.produced_at_ms(spec.outputs.decisions))
 
 
 def _full(cluster: Cluster, scenario: Checkpoints) -> bool:

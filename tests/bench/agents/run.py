@@ -20,7 +20,7 @@ from tests.bench import machine, report
 from tests.bench.agents import measure, scenarios, tables
 from tests.bench.agents.cluster import Cluster
 from tests.bench.agents.contestants import OTHER, TITLES, specification
-from tests.bench.agents.scenarios import Checkpoints, Latency, Scenario, Throughput
+from tests.bench.agents.scenarios import Checkpoints, Latency, Scenario, State, Throughput
 from tests.bench.agents.traffic import INPUT_PARTITIONS, OUTPUT_PARTITIONS, Kafka
 
 Figures = dict[str, Any]
@@ -53,7 +53,9 @@ def _options() -> argparse.Namespace:
         "--program", action="append", choices=list(TITLES), help="may be given more than once"
     )
     parser.add_argument("--code", action="append", type=Path, default=[], help="another `agent_jobs`, too")
-    parser.add_argument("--runs", type=int, default=3, help="of each program; of checkpoints there is one")
+    parser.add_argument(
+        "--runs", type=int, default=3, help="of each program; checkpoints and state have one"
+    )
     parser.add_argument("--quick", action="store_true", help="short windows, to see that it works")
     parser.add_argument("--keep", action="store_true", help="leave the cluster up for the next call")
     parser.add_argument("--flink", action="append", default=[], metavar="KEY=VALUE", help="an option to try")
@@ -72,6 +74,8 @@ def _run(cluster: Cluster, scenario: Scenario, options: argparse.Namespace, cons
         cluster.set_model(scenario.model.settings())
     if isinstance(scenario, Throughput):
         kafka.send(topic, scenario.backlog)
+    if isinstance(scenario, State):
+        kafka.send_one_of_each(topic, scenario.keys, scenario.bytes_per_key)
     flink = dict(option.split("=", 1) for option in options.flink)
     programs, runs = _programs(scenario, options)
     found: dict[str, list[Figures]] = {program: [] for program in programs}
@@ -91,14 +95,14 @@ def _run(cluster: Cluster, scenario: Scenario, options: argparse.Namespace, cons
 
 
 def _programs(scenario: Scenario, options: argparse.Namespace) -> tuple[list[str], int]:
-    runs = 1 if isinstance(scenario, Checkpoints) else options.runs
+    runs = 1 if isinstance(scenario, Checkpoints | State) else options.runs
     wanted = [program for program in scenario.programs if not options.program or program in options.program]
     return [*(f"{OTHER}{folder.absolute()}" for folder in options.code), *wanted], runs
 
 
 def _own_topic(kafka: Kafka, scenario: Scenario, name: str) -> str | None:
     """A backlog is there for every program; events that come one by one are one program's."""
-    if isinstance(scenario, Throughput):
+    if isinstance(scenario, Throughput | State):
         return None
     kafka.create(f"bench.{name}", INPUT_PARTITIONS)
     return f"bench.{name}"
@@ -110,6 +114,8 @@ def _measurement(scenario: Scenario) -> Callable[..., Figures]:
             return measure.throughput
         case Latency():
             return measure.latency
+        case State():
+            return measure.state
     return measure.checkpoints
 
 

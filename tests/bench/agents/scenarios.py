@@ -78,6 +78,16 @@ class Checkpoints(Scenario):
     programs: tuple[str, ...] = (RUNTIME,)
 
 
+@dataclass(frozen=True)
+class State(Scenario):
+    """One event of each of many keys: what is kept of them, and what the plan says that will be."""
+
+    keys: int = 100_000
+    bytes_per_key: int = 1024
+    """What an event leaves in its key's memory."""
+    programs: tuple[str, ...] = (RUNTIME,)
+
+
 ALL: tuple[Scenario, ...] = (
     Throughput(
         "http-200ms",
@@ -114,6 +124,7 @@ ALL: tuple[Scenario, ...] = (
         soft_events=500,
         full_at=1_000,
     ),
+    State("state", "what is kept of 100 000 keys with 1 KiB each", None, 100),
 )
 
 
@@ -126,4 +137,6 @@ def quick(scenario: Scenario) -> Scenario:
             return replace(scenario, warm_up_s=5, window_s=10)
         case Checkpoints():
             return replace(scenario, checkpoints=20, longest_s=100)
+        case State():
+            return replace(scenario, keys=5_000)
     return scenario

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
+from headrace.environment.units import MIB
 from tests.bench.agents.contestants import title
 
 Figures = dict[str, Any]
@@ -26,6 +27,8 @@ def cells(figures: Figures) -> tuple[list[str], list[list[str]]]:
     programs = figures["programs"]
     if "limit_per_second" in figures["load"]:
         return _throughput(figures)
+    if all("planned_bytes" in found for found in programs.values()):
+        return _state(programs)
     if all("added_ms" in found for found in programs.values()):
         head = ["ms", "in p50", "in p99", "out p50", "out p99", "added p50", "added p99"]
         names = ("in_ms", "out_ms", "added_ms")
@@ -58,6 +61,22 @@ def _throughput(figures: Figures) -> tuple[list[str], list[list[str]]]:
         rows.append([title(program), _cell(rate), share, _cell(duration["p50"]) if duration else "-", used])
     if limit:
         rows.append(["the arithmetic limit, in flight / latency", f"{limit:.0f}", "100%", "-", "-"])
+    return head, rows
+
+
+def _state(programs: Figures) -> tuple[list[str], list[list[str]]]:
+    head = ["MiB", "planned", "in a checkpoint", "of the plan", "in a savepoint", "of the plan"]
+    rows = [
+        [
+            title(program),
+            f"{found['planned_bytes']['median'] / MIB:.0f}",
+            f"{found['checkpoint_bytes']['median'] / MIB:.0f}",
+            f"{found['checkpoint_to_planned']['median']:.0%}",
+            f"{found['savepoint_bytes']['median'] / MIB:.0f}",
+            f"{found['savepoint_to_planned']['median']:.0%}",
+        ]
+        for program, found in programs.items()
+    ]
     return head, rows
 
 

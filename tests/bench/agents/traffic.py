@@ -56,6 +56,16 @@ class Kafka:
                 producer.flush(TIMEOUT_S)
         producer.flush(TIMEOUT_S)
 
+    def send_one_of_each(self, topic: str, keys: int, body_bytes: int) -> None:
+        """One event of each key, with so much text that no two have alike."""
+        producer = Producer(self._servers | {"linger.ms": 50, "queue.buffering.max.messages": 200_000})
+        for key in range(keys):
+            body = self._random.randbytes(body_bytes // 2).hex()
+            self._produce(producer, topic, customer=key, body=body)
+            if self._sent % BATCH == 0:
+                producer.flush(TIMEOUT_S)
+        producer.flush(TIMEOUT_S)
+
     @contextmanager
     def sending(self, topic: str, per_second: int) -> Iterator[None]:
         """At a constant rate that does not wait for anything (open loop), while the block runs."""
@@ -106,14 +116,17 @@ class Kafka:
                 found += [message.timestamp()[1] for message in messages]
         return found
 
-    def _produce(self, producer: Producer, topic: str) -> None:
+    def _produce(
+        self, producer: Producer, topic: str, customer: int | None = None, body: str = "The amount is wrong."
+    ) -> None:
         self._sent += 1
-        customer = self._random.randrange(CUSTOMERS)
+        if customer is None:
+            customer = self._random.randrange(CUSTOMERS)
         row = {
             "id": self._sent,
             "customer_id": customer,
             "subject": "Invoice",
-            "body": "The amount is wrong.",
+            "body": body,
             "sent_at_ms": now_ms(),
         }
         source = {

@@ -35,6 +35,21 @@ class Instant(Agent[Seen, Decision]):
         _decide(ctx, change.row, INSTANT, now_ms())
 
 
+class Kept(BaseModel):
+    """What is remembered where it is size that is measured."""
+
+    last: str = ""
+
+
+class Remembering(Agent[Kept, Decision]):
+    """Remembers the ticket's text."""
+
+    @on(TABLE)
+    async def ticket(self, ctx: Context[Kept, Decision], change: Change[Ticket]) -> None:
+        ctx.memory.last = change.row.body
+        ctx.emit(decision(change.row, INSTANT, now_ms()))
+
+
 def _decide(ctx: Context[Seen, Decision], ticket: Ticket, answer: Answer, asked_at_ms: int) -> None:
     ctx.memory.tickets += 1
     ctx.memory.last_urgency = answer.urgency
