@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from headrace.local.supervision import Supervisor
-from tests.chaos.victims import PATIENCE_S, VICTIMS, Victim, kill_and_heal
+from headrace.operations.victims import Victim
+from tests.chaos.victims import PATIENCE_S, VICTIMS, kill_and_heal
 from tests.pipeline.plugin import Pipeline
 from tests.pipeline.sizes import SIZES
 from tests.pipeline.waiting import until
