@@ -32,6 +32,7 @@ from headrace.plan.model import StackPlan
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADRACE = ROOT / ".venv" / "bin" / "headrace"
+SUPERVISORCTL = HEADRACE.with_name("supervisorctl")
 ENVIRONMENT = "headrace:environment"
 UP_TIMEOUT_S = 420
 DOWN_TIMEOUT_S = 240
@@ -149,6 +150,11 @@ class LiveStack:
     def processes(self) -> dict[str, int]:
         """Pid by program, of those that run by the supervisor's account."""
         return Supervisor(self.files).pids()
+
+    def stop_process(self, name: str) -> None:
+        """By the supervisor's own command: the engine does not hear of it."""
+        command = [str(SUPERVISORCTL), "-c", str(self.files.supervisor_config), "stop", name]
+        subprocess.run(command, check=True, capture_output=True, timeout=DOWN_TIMEOUT_S)
 
     def job_ids(self) -> dict[str, str]:
         """Flink's job by agent. An agent with another number of jobs than one is an error."""

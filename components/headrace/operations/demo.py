@@ -46,7 +46,9 @@ def send_demo(stack: Stack) -> Iterator[str]:
     """
     declared = _declared(stack)
     for source in stack.plan.sources:
-        tables = declared.get(source.name, {})
+        tables = declared.get(source.name)
+        if tables is None:
+            continue
         with connect(stack, source.database) as connection:
             for table, rows in tables.items():
                 for row in rows:

@@ -135,7 +135,7 @@ def _recovery(
     if not before:
         raise HeadraceError(f"no {scene.kill} process runs in stack {scene.stack.name}. Nothing was killed")
     say(f"{scene.kill}: killed")
-    seen = Recovery(VICTIMS[scene.kill].name, killed_at_ms, usual, samples=samples)
+    seen = Recovery(scene.kill, killed_at_ms, usual, samples=samples)
     deadline = time.monotonic() + wait_s
     look: Future[Recovery] | None = None
     next_look = 0.0
