@@ -121,7 +121,13 @@ def _drill(found: dict[str, Any]) -> str:
         ]
         for kill, drills in found["seconds"].items()
     ]
-    head = ["seconds from `kill -9`, median (least-most)", "detection", "restore", "catch-up", "objective met"]
+    head = [
+        "seconds from `kill -9`, median (least-most)",
+        "detection",
+        "restore",
+        "catch-up",
+        "objective met",
+    ]
     return f"{how}\n\n{_table(head, rows)}"
 
 

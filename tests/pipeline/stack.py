@@ -148,7 +148,7 @@ class LiveStack:
         return connect(found, found.plan.sources[0].database)
 
     def processes(self) -> dict[str, int]:
-        """Pid by program, of those that run by the supervisor's account."""
+        """Pid by program, of those that run or start by the supervisor's account."""
         return Supervisor(self.files).pids()
 
     def stop_process(self, name: str) -> None:

@@ -1,7 +1,7 @@
 """`headrace drill`: a process of a running local stack is killed under load, and its recovery is timed.
 
 Moments are Flink's own where Flink knows them: when its JobManager took notice of a failure, and when the
-last task began to run. Others are when this process saw it, a fifth of a second late at most.
+last task began to run. Others are when this process saw it, up to half a second late.
 """
 
 from __future__ import annotations
@@ -193,11 +193,13 @@ class _Scene:
         rest, began_ms = flink(self.stack), _now_ms()
         try:
             if seen.noticed_at_ms is None:
-                noticed = self._noticed_at_ms(rest, seen, before)
-                return replace(seen, noticed_at_ms=noticed)
-            # What Flink said before may be older than the notice.
-            if seen.restored_at_ms is None and began_ms > seen.noticed_at_ms + CACHED_S * 1000:
-                return replace(seen, restored_at_ms=self._restored_at_ms(rest, seen))
+                seen = replace(seen, noticed_at_ms=self._noticed_at_ms(rest, seen, before))
+            if seen.noticed_at_ms is not None and seen.serving_at_ms is None:
+                seen = replace(seen, serving_at_ms=self._serving_at_ms(seen.noticed_at_ms))
+            # What Flink said of jobs just after the loss may be older than it.
+            is_settled = seen.noticed_at_ms is not None and began_ms > seen.noticed_at_ms + CACHED_S * 1000
+            if is_settled and seen.serving_at_ms is not None and seen.restored_at_ms is None:
+                seen = replace(seen, restored_at_ms=self._restored_at_ms(rest, seen, seen.serving_at_ms))
         except (Unreachable, JobGone):
             pass  # the JobManager starts, or recovers its jobs: the next look will tell
         return seen
@@ -206,25 +208,23 @@ class _Scene:
         victim = VICTIMS[self.kill]
         if not victim.missed_by_flink:
             return _now_ms() if victim.is_back(self.stack, before) else None
-        failures = [
-            moment
-            for agent in self.newest
-            for moment in rest.failures_ms(_job(rest, agent))
-            if moment >= seen.killed_at_ms
-        ]
-        return min(failures, default=None)
+        failures = [_failures_ms(rest, _job(rest, agent), seen.killed_at_ms) for agent in self.newest]
+        return min((moment for each in failures for moment in each), default=None)
 
-    def _restored_at_ms(self, rest: FlinkRest, seen: Recovery) -> int | None:
-        """When the last of the affected tasks began to run and what was killed served; None before."""
+    def _serving_at_ms(self, noticed_at_ms: int) -> int | None:
         serves = SERVES.get(self.kill)
-        if serves is not None and not _listens(getattr(self.stack.plan.ports, serves)):
-            return None
-        moments = [seen.noticed_at_ms or seen.killed_at_ms]
+        if serves is None:
+            return noticed_at_ms
+        return _now_ms() if _listens(getattr(self.stack.plan.ports, serves)) else None
+
+    def _restored_at_ms(self, rest: FlinkRest, seen: Recovery, serving_at_ms: int) -> int | None:
+        """The moment at which the last of the affected tasks began to run; None while one does not."""
+        moments = [serving_at_ms]
         for agent in self.newest:
             job = _job(rest, agent)
-            failed = [moment for moment in rest.failures_ms(job) if moment >= seen.killed_at_ms]
+            failures = _failures_ms(rest, job, seen.killed_at_ms)
             since = rest.running_since_ms(job)
-            if since is None or since < max(failed, default=0):
+            if since is None or since < max(failures, default=0):
                 return None
             moments.append(since)
         return max(moments)
@@ -255,6 +255,10 @@ def _job(rest: FlinkRest, agent: str) -> str:
     if not jobs:
         raise JobGone(f"agent {agent} has no job")
     return jobs[0].id
+
+
+def _failures_ms(rest: FlinkRest, job: str, killed_at_ms: int) -> list[int]:
+    return [moment for moment in rest.failures_ms(job) if moment >= killed_at_ms]
 
 
 def _listens(port: int) -> bool:

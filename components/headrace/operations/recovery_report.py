@@ -34,6 +34,8 @@ class Recovery:
     usual_ms: Mapping[str, int]
     """By agent under load: the age of the oldest undecided event before the kill, at its highest."""
     noticed_at_ms: int | None = None
+    serving_at_ms: int | None = None
+    """What was killed takes connections again; where Flink goes on without it, when the loss was noticed."""
     restored_at_ms: int | None = None
     samples: Sequence[Sample] = ()
     """Since the kill."""
