@@ -12,6 +12,7 @@ import typer
 
 from headrace.commands import agents, deadletters, memory, reviews, state
 from headrace.commands.common import AsJson, DeclarationFile, StackName, console, print_json, reported
+from headrace.commands.drill import drill
 from headrace.local.context import HOST
 from headrace.operations.clean import clean as clean_stack
 from headrace.operations.decisions import follow
@@ -38,6 +39,7 @@ app.add_typer(memory.app, name="memory")
 app.add_typer(deadletters.app, name="deadletters")
 app.add_typer(reviews.app, name="reviews")
 app.add_typer(state.app, name="state")
+app.command()(drill)
 
 
 @app.command()

@@ -138,6 +138,16 @@ AGENTS = (
         for text, bound, at_least in (("at most twice", 200, False), ("at least half", 50, True))
     ),
 )
+DRILLS = tuple(
+    Limit(
+        f"`headrace drill`: kill of a {kill} to all as before, under load",
+        "drill",
+        lambda found, kill=kill: float(found["seconds"][kill]["catch_up"]["median"]),
+        lambda found: float(found["objective_s"]),
+        "s",
+    )
+    for kill in ("taskmanager", "jobmanager", "worker")
+)
 LIMITS = (
     Limit(
         "added to the model's time, at-least-once, p50",
@@ -163,6 +173,7 @@ LIMITS = (
     ),
     Limit("second `make up`", "up", _seconds("with-cli", "second_up"), lambda _: 30, "s"),
     *AGENTS,
+    *DRILLS,
 )
 
 

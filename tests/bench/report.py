@@ -37,6 +37,7 @@ def text() -> str:
         "The newest figures, written by the benchmarks themselves from `tests/bench/results/`.",
         _section("Latency, checkpoints and memory", "make bench", machine.newest("latency"), _latency),
         _section("From a fresh clone to the first decision", "make bench-up", machine.newest("up"), _up),
+        _section("A drill with an objective of 30 s", "make bench-drill", machine.newest("drill"), _drill),
         _section("After a kill", "make chaos", machine.newest("healing"), _healing),
         _section("An agent while everything breaks", "make chaos", machine.newest("agents"), _faults),
         _section("Python's memory", "make soak", machine.newest("soak"), _soak),
@@ -103,6 +104,31 @@ def _up(found: dict[str, Any]) -> str:
     return _table(
         ["seconds; all caches cold", "to the first decision", "first `make up`", "second `make up`"], rows
     )
+
+
+def _drill(found: dict[str, Any]) -> str:
+    load, times = found["load"], ("detection", "restore", "catch_up")
+    how = (
+        f"{load['events_per_second']:.0f} events/s, {load['events']} in all, each with exactly one outcome;"
+        f" model {load['model_ms']} ms; `recovery.max_recovery` {found['objective_s']:.0f} s."
+        " [What the times are](operations.md#drills)."
+    )
+    rows = [
+        [
+            kill,
+            *("{median:.1f} ({min:.1f}-{max:.1f})".format(**drills[name]) for name in times),
+            f"{drills['met']} of {drills['catch_up']['runs']}",
+        ]
+        for kill, drills in found["seconds"].items()
+    ]
+    head = [
+        "seconds from `kill -9`, median (least-most)",
+        "detection",
+        "restore",
+        "catch-up",
+        "objective met",
+    ]
+    return f"{how}\n\n{_table(head, rows)}"
 
 
 def _faults(found: dict[str, Any]) -> str:

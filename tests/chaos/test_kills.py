@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from headrace.local.supervision import Supervisor
-from tests.chaos.victims import CONNECT, PATIENCE_S, VICTIMS, Victim, kill_and_heal
+from headrace.operations.victims import CONNECT, Victim
+from tests.chaos.victims import PATIENCE_S, VICTIMS, kill_and_heal
 from tests.pipeline.injection import leave_a_transaction_open
 from tests.pipeline.plugin import Pipeline
 from tests.pipeline.sizes import SIZES

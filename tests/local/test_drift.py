@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import httpx
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from tests.pipeline.plugin import Pipeline
-from tests.pipeline.stack import REST_TIMEOUT_S, ROOT, LiveStack
+from tests.pipeline.stack import REST_TIMEOUT_S, LiveStack
 
 PROCESS = "scripted-model"
 TOPIC = "support-triage.decisions"
 ADMIN_TIMEOUT_S = 30
-SUPERVISORCTL = ROOT / ".venv" / "bin" / "supervisorctl"
 
 
 def test_drift_is_seen_and_mended(pipeline: Pipeline) -> None:
     stack = pipeline.stack
     jobs, processes = stack.job_ids(), stack.processes()
     connector = stack.plan.sources[0].connector
-    stop_process(stack)
+    stack.stop_process(PROCESS)
     set_connector(stack, connector, "poll.interval.ms", "777")
     set_topic(stack, "retention.ms", "123456789")
 
@@ -37,11 +34,6 @@ def test_drift_is_seen_and_mended(pipeline: Pipeline) -> None:
     assert stack.job_ids() == jobs
     pipeline.load.insert(20)
     pipeline.verify()
-
-
-def stop_process(stack: LiveStack) -> None:
-    command = [str(SUPERVISORCTL), "-c", str(stack.files.supervisor_config), "stop", PROCESS]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
 def connector_config(stack: LiveStack, connector: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
+from headrace.operations.topics import OUTAGES
 from headrace.plan.model import AgentPlan, StackPlan
 from headrace_agents.records import (
     DecisionRecord,
@@ -150,12 +151,6 @@ class Topics:
             self._unread.discard((position.topic, position.partition))
         else:
             assert error.retriable() or error.code() in OUTAGES, f"reading {position}: {error.str()}"
-
-
-OUTAGES = frozenset(
-    {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._TIMED_OUT}
-)
-"""The broker is gone for now: the reader goes on when it is back."""
 
 
 class Ledger:

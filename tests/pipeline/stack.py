@@ -27,10 +27,12 @@ from headrace.local.supervision import Supervisor
 from headrace.operations.demo import connect
 from headrace.operations.preflight import named_ports
 from headrace.operations.stack import Stack
+from headrace.operations.wholeness import missing
 from headrace.plan.model import StackPlan
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADRACE = ROOT / ".venv" / "bin" / "headrace"
+SUPERVISORCTL = HEADRACE.with_name("supervisorctl")
 ENVIRONMENT = "headrace:environment"
 UP_TIMEOUT_S = 420
 DOWN_TIMEOUT_S = 240
@@ -146,9 +148,13 @@ class LiveStack:
         return connect(found, found.plan.sources[0].database)
 
     def processes(self) -> dict[str, int]:
-        """Pid by program, of those that run by the supervisor's account."""
-        programs = Supervisor(self.files).all()
-        return {str(info["name"]): int(info["pid"]) for info in programs if info["statename"] == "RUNNING"}
+        """Pid by program, of those that run or start by the supervisor's account."""
+        return Supervisor(self.files).pids()
+
+    def stop_process(self, name: str) -> None:
+        """By the supervisor's own command: the engine does not hear of it."""
+        command = [str(SUPERVISORCTL), "-c", str(self.files.supervisor_config), "stop", name]
+        subprocess.run(command, check=True, capture_output=True, timeout=DOWN_TIMEOUT_S)
 
     def job_ids(self) -> dict[str, str]:
         """Flink's job by agent. An agent with another number of jobs than one is an error."""
@@ -164,20 +170,9 @@ class LiveStack:
         except Unreachable:
             return False
 
-    def connectors_running(self) -> bool:
-        try:
-            found = self.rest(self.connect_url, "/connectors?expand=status")
-        except httpx.HTTPError:
-            return False
-        states = [
-            [body["status"]["connector"]["state"], *(task["state"] for task in body["status"]["tasks"])]
-            for body in found.values()
-        ]
-        return bool(states) and all(len(each) > 1 and set(each) == {"RUNNING"} for each in states)
-
     def is_whole(self) -> bool:
-        """Whether every job and connector runs."""
-        return self.jobs_running() and self.connectors_running()
+        """Whether everything of the plan runs."""
+        return not missing(self.found)
 
     def checkpoints_completed(self, agent: str) -> int:
         """Completed checkpoints of the agent's present job; 0 while there is none."""

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 import psutil
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
-from tests.chaos.victims import WORKER
+from headrace.operations.victims import WORKER
 from tests.pipeline.commands import plan_of
 from tests.pipeline.injection import INJECTED, created
 from tests.pipeline.plugin import Pipeline
@@ -39,7 +39,7 @@ class Sample:
 
 def test_memory_stays_flat_over_all_runs(pipeline: Pipeline, figures: dict[str, object]) -> None:
     load, outcomes = Load(pipeline), Outcomes(pipeline)
-    workers = WORKER.running(pipeline.stack)
+    workers = WORKER.running(pipeline.stack.found)
     samples: list[Sample] = []
     started = time.monotonic()
     try:
@@ -63,7 +63,7 @@ def test_memory_stays_flat_over_all_runs(pipeline: Pipeline, figures: dict[str, 
         "limit_bytes_per_run": LEAK_BYTES_PER_RUN,
         "samples": [asdict(sample) for sample in samples],
     }
-    assert WORKER.running(pipeline.stack) == workers
+    assert WORKER.running(pipeline.stack.found) == workers
     assert outcomes.count == len(outcomes.positions) == load.sent
     assert slope <= LEAK_BYTES_PER_RUN
 

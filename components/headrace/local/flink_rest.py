@@ -17,6 +17,9 @@ from headrace_agents.spec import DIGEST_PARAMETER
 TIMEOUT_S = 15
 INITIALIZING = "UnavailableDispatcherOperationException"
 """In an answer (500) about a job that a new JobManager has not recovered yet."""
+CACHED_S = 3
+"""How old what is said of a job's tasks and failures may be: the default of ``web.refresh-interval``. The
+times in it are Flink's own, to the millisecond."""
 TERMINAL = frozenset({"FINISHED", "CANCELED", "FAILED"})
 
 
@@ -38,6 +41,12 @@ class Job:
     name: str
     state: str
     started_ms: int
+
+
+@dataclass(frozen=True)
+class TaskManager:
+    id: str
+    slots_in_use: int
 
 
 class FlinkRest:
@@ -62,8 +71,33 @@ class FlinkRest:
         return str(config.get("execution-config", {}).get("user-config", {}).get(DIGEST_PARAMETER, ""))
 
     def all_running(self, job_id: str) -> bool:
+        return _all_running(self._get(f"/jobs/{job_id}"))
+
+    def running_since_ms(self, job_id: str) -> int | None:
+        """When the last of the job's tasks began to run, epoch milliseconds; None while not all do."""
         body = self._get(f"/jobs/{job_id}")
-        return body["state"] == "RUNNING" and all(v["status"] == "RUNNING" for v in body["vertices"])
+        if not _all_running(body):
+            return None
+        paths = [f"/jobs/{job_id}/vertices/{vertex['id']}/subtasktimes" for vertex in body["vertices"]]
+        subtasks = [subtask for path in paths for subtask in self._get(path)["subtasks"]]
+        # A task that has just been lost and deployed anew has no such time yet.
+        since = [int(subtask["timestamps"]["RUNNING"]) for subtask in subtasks]
+        return max(since) if all(moment > 0 for moment in since) else None
+
+    def failures_ms(self, job_id: str) -> list[int]:
+        """When the job's JobManager took notice of its latest failures, epoch milliseconds.
+
+        A JobManager knows of no failure before its own start.
+        """
+        history = self._get(f"/jobs/{job_id}/exceptions")["exceptionHistory"]
+        return [int(entry["timestamp"]) for entry in history["entries"]]
+
+    def taskmanagers(self) -> list[TaskManager]:
+        """Those that are registered."""
+        return [
+            TaskManager(found["id"], found["slotsNumber"] - found["freeSlots"])
+            for found in self._get("/taskmanagers")["taskmanagers"]
+        ]
 
     def stop_with_savepoint(self, job_id: str, folder: str, timeout_s: float) -> str:
         """Stop without draining, so that timers and state stay as they are; returns the savepoint's path."""
@@ -103,6 +137,18 @@ class FlinkRest:
         latest = self._get(f"/jobs/{job_id}/checkpoints")["latest"]["completed"]
         return int(latest["latest_ack_timestamp"]) if latest else None
 
+    def completed_checkpoint(self, job_id: str) -> int | None:
+        """Number of the newest completed checkpoint."""
+        return self._checkpoint(job_id, "completed")
+
+    def restored_checkpoint(self, job_id: str) -> int | None:
+        """Number of the checkpoint that the job was last restored from."""
+        return self._checkpoint(job_id, "restored")
+
+    def _checkpoint(self, job_id: str, which: str) -> int | None:
+        latest = self._get(f"/jobs/{job_id}/checkpoints")["latest"][which]
+        return int(latest["id"]) if latest else None
+
     def checkpoint_durations_ms(self, job_id: str) -> dict[str, float]:
         """Count, and p50, p99 and max of the end-to-end durations, as Flink sums them up."""
         body = self._get(f"/jobs/{job_id}/checkpoints")
@@ -132,3 +178,9 @@ class FlinkRest:
         if not answer.is_success:
             raise HeadraceError(f"Flink refused {method} {path}: {answer.status_code} {answer.text[:2000]}")
         return dict(answer.json()) if answer.content else {}
+
+
+def _all_running(job: dict[str, Any]) -> bool:
+    return job["state"] == "RUNNING" and all(
+        vertex["tasks"]["RUNNING"] == vertex["parallelism"] for vertex in job["vertices"]
+    )

@@ -133,6 +133,11 @@ class Supervisor:
         """The supervisor's own account of every program; none where it does not run."""
         return list(self._call("getAllProcessInfo")) if self.alive() else []
 
+    def pids(self) -> dict[str, int]:
+        """Pid by program, of those that run or have just been started."""
+        alive = [info for info in self.all() if info["statename"] in ("RUNNING", "STARTING")]
+        return {str(info["name"]): int(info["pid"]) for info in alive}
+
     def configured(self, program: Program) -> bool:
         """Whether the supervisor was told exactly this of the program."""
         path = self.files.programs / f"{program.name}.conf"

@@ -24,7 +24,7 @@ def status(stack: Stack) -> dict[str, Any]:
         "stack": stack.name,
         "folder": str(stack.files.root),
         "processes": _processes(Supervisor(stack.files)),
-        "connectors": _connectors(stack),
+        "connectors": connectors(stack),
         "agents": _agents(stack),
     }
 
@@ -57,7 +57,8 @@ def _memory_mib(pid: int) -> int | None:
         return None
 
 
-def _connectors(stack: Stack) -> list[dict[str, Any]]:
+def connectors(stack: Stack) -> list[dict[str, Any]]:
+    """Name, state and tasks' states of each connector; ``unreachable`` where Connect does not answer."""
     url = f"http://{HOST}:{stack.plan.ports.connect}/connectors"
     try:
         found = httpx.get(url, params={"expand": "status"}, timeout=TIMEOUT_S, trust_env=False).json()

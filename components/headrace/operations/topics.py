@@ -27,6 +27,11 @@ FLUSH_TIMEOUT_S = 60
 LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024
 """Of this client: what a topic takes is the topic's own setting."""
 
+OUTAGES = frozenset(
+    {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._TIMED_OUT}  # noqa: SLF001
+)
+"""The broker is gone for now: a reader that waits goes on when it is back."""
+
 
 @dataclass(frozen=True)
 class KeptRecord:

@@ -6,8 +6,9 @@ import random
 import time
 from collections.abc import Callable, Iterator
 
+from headrace.operations.victims import JOBMANAGER, TASKMANAGER, WORKERS, Victim
 from tests.chaos.agents.conftest import MAY_FAIL
-from tests.chaos.victims import JOBMANAGER, TASKMANAGER, WORKERS, Victim, kill_and_heal
+from tests.chaos.victims import kill_and_heal
 from tests.pipeline.commands import plan_of
 from tests.pipeline.injection import inject
 from tests.pipeline.journals import owners

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import time
 
+from headrace.operations.victims import WORKERS
 from headrace_agents.records import Position, idempotency_key
 from headrace_testing_agents.steps import STEPS
 from tests.chaos.agents.conftest import MAY_FAIL
-from tests.chaos.victims import WORKERS
 from tests.pipeline.commands import command, plan_of
 from tests.pipeline.figures import figures
 from tests.pipeline.injection import created, inject
@@ -42,7 +42,7 @@ def test_a_worker_that_dies_after_each_step_repeats_none_that_is_written_ahead(p
             key = step_key(SAVED, position, following)
             until(f"{following} goes on", lambda key=key: key in model.calls()["open_keys"], PATIENCE_S)  # type: ignore[misc]
             kept = checkpointed_at_ms(stack, UNSAVED)
-            WORKERS.kill(stack)
+            WORKERS.kill(stack.found)
             # The other agent's step may end while the workers are looked for: it has ended before this.
             kept_until.append((now_ms(), kept))
         pipeline.decide([position], PATIENCE_S)
@@ -74,7 +74,7 @@ def test_a_restore_reads_only_the_tail_of_the_journal(pipeline: Pipeline) -> Non
     checkpoints = stack.checkpoints_completed(SAVED)
     until("two checkpoints", lambda: stack.checkpoints_completed(SAVED) >= checkpoints + 2, PATIENCE_S)
     before = restores(stack, SAVED)
-    WORKERS.kill(stack)
+    WORKERS.kill(stack.found)
     until("restored", lambda: restores(stack, SAVED) > before, PATIENCE_S)
     until("all runs again", stack.jobs_running, PATIENCE_S)
     shards = plan.spec.shards

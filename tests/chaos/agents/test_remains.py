@@ -8,7 +8,8 @@ from contextlib import suppress
 
 import psutil
 
-from tests.chaos.victims import WORKERS, kill_and_heal
+from headrace.operations.victims import WORKERS
+from tests.chaos.victims import kill_and_heal
 from tests.pipeline.plugin import Pipeline
 from tests.pipeline.waiting import until
 

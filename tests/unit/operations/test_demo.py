@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from headrace.operations.demo import _insert, demo_file, send_demo
+from headrace.operations.demo import DemoRow, _insert, _update, demo_file, heard_rows, send_demo
 from headrace.operations.stack import Stack
 from headrace.operations.up import _expected_outcomes
 
@@ -48,4 +48,18 @@ def test_names_are_quoted_and_a_row_that_is_there_is_left_alone() -> None:
     statement = _insert("public.tickets", {"id": 1, "order": "x"}).as_string(None)
     assert statement == (
         'INSERT INTO "public"."tickets" ("id", "order") VALUES (%s, %s) ON CONFLICT DO NOTHING'
+    )
+
+
+def test_the_rows_that_are_touched_are_those_that_an_agent_hears_of(stack: Stack) -> None:
+    rows = heard_rows(stack)
+    assert {row.table for row in rows} == {"public.tickets", "public.orders", "public.payments"}
+    assert {tuple(row.key) for row in rows if row.table == "public.orders"} == {("order_id",)}
+    assert {row.database for row in rows} == {"support"}
+
+
+def test_a_touched_row_keeps_its_values() -> None:
+    row = DemoRow("support", "public.lines", {"order": 7, "line": 1})
+    assert _update(row).as_string(None) == (
+        'UPDATE "public"."lines" SET "order" = "order" WHERE "order" = %s AND "line" = %s'
     )
