@@ -65,6 +65,33 @@ class FlinkRest:
         body = self._get(f"/jobs/{job_id}")
         return body["state"] == "RUNNING" and all(v["status"] == "RUNNING" for v in body["vertices"])
 
+    def parallelism(self, job_id: str) -> int:
+        """With which the job's widest vertex runs."""
+        return max(int(vertex["parallelism"]) for vertex in self._get(f"/jobs/{job_id}")["vertices"])
+
+    def wanted_parallelism(self, job_id: str) -> int:
+        """To which the adaptive scheduler takes the job where there are slots."""
+        wanted = self._get(f"/jobs/{job_id}/resource-requirements")
+        return max(int(each["parallelism"]["upperBound"]) for each in wanted.values())
+
+    def want_parallelism(self, job_id: str, parallelism: int) -> None:
+        """Every vertex's; the adaptive scheduler restarts the tasks from a checkpoint, and no process.
+
+        With high availability it outlives a JobManager. Fewer slots make fewer subtasks, not a failure.
+        """
+        bounds = {"parallelism": {"lowerBound": 1, "upperBound": parallelism}}
+        vertices = self._get(f"/jobs/{job_id}/resource-requirements")
+        self._send("PUT", f"/jobs/{job_id}/resource-requirements", dict.fromkeys(vertices, bounds))
+
+    def restarted_at_ms(self, job_id: str) -> int:
+        """When the job's tasks were last ended to be started again, epoch milliseconds; 0: never."""
+        return int(self._get(f"/jobs/{job_id}")["timestamps"]["RESTARTING"])
+
+    def free_slots(self) -> dict[str, tuple[int, int]]:
+        """Free and all slots of each TaskManager that is there, by its id."""
+        found = self._get("/taskmanagers")["taskmanagers"]
+        return {each["id"]: (each["freeSlots"], each["slotsNumber"]) for each in found}
+
     def stop_with_savepoint(self, job_id: str, folder: str, timeout_s: float) -> str:
         """Stop without draining, so that timers and state stay as they are; returns the savepoint's path."""
         body = {"drain": False, "targetDirectory": folder}

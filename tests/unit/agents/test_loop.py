@@ -16,6 +16,7 @@ from headrace_agents.loop import RunLoop
 from headrace_agents.memory import UnreadableMemoryError
 from headrace_agents.records import Position
 from headrace_agents.runs import RunHandle, RunRequest
+from headrace_agents.slots import Slots
 from headrace_agents.testing import in_memory_spec
 from tests.pipeline.waiting import until
 from tests.unit.agents.worlds import LIMITS, TABLE, Decided, Seen, Thing, runs_of
@@ -72,7 +73,7 @@ class Loops:
         self.model = ClosableModel()
         spec = in_memory_spec(agent, ("key",), LIMITS.model_copy(update={"run_deadline_ms": 60_000}), "none")
         self.loop = RunLoop(
-            runs_of(spec, agent, lambda: time.time_ns() // 1_000_000), self._open, slots=slots
+            runs_of(spec, agent, lambda: time.time_ns() // 1_000_000), self._open, slots=Slots(slots, slots)
         )
 
     def start(self, number: int, do: str = "", memory: bytes | None = None) -> RunHandle:

@@ -1,0 +1,48 @@
+"""Another parallelism for a running job, through the adaptive scheduler, and what that cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from headrace.environment.units import SECOND_MS
+from headrace.local.flink_rest import FlinkRest, Unreachable
+from headrace.local.waiting import wait_until
+
+RESCALED_TIMEOUT_S = 120
+
+
+@dataclass(frozen=True)
+class Cost:
+    gap_s: float
+    """From the end of the job's tasks until all run again."""
+    repeated_calls: int
+    """Under way when the tasks ended, by the last look before."""
+
+
+def rescale(flink: FlinkRest, job_id: str, parallelism: int, calls_in_flight: Callable[[], int]) -> Cost:
+    """Returns when every vertex runs with the parallelism.
+
+    Raises:
+        WaitEnded: it does not in time; Flink goes on trying.
+        HeadraceError: Flink refuses, or the job has ended.
+    """
+    before_ms = flink.restarted_at_ms(job_id)
+    flink.want_parallelism(job_id, parallelism)
+    calls = calls_in_flight()
+
+    def is_rescaled() -> bool:
+        nonlocal calls
+        try:
+            if flink.restarted_at_ms(job_id) == before_ms:
+                # Still the old tasks: what they have under way when they end is what is made again.
+                calls = calls_in_flight()
+                return False
+            return flink.all_running(job_id) and flink.parallelism(job_id) == parallelism
+        except Unreachable:
+            return False
+
+    wait_until(f"parallelism {parallelism}", is_rescaled, RESCALED_TIMEOUT_S, "Flink goes on trying")
+    gap_s = time.time() - flink.restarted_at_ms(job_id) / SECOND_MS
+    return Cost(round(gap_s, 1), calls)
