@@ -145,16 +145,20 @@ class RunLoop:
         self._fill()
 
     def _fill(self) -> None:
+        self._start_waiting()
+        if self._waiting:
+            self._slots.short()
+            self._start_waiting()
+        self.figures.runs_waiting, self.figures.run_slots = len(self._waiting), self._slots.limit
+
+    def _start_waiting(self) -> None:
         waiting, slots, figures = self._waiting, self._slots, self.figures
-        if waiting and figures.runs_under_way >= slots.limit:
-            slots.short()
         while waiting and figures.runs_under_way < slots.limit:
             figures.runs_under_way += 1
             request, handle = waiting.popleft()
             handle.task = task = self._loop.create_task(self._run(request, handle))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        figures.runs_waiting, figures.run_slots = len(waiting), slots.limit
 
     async def _run(self, request: RunRequest, handle: _Handle) -> None:
         try:

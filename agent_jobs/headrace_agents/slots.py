@@ -10,6 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from headrace_agents.spec import AgentJobSpec, ModelSpec
+
 STEP_S = 1.0
 """Between two looks, each at the time since the one before."""
 STEP_SHARE = 4
@@ -61,3 +63,21 @@ class Slots:
         """The provider refused a call for its rate, or could not keep up."""
         self._calm_from = self._clock() + CALM_S
         self.limit = self._start
+
+
+def shared_out(spec: AgentJobSpec, subtasks: int) -> ModelSpec | None:
+    """The model of one of so many subtasks: more than were planned have no more calls in flight together."""
+    if spec.model is None or subtasks <= spec.parallelism:
+        return spec.model
+    most = max(1, spec.model.max_concurrency * spec.parallelism // subtasks)
+    start = spec.model.concurrency
+    if start is not None:
+        start = max(1, start * spec.parallelism // subtasks)
+    return spec.model.model_copy(update={"max_concurrency": most, "concurrency": start})
+
+
+def slots_of(spec: AgentJobSpec, model: ModelSpec | None) -> Slots:
+    """Of a subtask with its share of the model; without a model a run waits for nothing that has a bound."""
+    if model is None:
+        return Slots(spec.limits.inbox_hard_events, spec.limits.inbox_hard_events)
+    return Slots(model.concurrency or model.max_concurrency, model.max_concurrency, spec.runtime.busy_share)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from headrace.local.flink_metrics import pages, samples
+from headrace.local.flink_metrics import Pages, samples
 from tests.pipeline.stack import LiveStack
 
 
 def figures(stack: LiveStack, agent: str, name: str) -> dict[int, float]:
     """A gauge by subtask, of the agent's present job; what a lost TaskManager said is not there."""
     found: dict[int, float] = {}
-    for page in pages(stack.plan.ports.taskmanager_metrics):
+    for page in Pages(stack.plan.ports.taskmanager_metrics).read():
         found |= of(page, agent, name)
     return found
 

@@ -26,7 +26,7 @@ from headrace_agents.operator import AgentOperator, memory_format
 from headrace_agents.records import InputRecord, OutputRecord, Position
 from headrace_agents.runs import AgentRuns
 from headrace_agents.shards import shard_ids, shards_of
-from headrace_agents.slots import Slots
+from headrace_agents.slots import Slots, shared_out, slots_of
 from headrace_agents.spec import AgentJobSpec, ModelSpec
 
 BUNDLE_EVENTS = 500
@@ -62,7 +62,7 @@ class AgentFunction(KeyedProcessFunction):
             journal=journal,
         )
         model, calls = shared_out(spec, subtasks), CallFigures()
-        slots = _slots(spec, model)
+        slots = slots_of(spec, model)
         ids = shard_ids(spec.shards, spec.max_parallelism)
         runner = RunLoop(runs, lambda: _open_model(model, slots, calls), slots=slots)
         self._state = state = FlinkState(runtime_context, lambda: operator.end_bundle(state))
@@ -129,23 +129,6 @@ def _rows(outputs: Iterator[OutputRecord]) -> Iterator[Row]:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def shared_out(spec: AgentJobSpec, subtasks: int) -> ModelSpec | None:
-    """The model of one of so many subtasks: more than were planned have no more calls in flight together."""
-    if spec.model is None or subtasks <= spec.parallelism:
-        return spec.model
-    most = max(1, spec.model.max_concurrency * spec.parallelism // subtasks)
-    start = spec.model.concurrency
-    if start is not None:
-        start = max(1, start * spec.parallelism // subtasks)
-    return spec.model.model_copy(update={"max_concurrency": most, "concurrency": start})
-
-
-def _slots(spec: AgentJobSpec, model: ModelSpec | None) -> Slots:
-    if model is None:
-        return Slots(spec.limits.inbox_hard_events, spec.limits.inbox_hard_events)
-    return Slots(model.concurrency or model.max_concurrency, model.max_concurrency, spec.runtime.busy_share)
 
 
 def _open_model(spec: ModelSpec | None, slots: Slots, figures: CallFigures) -> ChatModel | None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import httpx
 
+from headrace.local.flink_rest import NONE_KEPT
 from headrace.plan.ports import LOOPBACK
 
 TIMEOUT_S = 10
@@ -30,16 +32,20 @@ class Sample:
     value: float
 
 
-def pages(ports: Iterable[int]) -> list[str]:
-    """Of the TaskManagers that answer."""
-    found: list[str] = []
-    for port in ports:
-        try:
-            answer = httpx.get(f"http://{LOOPBACK}:{port}/metrics", timeout=TIMEOUT_S, trust_env=False)
-        except httpx.TransportError:
-            continue
-        found.append(answer.text)
-    return found
+class Pages:
+    """Of the TaskManagers whose metrics are at these ports."""
+
+    def __init__(self, ports: Iterable[int]) -> None:
+        self._urls = [f"http://{LOOPBACK}:{port}/metrics" for port in ports]
+        self._client = httpx.Client(timeout=TIMEOUT_S, trust_env=False, limits=NONE_KEPT)
+
+    def read(self) -> list[str]:
+        """Of those that answer."""
+        found: list[str] = []
+        for url in self._urls:
+            with suppress(httpx.TransportError):
+                found.append(self._client.get(url).text)
+        return found
 
 
 def samples(page: str, job: str, metrics: Iterable[str]) -> Iterator[Sample]:

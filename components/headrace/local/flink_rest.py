@@ -15,6 +15,7 @@ from headrace.local.waiting import wait_until
 from headrace_agents.spec import DIGEST_PARAMETER
 
 TIMEOUT_S = 15
+NONE_KEPT = httpx.Limits(max_keepalive_connections=0)
 INITIALIZING = "UnavailableDispatcherOperationException"
 """In an answer (500) about a job that a new JobManager has not recovered yet."""
 TERMINAL = frozenset({"FINISHED", "CANCELED", "FAILED"})
@@ -43,6 +44,8 @@ class Job:
 class FlinkRest:
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
+        # One client for all requests, as making one costs more than a request; no connection is kept.
+        self._client = httpx.Client(timeout=TIMEOUT_S, trust_env=False, limits=NONE_KEPT)
 
     def jobs(self, name: str) -> list[Job]:
         """Jobs of that name that have not ended, newest first."""
@@ -145,9 +148,7 @@ class FlinkRest:
 
     def _send(self, method: str, path: str, body: Any) -> dict[str, Any]:
         try:
-            answer = httpx.request(
-                method, self.endpoint + path, json=body, timeout=TIMEOUT_S, trust_env=False
-            )
+            answer = self._client.request(method, self.endpoint + path, json=body)
         except httpx.TransportError as error:
             raise Unreachable(f"Flink's JobManager does not answer at {self.endpoint}: {error}") from error
         if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:

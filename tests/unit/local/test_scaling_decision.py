@@ -74,7 +74,11 @@ def test_subtasks_that_are_full_are_a_shortage_before_anything_waits() -> None:
 @pytest.mark.parametrize(
     ("changed", "cause", "said"),
     [
-        ({"limited_per_s": 3.0, "answered_per_s": 20.0}, "model_limit", "20.0 calls a second and refuses 3.0"),
+        (
+            {"limited_per_s": 3.0, "answered_per_s": 20.0},
+            "model_limit",
+            "20.0 calls a second and refuses 3.0",
+        ),
         ({"runs_waiting": 90}, "calls_in_flight", "from 30 calls in flight up to 256"),
         ({"runs_waiting": 90, "run_slots": 256}, "calls_at_bound", "256 calls in flight are the most"),
         ({}, "elsewhere", "5000 events wait; subtasks use 10% of a core each"),

@@ -13,7 +13,7 @@ from pathlib import Path
 from headrace.environment.units import SECOND_MS
 from headrace.errors import HeadraceError
 from headrace.local.files import StackFiles
-from headrace.local.flink_metrics import pages
+from headrace.local.flink_metrics import Pages
 from headrace.local.flink_rest import FlinkRest, Job
 from headrace.local.scaling.decision import Decision, Observation, decide
 from headrace.local.scaling.load import Load, calls_in_flight
@@ -31,6 +31,7 @@ class Looks:
 
     def __post_init__(self) -> None:
         self._flink = FlinkRest(self.told.flink_endpoint)
+        self._pages = Pages(self.told.metrics_ports)
         self._taskmanagers = TaskManagers(self.told)
         self._file = StackFiles(Path(self.told.root)).scaling
         kept = read(self._file)
@@ -43,7 +44,7 @@ class Looks:
 
     def look(self, now: float) -> Iterator[str]:
         """At every agent; yields what was decided anew, done or failed, for the log."""
-        found = self._pages()
+        found = self._pages.read()
         for bounds in self.told.agents:
             try:
                 yield from self._agent(bounds, found, now)
@@ -100,7 +101,7 @@ class Looks:
         if after == before:
             yield f"{bounds.agent}: stays at {before}: there are no slots for more"
             return
-        cost = rescale(self._flink, job.id, after, lambda: calls_in_flight(self._pages(), bounds.agent))
+        cost = rescale(self._flink, job.id, after, lambda: calls_in_flight(self._pages.read(), bounds.agent))
         self._wanted[bounds.agent] = after
         done = Rescale(
             at=datetime.now(UTC),
@@ -121,9 +122,6 @@ class Looks:
     def _changed_at(self, agent: str) -> float:
         standing = self._standing.get(agent)
         return standing.last.at.timestamp() if standing and standing.last else float("-inf")
-
-    def _pages(self) -> list[str]:
-        return pages(self.told.metrics_ports)
 
 
 def main() -> None:

@@ -29,8 +29,8 @@ def rescale(flink: FlinkRest, job_id: str, parallelism: int, calls_in_flight: Ca
         HeadraceError: Flink refuses, or the job has ended.
     """
     before_ms = flink.restarted_at_ms(job_id)
-    flink.want_parallelism(job_id, parallelism)
     calls = calls_in_flight()
+    flink.want_parallelism(job_id, parallelism)
 
     def is_rescaled() -> bool:
         nonlocal calls
