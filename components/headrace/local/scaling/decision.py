@@ -50,7 +50,7 @@ class Observation:
     settled_per_s: float
     """Events that got their outcome."""
     busy: float
-    """Of a processor core, mean over the subtasks: 0 to 1, or a little more."""
+    """Of a processor core, mean over the subtasks: 0 to 1."""
     answered_per_s: float
     """Calls of the model."""
     limited_per_s: float

@@ -41,7 +41,7 @@ class Load:
             wanted=wanted,
             backlog=int(_sum(own, "inbox_events") + sum(e.value for e in found if e.metric == IN_KAFKA)),
             settled_per_s=rates["events_settled"],
-            busy=max(rates["processor_ms"] / SECOND_MS / _subtasks(own), _source_busy(found, self.agent)),
+            busy=min(1.0, max(_worker_busy(rates, own), _source_busy(found, self.agent))),
             answered_per_s=rates["calls_answered"],
             limited_per_s=rates["calls_limited"],
             runs_waiting=int(_sum(own, "runs_waiting")),
@@ -50,7 +50,7 @@ class Load:
         )
 
     def _rates(self, own: Mapping[tuple[str, int], float], at: float, job: str) -> dict[str, float] | None:
-        """A second, over all subtasks; a worker that was started anew counts from 0."""
+        """A second, over all subtasks; a worker that was started anew counts from 0, a new one not yet."""
         counted = {key: value for key, value in own.items() if key[0] in COUNTERS}
         before, since, is_same = self._counted, self._at, job == self._job
         self._counted, self._at, self._job = counted, at, job
@@ -58,7 +58,7 @@ class Load:
             return None
         rates = dict.fromkeys(COUNTERS, 0.0)
         for key, value in counted.items():
-            past = before.get(key, 0.0)
+            past = before.get(key, value)
             rates[key[0]] += (value - past if value >= past else value) / (at - since)
         return rates
 
@@ -67,6 +67,12 @@ def calls_in_flight(pages: Iterable[str], agent: str) -> int:
     """By now, of all subtasks."""
     found = (each for page in pages for each in samples(page, agent, ["calls_in_flight"]))
     return int(sum(each.value for each in found))
+
+
+def _worker_busy(rates: Mapping[str, float], own: Mapping[tuple[str, int], float]) -> float:
+    """Mean over the subtasks of their Python workers' processor time, of a core each."""
+    subtasks = {subtask for _, subtask in own}
+    return rates["processor_ms"] / SECOND_MS / len(subtasks)
 
 
 def _source_busy(found: Iterable[Sample], agent: str) -> float:
@@ -80,7 +86,3 @@ def _source_busy(found: Iterable[Sample], agent: str) -> float:
 
 def _sum(own: Mapping[tuple[str, int], float], metric: str) -> float:
     return sum(value for (name, _), value in own.items() if name == metric)
-
-
-def _subtasks(own: Mapping[tuple[str, int], float]) -> int:
-    return max(1, len({subtask for _, subtask in own}))
