@@ -24,7 +24,7 @@ from tests.unit.environment.declarations import SHIPPED, parsed, shipped
 
 AGENT, JOB, VERTICES = "triage", "0" * 32, ("source", "agent")
 TIMES = plan(load_environment(SHIPPED)).scaling
-OBSERVE_S = TIMES.observe_ms / 1000
+OBSERVE_S, COOLDOWN_S = TIMES.observe_ms / 1000, TIMES.cooldown_ms / 1000
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
 SAMPLE = (
     'flink_taskmanager_job_task_{name}{{job_name="{job}",task_name="{task}",{operator}'
@@ -248,9 +248,15 @@ def test_without_memory_for_a_taskmanager_the_slots_there_are_have_to_do(
     needed = psutil.virtual_memory().total // 1024**2 + 1
     looks = looks_at(told.model_copy(update={"taskmanager_mib": needed}), world, monkeypatch)
     world.inbox = 20_000
-    said = looking(looks, world, NOW, 6, settled=400, busy=0.95)
+    looking(looks, world, NOW, 6, settled=400, busy=0.95)
     assert (world.running, world.started) == (2, [])
-    assert any(f"taskmanager-2 is not started: it takes {needed} MiB" in line for line in said)
+    (standing,) = read(StackFiles(Path(told.root)).scaling).agents
+    assert standing.last is not None
+    assert f"taskmanager-2 is not started, as it takes {needed} MiB" in standing.last.reason
+
+    looking(looks, world, standing.last.at.timestamp() + COOLDOWN_S, 6, settled=400, busy=0.95)
+    (standing,) = read(StackFiles(Path(told.root)).scaling).agents
+    assert (standing.cause, world.running) == ("no_slots", 2)
 
 
 def test_the_cooldown_outlives_the_process(
@@ -286,7 +292,8 @@ def test_a_worker_that_was_started_anew_counts_from_nothing(world: World) -> Non
     world.settled, world.processor_ms = 40, 400
     found = load.observe([world.page()], 14.0, JOB, 1, 1)
     assert found is not None
-    assert (found.settled_per_s, found.busy) == (10, pytest.approx(0.1))
+    assert found.settled_per_s == 10
+    assert found.busy == pytest.approx(0.1)
     assert load.observe([world.page()], 18.0, "another job", 1, 1) is None
     assert load.observe([], 22.0, "another job", 0, 1) is None
 

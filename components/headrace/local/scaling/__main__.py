@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,22 +40,32 @@ class Looks:
         times = self.told.times
         longest = times.quiet_ms // times.observe_ms + 2
         self._seen: dict[str, deque[Observation]] = defaultdict(lambda: deque(maxlen=longest))
+        self._failures: dict[str, str] = {}
         self._wanted = {bounds.agent: bounds.least for bounds in self.told.agents}
 
     def look(self, now: float) -> Iterator[str]:
         """At every agent; yields what was decided anew, done or failed, for the log."""
         found = self._pages.read()
         for bounds in self.told.agents:
-            try:
-                yield from self._agent(bounds, found, now)
-            except HeadraceError as error:
-                yield f"{bounds.agent}: {error}"
-        try:
-            yield from self._taskmanagers.start_for(sum(self._wanted.values()))
-            yield from self._taskmanagers.stop_beyond(sum(self._wanted.values()))
-        except HeadraceError as error:
-            yield str(error)
+            yield from self._tried(bounds.agent, self._agent(bounds, found, now))
+        yield from self._tried("TaskManagers", self._follow())
         write(self._file, Standings(agents=tuple(self._standing.values())))
+
+    def _tried(self, what: str, work: Iterator[str]) -> Iterator[str]:
+        """A failure is said once: the next look may find it over."""
+        failure = ""
+        try:
+            yield from work
+        except HeadraceError as error:
+            failure = f"{what}: {error}"
+        if failure and failure != self._failures.get(what):
+            yield failure
+        self._failures[what] = failure
+
+    def _follow(self) -> Iterator[str]:
+        subtasks = sum(self._wanted.values())
+        yield from self._taskmanagers.start_for(subtasks)
+        yield from self._taskmanagers.stop_beyond(subtasks)
 
     def _agent(self, bounds: Bounds, found: Sequence[str], now: float) -> Iterator[str]:
         jobs = self._flink.jobs(bounds.agent)
@@ -70,9 +80,22 @@ class Looks:
         seen = self._seen[bounds.agent]
         seen.append(observed)
         decision = decide(bounds, self.told.times, seen, self._changed_at(bounds.agent))
+        if decision.parallelism > wanted:
+            decision = yield from self._with_slots(wanted, decision)
         yield from self._say(bounds, observed, decision)
         if decision.parallelism != wanted:
             yield from self._rescale(bounds, job, wanted, decision)
+
+    def _with_slots(self, before: int, decision: Decision) -> Generator[str, None, Decision]:
+        """The decision, as far as there are slots for it once the TaskManagers that it needs run."""
+        others = sum(self._wanted.values()) - before
+        missing = yield from self._taskmanagers.start_for(others + decision.parallelism)
+        slots = self._taskmanagers.slots()
+        after = min(decision.parallelism, max(before, slots - others))
+        if after == decision.parallelism:
+            return decision
+        reason = f"{decision.reason}; there are {slots} slots, {others} of them for other agents: {missing}"
+        return Decision(after, "no_slots" if after == before else decision.cause, reason)
 
     def _say(self, bounds: Bounds, observed: Observation, decision: Decision) -> Iterator[str]:
         before = self._standing.get(bounds.agent)
@@ -94,15 +117,8 @@ class Looks:
             yield f"{bounds.agent}: {decision.cause}: {decision.reason}"
 
     def _rescale(self, bounds: Bounds, job: Job, before: int, decision: Decision) -> Iterator[str]:
-        others = sum(self._wanted.values()) - before
-        if decision.parallelism > before:
-            yield from self._taskmanagers.start_for(others + decision.parallelism)
-        after = min(decision.parallelism, max(before, self._taskmanagers.slots() - others))
-        if after == before:
-            yield f"{bounds.agent}: stays at {before}: there are no slots for more"
-            return
+        after = self._wanted[bounds.agent] = decision.parallelism
         cost = rescale(self._flink, job.id, after, lambda: calls_in_flight(self._pages.read(), bounds.agent))
-        self._wanted[bounds.agent] = after
         done = Rescale(
             at=datetime.now(UTC),
             before=before,
@@ -114,8 +130,9 @@ class Looks:
         self._standing[bounds.agent] = self._standing[bounds.agent].model_copy(update={"last": done})
         # Nobody was looked at meanwhile.
         self._seen.clear()
+        gap = "is not over yet" if cost.gap_s is None else f"took {cost.gap_s} s"
         yield (
-            f"{bounds.agent}: rescaled from {before} to {after}: no event was worked on for {cost.gap_s} s, "
+            f"{bounds.agent}: rescaled from {before} to {after}: no event is worked on in a gap that {gap}, "
             f"{cost.repeated_calls} calls of the model are made again"
         )
 

@@ -24,6 +24,7 @@ Cause = Literal[
     "elsewhere",
     "met",
     "model_limit",
+    "no_slots",
     "not_whole",
     "processor",
     "quiet",

@@ -21,8 +21,9 @@ class Rescale(_Record):
     before: int
     after: int
     reason: str
-    gap_s: float
-    """From the end of the job's tasks until all run again, in which no event was worked on."""
+    gap_s: float | None
+    """From the end of the job's tasks until all run again, in which no event was worked on; None: it was not
+    over yet."""
     repeated_calls: int
     """Of the model, under way when the tasks ended: they are made again, with the same idempotency keys."""
 

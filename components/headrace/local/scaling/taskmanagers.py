@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,15 +28,11 @@ class TaskManagers:
         self._supervisor = Supervisor(StackFiles(Path(self.told.root)))
         self._flink = FlinkRest(self.told.flink_endpoint)
 
-    def most_slots(self) -> int:
-        """That all processes within the bounds have together."""
-        return self.told.slots * len(self.told.metrics_ports)
-
-    def start_for(self, subtasks: int) -> Iterator[str]:
+    def start_for(self, subtasks: int) -> Generator[str, None, str]:
         """Start what has to run for so many subtasks of all agents; yields what was done, for the log.
 
-        Returns when Flink knows their slots. Where this machine has no memory left none is started: the
-        adaptive scheduler does with the slots there are.
+        Returns when Flink knows their slots, with what is missing and why. Where this machine has no memory
+        left none is started: the adaptive scheduler does with the slots there are.
         """
         for number in range(self.told.taskmanagers + 1, self._needed(subtasks) + 1):
             name = taskmanager(number)
@@ -44,15 +40,15 @@ class TaskManagers:
                 continue
             free_mib = psutil.virtual_memory().available // MIB
             if free_mib < self.told.taskmanager_mib:
-                yield (
-                    f"{name} is not started: it takes {self.told.taskmanager_mib} MiB, and this machine has "
-                    f"{free_mib} MiB left"
+                return (
+                    f"{name} is not started, as it takes {self.told.taskmanager_mib} MiB and this machine "
+                    f"has {free_mib} MiB left"
                 )
-                return
             self._supervisor.ensure_started(name)
             is_known = partial(self._is_known, name)
             wait_until(f"{name} at its JobManager", is_known, REGISTERED_TIMEOUT_S)
             yield f"{name} was started: {subtasks} subtasks are wanted, in {self.told.slots} slots each"
+        return f"all {len(self.told.metrics_ports)} TaskManagers that there may be run"
 
     def stop_beyond(self, subtasks: int) -> Iterator[str]:
         """Stop what so many subtasks do not need, and only what runs none."""
