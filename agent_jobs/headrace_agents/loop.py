@@ -6,13 +6,26 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from headrace_agents.chat import ChatModel
 from headrace_agents.codec import JournalEntry
 from headrace_agents.runs import AgentRuns, Attempt, RunHandle, RunRequest, RunResult
+from headrace_agents.slots import Slots
 
 _CLOSE_TIMEOUT_S = 5.0
+
+
+@dataclass(slots=True)
+class RunFigures:
+    """Of this subtask, as it is."""
+
+    runs_under_way: int = 0
+    runs_waiting: int = 0
+    """For a slot."""
+    run_slots: int = 0
+    """Runs that may be under way at once."""
 
 
 class _Handle:
@@ -46,16 +59,18 @@ class _Handle:
 
 
 class RunLoop:
-    """A :class:`Runner`. At most ``slots`` runs are under way; others wait, and their deadline with them.
+    """A :class:`Runner`. As many runs as there are slots are under way; others wait, and their deadline with
+    them.
 
     Between the two threads are deques, whose ends are safe to use from both. The loop is woken once
     for all runs that it has not seen yet: each wake-up is a write to a socket.
     """
 
-    def __init__(self, runs: AgentRuns, open_model: Callable[[], ChatModel | None], *, slots: int) -> None:
+    def __init__(self, runs: AgentRuns, open_model: Callable[[], ChatModel | None], *, slots: Slots) -> None:
+        self.figures = RunFigures(run_slots=slots.limit)
         self._runs = runs
         self._open_model = open_model
-        self._free = slots
+        self._slots = slots
         self._loop = asyncio.new_event_loop()
         self._waiting: deque[tuple[RunRequest, _Handle]] = deque()
         self._ended: deque[_Handle] = deque()
@@ -130,9 +145,16 @@ class RunLoop:
         self._fill()
 
     def _fill(self) -> None:
-        waiting = self._waiting
-        while waiting and self._free:
-            self._free -= 1
+        self._start_waiting()
+        if self._waiting:
+            self._slots.short()
+            self._start_waiting()
+        self.figures.runs_waiting, self.figures.run_slots = len(self._waiting), self._slots.limit
+
+    def _start_waiting(self) -> None:
+        waiting, slots, figures = self._waiting, self._slots, self.figures
+        while waiting and figures.runs_under_way < slots.limit:
+            figures.runs_under_way += 1
             request, handle = waiting.popleft()
             handle.task = task = self._loop.create_task(self._run(request, handle))
             self._tasks.add(task)
@@ -146,7 +168,7 @@ class RunLoop:
         except BaseException as error:  # noqa: BLE001 - it belongs to the operator, which the handle tells
             handle.ended = error
         finally:
-            self._free += 1
+            self.figures.runs_under_way -= 1
             with self._changed:
                 self._under_way -= 1
                 self._ended.append(handle)

@@ -11,6 +11,7 @@ import asyncio
 import json
 import random
 import time
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -29,23 +30,47 @@ from headrace_agents.chat import (
     Usage,
     answer_schema,
 )
+from headrace_agents.slots import Slots
 from headrace_agents.spec import ModelSpec
 
 _FIRST_BACKOFF_S = 0.25
 _MAX_BACKOFF_S = 8.0
 _REFUSAL_CHARACTERS = 1_000
 """Of what an endpoint says; it goes into a dead letter's header."""
+_OF_THE_PROVIDER: frozenset[ModelErrorKind] = frozenset({"rate_limited", "overloaded", "timeout"})
+"""More calls at once would only be more of these."""
 _WORTH_ANOTHER: frozenset[ModelErrorKind] = frozenset({"rate_limited", "overloaded", "timeout", "malformed"})
+
+
+@dataclass(slots=True)
+class CallFigures:
+    """Of this subtask since it started; an attempt is a call."""
+
+    calls_in_flight: int = 0
+    calls_answered: int = 0
+    calls_limited: int = 0
+    """Answered 429."""
+    calls_failed: int = 0
+    """In any other way."""
 
 
 class OpenAiModel:
     """A :class:`ChatModel`, with at most ``max_concurrency`` calls at once.
 
     Make it on the event loop that uses it. Raises OSError if the file of the key can't be read.
-    ``http_client`` is closed with it.
+    ``slots`` hear of what the provider can't take, ``http_client`` is closed with it.
     """
 
-    def __init__(self, spec: ModelSpec, http_client: httpx2.AsyncClient | None = None) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        http_client: httpx2.AsyncClient | None = None,
+        *,
+        slots: Slots | None = None,
+        figures: CallFigures | None = None,
+    ) -> None:
+        self.figures = figures or CallFigures()
+        self._slots = slots
         self._spec = spec
         self._url = f"{spec.endpoint.rstrip('/')}/chat/completions"
         self._headers = {"Authorization": f"Bearer {_api_key(spec)}", "Content-Type": "application/json"}
@@ -57,7 +82,7 @@ class OpenAiModel:
         for attempt in range(1, self._spec.max_attempts + 1):
             try:
                 async with self._free:
-                    return await self._attempt(request)
+                    return await self._counted(request)
             except ModelError as error:
                 if error.kind not in _WORTH_ANOTHER or attempt == self._spec.max_attempts:
                     raise
@@ -66,6 +91,24 @@ class OpenAiModel:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+    async def _counted(self, request: ChatRequest) -> Completion:
+        figures = self.figures
+        figures.calls_in_flight += 1
+        try:
+            completion = await self._attempt(request)
+        except ModelError as error:
+            if error.kind == "rate_limited":
+                figures.calls_limited += 1
+            else:
+                figures.calls_failed += 1
+            if self._slots is not None and error.kind in _OF_THE_PROVIDER:
+                self._slots.limited()
+            raise
+        finally:
+            figures.calls_in_flight -= 1
+        figures.calls_answered += 1
+        return completion
 
     async def _attempt(self, request: ChatRequest) -> Completion:
         content = json.dumps(_body(self._spec.name, request)).encode()

@@ -80,6 +80,8 @@ class Figures:
     inbox_bytes: int = 0
     shards: int = 0
     """That were touched."""
+    events_settled: int = 0
+    """That got their outcome."""
     steps_read_back: int = 0
     """Steps of unfinished runs that a failure did not repeat."""
     soft_bound_slowdowns: int = 0
@@ -407,6 +409,7 @@ class AgentOperator:
         status: Status | None = None,
     ) -> Iterator[OutputRecord]:
         """The records of an event that is done with: what its run put out or its dead letter; its outcome."""
+        self.figures.events_settled += 1
         record, outputs = entry.record, self._spec.outputs
         rejected = reading.rejected if result is None else result.rejected
         decisions = () if result is None else result.decisions

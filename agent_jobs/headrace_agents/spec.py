@@ -97,7 +97,10 @@ class ModelSpec(_Spec):
     """Of one attempt."""
     max_attempts: int = Field(gt=0)
     max_concurrency: int = Field(gt=0)
-    """Calls in flight, per subtask."""
+    """Calls in flight, per subtask: the most. More subtasks than ``parallelism`` share what those have."""
+    concurrency: int | None = Field(default=None, gt=0)
+    """Runs under way to start with, per subtask: more while they wait for the model, up to
+    ``max_concurrency``; None: the most at once."""
 
 
 class Limits(_Spec):
@@ -119,6 +122,8 @@ class Limits(_Spec):
 class RuntimeSpec(_Spec):
     tick_ms: int = Field(gt=0)
     """How often a busy shard looks for finished runs."""
+    busy_share: float = Field(gt=0, le=1)
+    """Of a processor core: a worker that uses as much is short of that, and not of calls in flight."""
 
 
 class AgentJobSpec(_Spec):

@@ -295,7 +295,7 @@ def in_memory_spec(
         kafka=KafkaSpec(bootstrap_servers="none", transaction_timeout_ms=1, max_request_bytes=1),
         model=None,
         limits=limits,
-        runtime=RuntimeSpec(tick_ms=10),
+        runtime=RuntimeSpec(tick_ms=10, busy_share=1),
         shards=1,
         parallelism=1,
         max_parallelism=1,

@@ -18,6 +18,7 @@ from headrace.environment import load_environment
 from headrace.local import LocalStack, StackFiles
 from headrace.local.agent import RUNTIME_PACKAGE, api_key_file, code_digest
 from headrace.local.savepoint_schedule import Schedule
+from headrace.local.scaling.orders import Orders
 from headrace.local.secrets import SUPERUSER_PASSWORD, write_secret
 from headrace.plan import plan
 from headrace.plan.model import StackPlan
@@ -170,6 +171,31 @@ def test_periodic_savepoints_have_a_process_only_where_they_are_declared(
     assert schedule.agents == ("support-triage", "order-risk")
     assert (schedule.interval_s, schedule.history_count, schedule.history_age_s) == (21_600, 10, 172_800)
     assert schedule.settle_s >= 2 * declared.flink.checkpoints.timeout_ms / 1000
+
+
+def test_taskmanagers_above_those_that_always_run_are_on_standby(
+    stack: Registered, shipped: StackPlan
+) -> None:
+    """Support triage may have 4 subtasks and order risk 2: 6, in 2 slots each."""
+    standby = {
+        key.split()[1]: found["inputs"]["standby"]
+        for key, found in stack.items()
+        if key.startswith(f"{PREFIX}Process ") and found["inputs"]["name"].startswith("taskmanager-")
+    }
+    assert standby == {"taskmanager-1": False, "taskmanager-2": False, "taskmanager-3": True}
+    assert shipped.taskmanagers_max == 3
+
+
+def test_scaling_is_told_the_bounds_and_times_of_the_plan(stack: Registered, shipped: StackPlan) -> None:
+    (told,) = _process(stack, "scaling")["files"].values()
+    orders = Orders.model_validate_json(told)
+    assert orders.times == shipped.scaling
+    assert [(each.agent, each.least, each.most) for each in orders.agents] == [
+        ("support-triage", 1, 4),
+        ("order-risk", 1, 2),
+    ]
+    assert orders.metrics_ports == shipped.ports.taskmanager_metrics
+    assert (orders.taskmanagers, orders.slots) == (2, 2)
 
 
 def test_every_port_of_the_plan_is_guarded_by_the_process_that_listens_on_it(

@@ -104,6 +104,25 @@ def test_a_process_stopped_behind_the_back_is_seen_and_mended(
     assert greeting(port) == "hello"
 
 
+def test_whether_a_process_on_standby_runs_is_no_difference(
+    project: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    port = free_port()
+    project.declare(server=project.server("server", port, standby=True))
+    project.engine.up()
+    assert not listens(port)
+    project.supervisor.ensure_started("server")
+    wait_until("the server", lambda: listens(port), 20)
+    capfd.readouterr()
+    project.engine.up()
+    assert "3 unchanged" in capfd.readouterr().out
+    assert listens(port)
+    project.supervisor.stop("server")
+    project.engine.up()
+    assert "3 unchanged" in capfd.readouterr().out
+    assert not listens(port)
+
+
 def test_what_an_interrupted_clean_has_removed_is_there_after_the_next_up(project: Project) -> None:
     port = free_port()
     project.declare(server=project.server("server", port))

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -84,6 +85,23 @@ def test_a_program_of_which_the_supervisor_was_not_told_is_started(files: StackF
     assert supervisor.status("sleeper") == "absent"
     supervisor.ensure_started("sleeper")
     assert supervisor.status("sleeper") == "running"
+
+
+def test_a_program_on_standby_runs_only_while_it_is_asked_for(files: StackFiles) -> None:
+    supervisor = Supervisor(files)
+    supervisor.start()
+    supervisor.run(replace(SLEEPER, standby=True))
+    assert supervisor.status("sleeper") == "stopped"
+    supervisor.ensure_started("sleeper")
+    first = pid(supervisor)
+    os.kill(first, signal.SIGKILL)
+    wait_until("another pid", lambda: pid(supervisor) != first, 10)
+    supervisor.stop("sleeper")
+    assert supervisor.status("sleeper") == "stopped"
+    supervisor.shut_down()
+    supervisor.start()
+    assert supervisor.status("sleeper") == "stopped"
+    supervisor.stop("sleeper")
 
 
 def test_a_program_is_configured_only_as_it_was_told(files: StackFiles) -> None:

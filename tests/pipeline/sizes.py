@@ -23,6 +23,10 @@ class Sizes:
     """Of a Python worker, of a TaskManager and of a JobManager each."""
     journal_records: int
     """That a restore is not to read."""
+    limited_s: int
+    """Seconds of load that the model's provider, or the calls in flight, are too few for."""
+    spike_s: int
+    """Seconds of ten times the load."""
 
 
 SMALL = Sizes(
@@ -33,6 +37,8 @@ SMALL = Sizes(
     agent_keys=200,
     agent_kills=1,
     journal_records=100_000,
+    limited_s=15,
+    spike_s=30,
 )
 FULL = Sizes(
     transactions_per_second=40,
@@ -42,6 +48,8 @@ FULL = Sizes(
     agent_keys=2_000,
     agent_kills=10,
     journal_records=1_000_000,
+    limited_s=60,
+    spike_s=120,
 )
 
 IS_FULL = os.environ.get("HEADRACE_TEST_SIZE") == "full"

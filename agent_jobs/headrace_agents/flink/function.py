@@ -21,12 +21,13 @@ from headrace_agents.chat import ChatModel
 from headrace_agents.flink.state import BYTES, FlinkState
 from headrace_agents.kafka_journal import KafkaJournal
 from headrace_agents.loop import RunLoop
-from headrace_agents.model import OpenAiModel
+from headrace_agents.model import CallFigures, OpenAiModel
 from headrace_agents.operator import AgentOperator, memory_format
 from headrace_agents.records import InputRecord, OutputRecord, Position
 from headrace_agents.runs import AgentRuns
 from headrace_agents.shards import shard_ids, shards_of
-from headrace_agents.spec import AgentJobSpec
+from headrace_agents.slots import Slots, shared_out, slots_of
+from headrace_agents.spec import AgentJobSpec, ModelSpec
 
 BUNDLE_EVENTS = 500
 """``python.fn-execution.bundle.size``: a bundle costs the same messages for few events as for many, and a
@@ -46,11 +47,9 @@ class AgentFunction(KeyedProcessFunction):
         logging.getLogger("httpx2").setLevel(logging.WARNING)
         spec = AgentJobSpec.model_validate_json(self._spec_json)
         agent = load(spec.entry_point, spec.settings)
+        subtasks = runtime_context.get_number_of_parallel_subtasks()
         own = shards_of(
-            spec.shards,
-            spec.max_parallelism,
-            runtime_context.get_number_of_parallel_subtasks(),
-            runtime_context.get_index_of_this_subtask(),
+            spec.shards, spec.max_parallelism, subtasks, runtime_context.get_index_of_this_subtask()
         )
         journal = _open_journal(spec, own)
         runs = AgentRuns(
@@ -62,9 +61,10 @@ class AgentFunction(KeyedProcessFunction):
             clock=_now_ms,
             journal=journal,
         )
-        slots = spec.limits.inbox_hard_events if spec.model is None else spec.model.max_concurrency
+        model, calls = shared_out(spec, subtasks), CallFigures()
+        slots = slots_of(spec, model)
         ids = shard_ids(spec.shards, spec.max_parallelism)
-        runner = RunLoop(runs, lambda: _open_model(spec), slots=slots)
+        runner = RunLoop(runs, lambda: _open_model(model, slots, calls), slots=slots)
         self._state = state = FlinkState(runtime_context, lambda: operator.end_bundle(state))
         operator = AgentOperator(
             spec,
@@ -78,7 +78,8 @@ class AgentFunction(KeyedProcessFunction):
         )
         self._process, self._on_timer = operator.process, operator.on_timer
         self._closing = [operator.close, *([] if journal is None else [journal.close])]
-        _show(runtime_context, operator.figures, None if journal is None else journal.figures)
+        kept = None if journal is None else journal.figures
+        _show(runtime_context, operator.figures, runner.figures, calls, kept)
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         timers = ctx.timer_service()
@@ -130,8 +131,8 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _open_model(spec: AgentJobSpec) -> ChatModel | None:
-    return None if spec.model is None else OpenAiModel(spec.model)
+def _open_model(spec: ModelSpec | None, slots: Slots, figures: CallFigures) -> ChatModel | None:
+    return None if spec is None else OpenAiModel(spec, slots=slots, figures=figures)
 
 
 def _open_journal(spec: AgentJobSpec, own: Sequence[int]) -> KafkaJournal | None:
@@ -141,8 +142,9 @@ def _open_journal(spec: AgentJobSpec, own: Sequence[int]) -> KafkaJournal | None
 
 
 def _show(context: RuntimeContext, *figures: Any) -> None:
-    """Every field of the given dataclasses as a gauge of its name."""
+    """Every field of the given dataclasses as a gauge of its name, and the processor time of this worker."""
     group = context.get_metrics_group()
+    group.gauge("processor_ms", lambda: time.process_time_ns() // 1_000_000)
     for each in figures:
         for field in fields(each) if each is not None else ():
             group.gauge(field.name, partial(getattr, each, field.name))

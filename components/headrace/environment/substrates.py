@@ -11,6 +11,7 @@ from headrace.environment.types import Declared, matching
 
 PORTS_PER_STACK = 100
 """Ports from ``port_base`` that belong to a stack, used or not: two stacks 100 apart never meet."""
+MAX_TASKMANAGERS = 16
 IP_BLOCK = r"[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}"
 AN_IP_BLOCK = "an IPv4 block such as `10.0.0.0/16`"
 
@@ -34,9 +35,10 @@ class LocalSubstrate(Declared):
         ),
         default=None,
     )
-    taskmanagers: Annotated[int, Field(strict=True, ge=1, le=16)] = declared(
-        "a whole number from 1 to 16",
-        "Flink TaskManager processes; with 2 or more, every agent still fits when one is lost.",
+    taskmanagers: Annotated[int, Field(strict=True, ge=1, le=MAX_TASKMANAGERS)] = declared(
+        f"a whole number from 1 to {MAX_TASKMANAGERS}",
+        "Flink TaskManager processes; with 2 or more, every agent still fits when one is lost. Scaling starts"
+        " more while agents run with more subtasks than `parallelism_min`.",
         default=2,
     )
 

@@ -67,6 +67,11 @@ class StackFiles:
         return self.root / "run" / "plan.json"
 
     @property
+    def scaling(self) -> Path:
+        """How scaling stands, as JSON: written by its process at every look."""
+        return self.root / "run" / "scaling.json"
+
+    @property
     def pulumi(self) -> Path:
         return self.root / "pulumi"
 

@@ -10,6 +10,7 @@ import pulumi
 
 from headrace.local.context import HOST, LocalContext, process
 from headrace.local.java import LOG4J_CONSOLE
+from headrace.local.names import taskmanager
 from headrace.local.provider.agent_job import JOBMANAGER
 from headrace.local.provider.process import ProcessInputs, Readiness
 from headrace.local.snapshots import checkpoint_folder, savepoint_folder
@@ -24,10 +25,13 @@ class FlinkCluster(pulumi.ComponentResource):
     ) -> None:
         super().__init__("headrace:local:FlinkCluster", "flink", None, opts)
         self.jobmanager = self._jobmanager(context, depends_on)
+        plan = context.plan
         self.taskmanagers = [
-            self._taskmanager(context, number)
-            for number in range(1, context.plan.flink.taskmanager.count + 1)
+            self._taskmanager(context, number, standby=False)
+            for number in range(1, plan.flink.taskmanager.count + 1)
         ]
+        for number in range(plan.flink.taskmanager.count + 1, plan.taskmanagers_max + 1):
+            self._taskmanager(context, number, standby=True)
         self.register_outputs({"endpoint": context.flink_endpoint})
 
     def _jobmanager(self, context: LocalContext, depends_on: list[pulumi.Resource]) -> pulumi.Resource:
@@ -55,8 +59,8 @@ class FlinkCluster(pulumi.ComponentResource):
             depends_on=depends_on,
         )
 
-    def _taskmanager(self, context: LocalContext, number: int) -> pulumi.Resource:
-        plan, name = context.plan, f"taskmanager-{number}"
+    def _taskmanager(self, context: LocalContext, number: int, *, standby: bool) -> pulumi.Resource:
+        plan, name = context.plan, taskmanager(number)
         rpc, data, metrics = (
             plan.ports.taskmanager_rpc[number - 1],
             plan.ports.taskmanager_data[number - 1],
@@ -79,6 +83,7 @@ class FlinkCluster(pulumi.ComponentResource):
                 scratch=(str(context.files.scratch(name)),),
                 ports={f"{name} (RPC)": rpc, f"{name} (data)": data, f"{name} (metrics)": metrics},
                 ready=Readiness(port=data),
+                standby=standby,
             ),
             parent=self,
             depends_on=[self.jobmanager],

@@ -15,6 +15,7 @@ from headrace.local.waiting import wait_until
 from headrace_agents.spec import DIGEST_PARAMETER
 
 TIMEOUT_S = 15
+NONE_KEPT = httpx.Limits(max_keepalive_connections=0)
 INITIALIZING = "UnavailableDispatcherOperationException"
 """In an answer (500) about a job that a new JobManager has not recovered yet."""
 CACHED_S = 3
@@ -52,6 +53,8 @@ class TaskManager:
 class FlinkRest:
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
+        # One client for all requests, as making one costs more than a request; no connection is kept.
+        self._client = httpx.Client(timeout=TIMEOUT_S, trust_env=False, limits=NONE_KEPT)
 
     def jobs(self, name: str) -> list[Job]:
         """Jobs of that name that have not ended, newest first."""
@@ -98,6 +101,33 @@ class FlinkRest:
             TaskManager(found["id"], found["slotsNumber"] - found["freeSlots"])
             for found in self._get("/taskmanagers")["taskmanagers"]
         ]
+
+    def parallelism(self, job_id: str) -> int:
+        """With which the job's widest vertex runs."""
+        return max(int(vertex["parallelism"]) for vertex in self._get(f"/jobs/{job_id}")["vertices"])
+
+    def wanted_parallelism(self, job_id: str) -> int:
+        """To which the adaptive scheduler takes the job where there are slots."""
+        wanted = self._get(f"/jobs/{job_id}/resource-requirements")
+        return max(int(each["parallelism"]["upperBound"]) for each in wanted.values())
+
+    def want_parallelism(self, job_id: str, parallelism: int) -> None:
+        """Every vertex's; the adaptive scheduler restarts the tasks from a checkpoint, and no process.
+
+        With high availability it outlives a JobManager. Fewer slots make fewer subtasks, not a failure.
+        """
+        bounds = {"parallelism": {"lowerBound": 1, "upperBound": parallelism}}
+        vertices = self._get(f"/jobs/{job_id}/resource-requirements")
+        self._send("PUT", f"/jobs/{job_id}/resource-requirements", dict.fromkeys(vertices, bounds))
+
+    def restarted_at_ms(self, job_id: str) -> int:
+        """When the job's tasks were last ended to be started again, epoch milliseconds; 0: never."""
+        return int(self._get(f"/jobs/{job_id}")["timestamps"]["RESTARTING"])
+
+    def free_slots(self) -> dict[str, tuple[int, int]]:
+        """Free and all slots of each TaskManager that is there, by its id."""
+        found = self._get("/taskmanagers")["taskmanagers"]
+        return {each["id"]: (each["freeSlots"], each["slotsNumber"]) for each in found}
 
     def stop_with_savepoint(self, job_id: str, folder: str, timeout_s: float) -> str:
         """Stop without draining, so that timers and state stay as they are; returns the savepoint's path."""
@@ -164,9 +194,7 @@ class FlinkRest:
 
     def _send(self, method: str, path: str, body: Any) -> dict[str, Any]:
         try:
-            answer = httpx.request(
-                method, self.endpoint + path, json=body, timeout=TIMEOUT_S, trust_env=False
-            )
+            answer = self._client.request(method, self.endpoint + path, json=body)
         except httpx.TransportError as error:
             raise Unreachable(f"Flink's JobManager does not answer at {self.endpoint}: {error}") from error
         if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:

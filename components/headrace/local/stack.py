@@ -18,6 +18,7 @@ from headrace.local.prometheus import Prometheus
 from headrace.local.provider.supervisor import SupervisorInputs
 from headrace.local.resources import SupervisorResource
 from headrace.local.savepoints import PeriodicSavepoints
+from headrace.local.scaler import Scaling
 from headrace.local.scripted_model import ScriptedModel
 from headrace.local.source import Source
 from headrace.local.zookeeper import ZooKeeper
@@ -62,6 +63,7 @@ class LocalStack(pulumi.ComponentResource):
         needs = [*flink.taskmanagers, *kafka.topics, *([model.process] if model else [])]
         if plan.state_storage.savepoints.interval_ms:
             PeriodicSavepoints(context, plan.state_storage.savepoints.interval_ms, supervised)
+        Scaling(context, supervised)
         for agent in plan.agents:
             Agent(agent, context, needs, child)
 

@@ -33,7 +33,10 @@ INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "JAVA_HOME", "TMPDIR", "SSL_CERT_
 
 @dataclass(frozen=True)
 class Program:
-    """One supervised process. `stop_signal` is a name (``TERM``), `stop_wait_s` the patience before KILL."""
+    """One supervised process. `stop_signal` is a name (``TERM``), `stop_wait_s` the patience before KILL.
+
+    One that is `standby` is known to the supervisor and does not run until it is asked for.
+    """
 
     name: str
     command: Sequence[str]
@@ -41,6 +44,7 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
     stop_signal: str = "TERM"
     stop_wait_s: int = 20
+    standby: bool = False
 
     def ini(self, files: StackFiles) -> str:
         """The program's section of the supervisor's configuration."""
@@ -49,7 +53,7 @@ class Program:
             "command": shlex.join(self.command),
             "directory": self.directory,
             "environment": environment,
-            "autostart": "true",
+            "autostart": "false" if self.standby else "true",
             "autorestart": "true",
             "startsecs": "1",
             # The supervisor waits one second more after each failure: a hundred of them outlast any repair.
@@ -144,7 +148,7 @@ class Supervisor:
         return path.exists() and path.read_text() == program.ini(self.files)
 
     def run(self, program: Program) -> None:
-        """(Re)start a program with this configuration."""
+        """(Re)start a program with this configuration; one that is on standby is only made known."""
         self.remove(program.name)
         path = self.files.programs / f"{program.name}.conf"
         self.files.log(program.name).parent.mkdir(parents=True, exist_ok=True)
@@ -170,6 +174,11 @@ class Supervisor:
         except xmlrpc.client.Fault as fault:
             if fault.faultCode != Faults.ALREADY_STARTED:
                 raise HeadraceError(f"process {name} can't be started: {fault.faultString}") from fault
+
+    def stop(self, name: str) -> None:
+        """Stop a program and keep it. Fine where it does not run."""
+        if self.status(name) == "running":
+            self._stop(name)
 
     def remove(self, name: str) -> None:
         """Stop a program and forget it. Fine where it is not known."""

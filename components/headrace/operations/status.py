@@ -11,39 +11,52 @@ from rich.table import Table
 
 from headrace.local.context import HOST
 from headrace.local.flink_rest import FlinkRest, Unreachable
+from headrace.local.names import taskmanager
+from headrace.local.scaling.standing import Standing, read
 from headrace.local.supervision import Supervisor
 from headrace.operations.stack import Stack
 
 TIMEOUT_S = 5
+STANDBY = "STANDBY"
+"""Of a process that scaling starts when it is needed."""
 MIB = 1024 * 1024
 
 
 def status(stack: Stack) -> dict[str, Any]:
-    """Processes (state, pid, uptime in s, memory with children in MiB), connectors and agents."""
+    """Processes (state, pid, uptime in s, memory with children in MiB), connectors, agents, and of each
+    agent what scaling decided last, and why."""
     return {
         "stack": stack.name,
         "folder": str(stack.files.root),
-        "processes": _processes(Supervisor(stack.files)),
+        "processes": processes(stack),
         "connectors": connectors(stack),
         "agents": _agents(stack),
+        "scaling": [_scaling(standing) for standing in read(stack.files.scaling).agents],
     }
 
 
 def status_view(found: dict[str, Any]) -> list[Table]:
-    return [_table(title, found[title]) for title in ("processes", "connectors", "agents")]
+    return [_table(title, found[title]) for title in ("processes", "connectors", "agents", "scaling")]
 
 
-def _processes(supervisor: Supervisor) -> list[dict[str, Any]]:
+def processes(stack: Stack) -> list[dict[str, Any]]:
+    """Name, state, pid, uptime in s and memory with children in MiB of each program of the supervisor's."""
+    least = stack.plan.flink.taskmanager.count
+    standby = {taskmanager(number) for number in range(least + 1, stack.plan.taskmanagers_max + 1)}
     return [
         {
             "name": info["name"],
-            "state": info["statename"],
+            "state": STANDBY if _is_stopped(info) and info["name"] in standby else info["statename"],
             "pid": info["pid"] or None,
             "uptime_s": max(0, info["now"] - info["start"]) if info["pid"] else None,
             "memory_mib": _memory_mib(info["pid"]) if info["pid"] else None,
         }
-        for info in supervisor.all()
+        for info in Supervisor(stack.files).all()
     ]
+
+
+def _is_stopped(info: dict[str, Any]) -> bool:
+    return bool(info["statename"] == "STOPPED")
 
 
 def _memory_mib(pid: int) -> int | None:
@@ -91,6 +104,24 @@ def _agent(rest: FlinkRest, name: str) -> dict[str, Any]:
         return {"name": name, "state": "unreachable", "job": None, "last_checkpoint_age_s": None}
     age = round(time.time() - completed / 1000, 1) if completed else None
     return {"name": name, "state": jobs[0].state, "job": jobs[0].id, "last_checkpoint_age_s": age}
+
+
+def _scaling(standing: Standing) -> dict[str, Any]:
+    """``age_s`` is how old the decision is: more than some seconds, and the process that decides is away."""
+    last = standing.last
+    return {
+        "name": standing.agent,
+        "parallelism": standing.parallelism,
+        "bounds": [standing.least, standing.most],
+        "decision": standing.cause,
+        "reason": standing.reason,
+        "age_s": round(time.time() - standing.at.timestamp(), 1),
+        "calls_in_flight": standing.calls_in_flight,
+        "calls_at_once": [standing.run_slots, standing.calls_most],
+        "last_rescale": [last.before, last.after] if last else None,
+        "gap_s": last.gap_s if last else None,
+        "repeated_calls": last.repeated_calls if last else None,
+    }
 
 
 def _table(title: str, rows: list[dict[str, Any]]) -> Table:

@@ -8,31 +8,32 @@ from headrace.local.flink_rest import FlinkRest, JobGone, Unreachable
 from headrace.local.supervision import Supervisor
 from headrace.operations.agents import flink
 from headrace.operations.stack import Stack
-from headrace.operations.status import connectors
+from headrace.operations.status import STANDBY, connectors, processes
 
+RUNNING = "RUNNING"
 TASKMANAGERS = "taskmanager-"
 """How their programs are named; their ids as Flink has them are the same."""
 
 
 def missing(stack: Stack) -> list[str]:
     """What does not run as it should, each in words; empty for a whole stack."""
-    return [*_processes(Supervisor(stack.files)), *_connectors(stack), *_flink(stack)]
+    return [*_processes(stack), *_connectors(stack), *_flink(stack)]
 
 
-def _processes(supervisor: Supervisor) -> Iterator[str]:
-    found = supervisor.all()
+def _processes(stack: Stack) -> Iterator[str]:
+    found = processes(stack)
     if not found:
         yield "the supervisor does not run"
-    for info in found:
-        if info["statename"] != "RUNNING":
-            yield f"process {info['name']} is {info['statename']}"
+    for each in found:
+        if each["state"] not in (RUNNING, STANDBY):
+            yield f"process {each['name']} is {each['state']}"
 
 
 def _connectors(stack: Stack) -> Iterator[str]:
     found = {each["name"]: [each["state"], *each["tasks"]] for each in connectors(stack)}
     for source in stack.plan.sources:
         states = found.get(source.connector, ["absent"])
-        if len(states) == 1 or set(states) != {"RUNNING"}:
+        if len(states) == 1 or set(states) != {RUNNING}:
             tasks = ", ".join(states[1:]) or "none"
             yield f"connector {source.connector} is {states[0]}, its tasks: {tasks}"
 

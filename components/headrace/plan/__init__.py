@@ -21,6 +21,8 @@ from headrace.plan.model import StackPlan
 from headrace.plan.object_store import object_store
 from headrace.plan.place import local_place
 from headrace.plan.ports import ports
+from headrace.plan.scaling import scaling, taskmanagers_max
+from headrace.plan.slots import local_slots
 from headrace.plan.state_storage import state_storage
 from headrace.plan.topics import topics
 
@@ -35,7 +37,8 @@ def plan(environment: Environment) -> StackPlan:
     Raises:
         HeadraceError: the environment is on another substrate.
     """
-    at = ports(environment.local)
+    most = taskmanagers_max(environment, local_slots(environment).value)
+    at = ports(environment.local, most.value)
     place = local_place(at.value)
     cluster = flink(environment, at.value)
     scripted = sum(
@@ -55,8 +58,10 @@ def plan(environment: Environment) -> StackPlan:
         object_store=object_store(at.value),
         zookeeper=zookeeper(at.value, cluster.value.failover.leader_session_ms),
         flink=cluster,
+        taskmanagers_max=most,
         state_storage=state_storage(environment.savepoints),
         agents=agents(environment, place, cluster.value.checkpoints),
+        scaling=scaling(environment.recovery),
         scripted_model=because(scripted > 0, f"{scripted} of {len(environment.agents)} agents use it"),
         reasons=because({}, ""),
     )

@@ -11,11 +11,18 @@ from headrace.environment.units import HOUR_MS, MIB, SECOND_MS
 from headrace.plan import recovery
 from headrace.plan.because import Because, because, build, mapping, sequence
 from headrace.plan.checkpoints import job_checkpoint_options
-from headrace.plan.concurrency import calls_in_flight, calls_needed, calls_per_second, requests_per_minute
+from headrace.plan.concurrency import (
+    calls_in_flight,
+    calls_in_flight_max,
+    calls_needed,
+    calls_per_second,
+    requests_per_minute,
+)
 from headrace.plan.kafka import CLIENT_REQUEST_BYTES
 from headrace.plan.limits import limits, model_attempts, model_timeout_ms
 from headrace.plan.model import AgentPlan, CheckpointPlan
 from headrace.plan.place import Place
+from headrace.plan.scaling import NORMAL_LAG_S, UTILISATION_TARGET
 from headrace.plan.slots import max_parallelism, shards
 from headrace.plan.state import planned_state_bytes
 from headrace.plan.topics import journal_partitions
@@ -51,6 +58,10 @@ def _agent(
         parallelism_max=because(
             agent.scaling.parallelism_max,
             f"declared as scaling.parallelism_max {agent.scaling.parallelism_max}",
+        ),
+        normal_lag_events=because(
+            NORMAL_LAG_S * agent.workload.events_per_second,
+            f"{NORMAL_LAG_S} s of the declared {agent.workload.events_per_second} events/s",
         ),
         state_bytes=planned_state_bytes(agent),
         model_calls_per_second=calls_per_second(agent),
@@ -92,7 +103,13 @@ def _spec(
         kafka=_kafka(environment, agent, place),
         model=_model(agent, place, in_flight),
         limits=limits(agent),
-        runtime=build(RuntimeSpec, tick_ms=_tick_ms(agent)),
+        runtime=build(
+            RuntimeSpec,
+            tick_ms=_tick_ms(agent),
+            busy_share=because(
+                UTILISATION_TARGET, f"{UTILISATION_TARGET:.0%} of a core, as where more subtasks are wanted"
+            ),
+        ),
         settings=_as_declared(agent.settings),
         shards=shards(),
         parallelism=because(subtasks, f"declared as scaling.parallelism_min {subtasks}"),
@@ -174,9 +191,10 @@ def _model(agent: Agent, place: Place, in_flight: int) -> Because[ModelSpec] | B
         else because(None, "the declaration names 0 files"),
         timeout_ms=model_timeout_ms(agent, model),
         max_attempts=model_attempts(model),
-        max_concurrency=because(
-            in_flight // subtasks, f"{in_flight} calls in flight over {subtasks} subtasks"
+        concurrency=because(
+            in_flight // subtasks, f"{in_flight} calls in flight over {subtasks} subtasks, to start with"
         ),
+        max_concurrency=calls_in_flight_max(model, in_flight, subtasks),
     )
 
 

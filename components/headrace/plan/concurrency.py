@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from headrace.environment.model import CALLS_PER_SUBTASK, Agent
+from headrace.environment.model import CALLS_PER_SUBTASK, Agent, Model
 from headrace.environment.units import MINUTE_MS
 from headrace.plan.because import Because, because
 
@@ -59,6 +59,20 @@ def calls_in_flight(agent: Agent) -> Because[int]:
         min(each, -(-allowed // subtasks)) * subtasks,
         f"{reason}; the rate limit of {limit} a minute is reached with {allowed} in flight, "
         f"{-(-allowed // subtasks)} each",
+    )
+
+
+def calls_in_flight_max(model: Model, in_flight: int, subtasks: int) -> Because[int]:
+    """Each subtask's bound: what a shortage of calls in flight is met with, in the worker itself."""
+    if model.max_concurrency is not None:
+        return because(
+            in_flight // subtasks,
+            f"declared as model.max_concurrency {model.max_concurrency}, over {subtasks} subtasks",
+        )
+    return because(
+        CALLS_PER_SUBTASK,
+        f"{CALLS_PER_SUBTASK}, which one subtask's loop and memory carry: reached step by step while runs "
+        "wait for the model and its provider limits 0 of them",
     )
 
 

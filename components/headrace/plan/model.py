@@ -170,11 +170,33 @@ class StateStoragePlan(PlanModel):
     savepoints: SavepointPlan
 
 
+class ScalingPlan(PlanModel):
+    utilisation_target: float
+    """Of a core, each subtask: what parallelism is chosen for."""
+    utilisation_least: float
+    """Under it, for so long as ``quiet_ms``, there are too many subtasks."""
+    utilisation_most: float
+    observe_ms: int
+    """Between two looks."""
+    window_ms: int
+    """For so long all looks have to say the same before there are more subtasks."""
+    cooldown_ms: int
+    """Between two changes of an agent."""
+    quiet_ms: int
+    """Without a shortage for so long before there are fewer."""
+    catch_up_ms: int
+    """In which what waits is to be worked off."""
+    normal_lag_s: int
+    """Seconds of the declared load that may wait without being a shortage."""
+
+
 class AgentPlan(PlanModel):
     name: str
     spec: AgentJobSpec
     parallelism_max: int
     """Subtasks that it may be rescaled to; ``spec.parallelism`` is what it starts with, and the least."""
+    normal_lag_events: int
+    """Events that may wait, in Kafka and in its inboxes, without being a shortage."""
     state_bytes: int
     """Of all keys, as it is declared."""
     model_calls_per_second: float
@@ -199,6 +221,7 @@ class CommonPlan(PlanModel):
     """Every topic of the stack: captured tables, agents' outputs, what is said to agents, journals."""
     state_storage: StateStoragePlan
     agents: tuple[AgentPlan, ...]
+    scaling: ScalingPlan
     reasons: dict[str, str]
 
 
@@ -214,5 +237,7 @@ class StackPlan(CommonPlan):
     object_store: JvmProcessPlan
     zookeeper: JvmProcessPlan
     flink: FlinkPlan
+    taskmanagers_max: int
+    """Processes that scaling may start; ``flink.taskmanager.count`` always run."""
     scripted_model: bool
     """Whether any agent of the stack uses the scripted model."""

@@ -30,9 +30,9 @@ PER_TASKMANAGER = {
 }
 
 
-def ports(substrate: LocalSubstrate) -> Because[Ports]:
-    """Every port of the stack; the count depends on the number of TaskManagers alone."""
-    base, count = substrate.port_base, substrate.taskmanagers
+def ports(substrate: LocalSubstrate, taskmanagers: int) -> Because[Ports]:
+    """Every port of the stack; the count depends on the most TaskManagers that there may be alone."""
+    base, count = substrate.port_base, taskmanagers
     fields: dict[str, Because[int] | Because[tuple[int, ...]]] = {}
     for at, (name, use) in enumerate(SINGLE.items()):
         fields[name] = because(base + at, f"port_base {base} + {at}, for {use}")

@@ -91,7 +91,11 @@ def specification(
         limits["inbox_soft_events"] = scenario.soft_events
     if model is not None:
         model = model.model_copy(
-            update={"max_concurrency": scenario.in_flight, "timeout_ms": scenario.deadline_ms}
+            update={
+                "concurrency": None,
+                "max_concurrency": scenario.in_flight,
+                "timeout_ms": scenario.deadline_ms,
+            }
         )
     return planned.model_copy(
         update={

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from headrace.local.scaler import NAME as SCALING
+from headrace.local.supervision import Supervisor
 from headrace_agents.records import Reason
 from tests.bench import machine, report
 from tests.chaos.conftest import RECORD
@@ -22,8 +24,10 @@ FIGURES = pytest.StashKey[dict[str, object]]()
 
 @pytest.fixture(scope="package")
 def pipeline() -> Iterator[Pipeline]:
-    """In place of the stack that other tests of chaos share."""
-    yield from running(DECLARATION, customers=SIZES.agent_keys)
+    """In place of the stack that other tests of chaos share; these rescale by themselves."""
+    for made in running(DECLARATION, customers=SIZES.agent_keys):
+        Supervisor(made.stack.files).stop(SCALING)
+        yield made
 
 
 @pytest.fixture(scope="package")

@@ -16,6 +16,7 @@ from headrace_agents.loop import RunLoop
 from headrace_agents.memory import UnreadableMemoryError
 from headrace_agents.records import Position
 from headrace_agents.runs import RunHandle, RunRequest
+from headrace_agents.slots import Slots
 from headrace_agents.testing import in_memory_spec
 from tests.pipeline.waiting import until
 from tests.unit.agents.worlds import LIMITS, TABLE, Decided, Seen, Thing, runs_of
@@ -64,7 +65,7 @@ class ClosableModel:
 
 
 class Loops:
-    def __init__(self, *, slots: int = 100) -> None:
+    def __init__(self, *, slots: int | Slots = 100) -> None:
         agent = prepare(Crowd, {})
         assert isinstance(agent.instance, Crowd)
         self.agent = agent.instance
@@ -72,7 +73,9 @@ class Loops:
         self.model = ClosableModel()
         spec = in_memory_spec(agent, ("key",), LIMITS.model_copy(update={"run_deadline_ms": 60_000}), "none")
         self.loop = RunLoop(
-            runs_of(spec, agent, lambda: time.time_ns() // 1_000_000), self._open, slots=slots
+            runs_of(spec, agent, lambda: time.time_ns() // 1_000_000),
+            self._open,
+            slots=slots if isinstance(slots, Slots) else Slots(slots, slots),
         )
 
     def start(self, number: int, do: str = "", memory: bytes | None = None) -> RunHandle:
@@ -106,6 +109,20 @@ def test_at_most_as_many_runs_as_slots_are_under_way() -> None:
 
     assert loops.agent.most == 4
     assert all(handle.result is not None and handle.result.rejected is None for handle in handles)
+
+
+def test_what_waits_for_a_slot_is_counted_and_gets_one_when_there_are_more() -> None:
+    seconds = iter(range(100))
+    slots = Slots(2, 3, clock=lambda: next(seconds), processor=lambda: 0.0)
+    loops = Loops(slots=slots)
+    figures = loops.loop.figures
+
+    handles = [loops.start(number) for number in range(20)]
+    loops.wait_for(handles)
+    loops.loop.close()
+
+    assert loops.agent.most == 3
+    assert (figures.runs_under_way, figures.runs_waiting, figures.run_slots) == (0, 0, 3)
 
 
 @pytest.mark.parametrize("do", ["exit", "cancel"])

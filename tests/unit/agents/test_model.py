@@ -15,7 +15,8 @@ import pytest
 from pydantic import BaseModel
 
 from headrace_agents.chat import ChatRequest, Completion, Message, ModelError, ToolCall, ToolSchema, Usage
-from headrace_agents.model import OpenAiModel
+from headrace_agents.model import CallFigures, OpenAiModel
+from headrace_agents.slots import Slots
 from headrace_agents.spec import ModelSpec
 
 SPEC = ModelSpec(endpoint="http://model.test/v1", name="m", timeout_ms=200, max_attempts=3, max_concurrency=2)
@@ -241,6 +242,28 @@ def test_no_more_calls_at_once_than_allowed() -> None:
     asyncio.run(run())
 
     assert most == SPEC.max_concurrency
+
+
+def test_calls_are_counted_and_slots_hear_of_what_the_provider_cant_take(pauses: list[float]) -> None:
+    slots, figures = Slots(2, 8), CallFigures()
+    slots.limit = 8
+    heard: list[int] = []
+
+    async def answer(request: httpx2.Request) -> httpx2.Response:
+        assert figures.calls_in_flight == 1
+        heard.append(slots.limit)
+        return httpx2.Response(429) if len(heard) == 1 else completion(GOOD)
+
+    async def run() -> None:
+        transport = httpx2.MockTransport(answer)
+        client = OpenAiModel(SPEC, httpx2.AsyncClient(transport=transport), slots=slots, figures=figures)
+        await client.complete(REQUEST)
+        await client.close()
+
+    asyncio.run(run())
+
+    assert heard == [8, 2]
+    assert figures == CallFigures(calls_in_flight=0, calls_answered=1, calls_limited=1, calls_failed=0)
 
 
 def test_the_key_comes_from_its_file_and_nowhere_else(tmp_path: Path) -> None:

@@ -150,7 +150,9 @@ def test_runs_have_time_and_room(environment: Environment) -> None:
         run_ms = declared.workload.calls_per_event * declared.workload.model_latency.milliseconds
         assert run_ms < spec.limits.run_deadline_ms
         assert spec.limits.inbox_soft_events * spec.parallelism >= declared.workload.calls_in_flight
-        assert spec.model.max_concurrency * spec.parallelism <= agent.model_calls_in_flight
+        assert spec.model.concurrency is not None
+        assert spec.model.concurrency * spec.parallelism <= agent.model_calls_in_flight
+        assert spec.model.concurrency <= spec.model.max_concurrency
 
 
 @quick

@@ -23,6 +23,8 @@ from headrace.local.waiting import wait_until
 PARTIAL = "{partial}"
 LOG_TAIL_LINES = 12
 
+SETTLED = "running"
+
 STARTS_BEFORE_GIVING_UP = 6
 """A process may need a start or two more while what it talks to comes up; one that keeps ending is broken."""
 
@@ -69,6 +71,8 @@ class ProcessInputs(Inputs):
     ready: Readiness | None = None
     stop_signal: str = "TERM"
     stop_wait_s: int = 20
+    standby: bool = False
+    """Prepared, and started and stopped by scaling: whether it runs is no difference."""
     version: str = ""
     """Of the software that runs; another one restarts the process."""
 
@@ -77,7 +81,7 @@ class ProcessKind(Kind[ProcessInputs]):
     token = "headrace-local:index:Process"
     inputs = ProcessInputs
     replace_on = frozenset({"root", "name"})
-    settled: ClassVar = {"status": "running"}
+    settled: ClassVar = {"status": SETTLED}
 
     def identify(self, inputs: ProcessInputs) -> str:
         return inputs.name
@@ -86,7 +90,8 @@ class ProcessKind(Kind[ProcessInputs]):
         files = StackFiles(Path(inputs.root))
         supervisor = Supervisor(files)
         unchanged = not _write_files(files, inputs) and supervisor.configured(_program(files, inputs))
-        if unchanged and supervisor.status(inputs.name) == "running":
+        wanted = ("running", "stopped") if inputs.standby else ("running",)
+        if unchanged and supervisor.status(inputs.name) in wanted:
             # An interrupted `up` may have started it: adopted, not started twice.
             return self._ready(files, inputs)
         return self._start(files, inputs)
@@ -94,7 +99,9 @@ class ProcessKind(Kind[ProcessInputs]):
     def read(self, inputs: ProcessInputs) -> JsonObject | None:
         supervisor = Supervisor(StackFiles(Path(inputs.root)))
         status = supervisor.status(inputs.name)
-        return None if status == "absent" else {"status": status}
+        if status == "absent":
+            return None
+        return {"status": SETTLED if inputs.standby else status}
 
     def update(self, old: JsonObject, inputs: ProcessInputs) -> JsonObject:
         files = StackFiles(Path(inputs.root))
@@ -106,7 +113,8 @@ class ProcessKind(Kind[ProcessInputs]):
         if changed_inputs or not supervisor.configured(_program(files, inputs)):
             _write_files(files, inputs)
             return self._start(files, inputs)
-        supervisor.ensure_started(inputs.name)
+        if not inputs.standby:
+            supervisor.ensure_started(inputs.name)
         return self._ready(files, inputs)
 
     def delete(self, inputs: ProcessInputs) -> None:
@@ -131,7 +139,7 @@ class ProcessKind(Kind[ProcessInputs]):
             _prepare(inputs, preparation)
 
     def _ready(self, files: StackFiles, inputs: ProcessInputs) -> JsonObject:
-        if inputs.ready:
+        if inputs.ready and not inputs.standby:
             readiness, supervisor, starts = inputs.ready, Supervisor(files), set[int]()
 
             def ready() -> bool:
@@ -148,7 +156,7 @@ class ProcessKind(Kind[ProcessInputs]):
                 raise HeadraceError(
                     f"{error}; the end of {files.log(inputs.name)}:\n{_tail(files, inputs)}"
                 ) from error
-        return {"status": "running"}
+        return {"status": SETTLED}
 
 
 def _program(files: StackFiles, inputs: ProcessInputs) -> Program:
@@ -159,6 +167,7 @@ def _program(files: StackFiles, inputs: ProcessInputs) -> Program:
         environment=inputs.environment,
         stop_signal=inputs.stop_signal,
         stop_wait_s=inputs.stop_wait_s,
+        standby=inputs.standby,
     )
 
 

@@ -13,6 +13,7 @@ from headrace.plan.aws.place import aws_place
 from headrace.plan.because import because, build
 from headrace.plan.checkpoints import checkpoints
 from headrace.plan.connectors import sources
+from headrace.plan.scaling import scaling
 from headrace.plan.state_storage import state_storage
 from headrace.plan.topics import topics
 
@@ -45,6 +46,7 @@ def aws_plan(environment: Environment) -> AwsPlan:
         state_storage=state_storage(environment.savepoints),
         deployments=jobs,
         agents=agents(environment, place, checkpoints(environment).value),
+        scaling=scaling(environment.recovery),
         reasons=because({}, ""),
     )
     reasons = {path: reason for path, reason in stack.reasons.items() if path != "reasons"}

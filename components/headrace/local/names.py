@@ -1,0 +1,8 @@
+"""Names of processes that more than one part of the substrate knows."""
+
+from __future__ import annotations
+
+
+def taskmanager(number: int) -> str:
+    """Of the process, and of the TaskManager in Flink; they are counted from 1."""
+    return f"taskmanager-{number}"
