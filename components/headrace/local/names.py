@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+TASKMANAGERS = "taskmanager-"
+"""How names of TaskManagers begin."""
+
 
 def taskmanager(number: int) -> str:
     """Of the process, and of the TaskManager in Flink; they are counted from 1."""
-    return f"taskmanager-{number}"
+    return f"{TASKMANAGERS}{number}"

@@ -175,11 +175,6 @@ class Supervisor:
             if fault.faultCode != Faults.ALREADY_STARTED:
                 raise HeadraceError(f"process {name} can't be started: {fault.faultString}") from fault
 
-    def stop(self, name: str) -> None:
-        """Stop a program and keep it. Fine where it does not run."""
-        if self.status(name) == "running":
-            self._stop(name)
-
     def remove(self, name: str) -> None:
         """Stop a program and forget it. Fine where it is not known."""
         (self.files.programs / f"{name}.conf").unlink(missing_ok=True)
@@ -189,7 +184,7 @@ class Supervisor:
         self._call("removeProcessGroup", name)
 
     def stop(self, name: str) -> None:
-        """Stop a program and keep it stopped. Fine where it does not run."""
+        """Stop a program and keep it. Fine where it does not run."""
         try:
             self._call("stopProcess", name)
         except xmlrpc.client.Fault as fault:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import psutil
 
+from headrace.local.names import TASKMANAGERS
 from headrace.local.processes import STACK_MARKER, marked
 from headrace.local.supervision import Supervisor
 from headrace.operations.agents import flink
 from headrace.operations.stack import Stack
-from headrace.operations.wholeness import TASKMANAGERS
 
 PYTHON_WORKER = "pyflink.fn_execution.beam.beam_boot"
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from headrace.local.flink_rest import FlinkRest, JobGone, Unreachable
+from headrace.local.names import TASKMANAGERS
 from headrace.local.supervision import Supervisor
 from headrace.operations.agents import flink
 from headrace.operations.stack import Stack
 from headrace.operations.status import STANDBY, connectors, processes
 
 RUNNING = "RUNNING"
-TASKMANAGERS = "taskmanager-"
-"""How their programs are named; their ids as Flink has them are the same."""
 
 
 def missing(stack: Stack) -> list[str]:

@@ -53,9 +53,7 @@ def _options() -> argparse.Namespace:
         "--program", action="append", choices=list(TITLES), help="may be given more than once"
     )
     parser.add_argument("--code", action="append", type=Path, default=[], help="another `agent_jobs`, too")
-    parser.add_argument(
-        "--runs", type=int, default=3, help="of each program; checkpoints and state have one"
-    )
+    parser.add_argument("--runs", type=int, default=3, help="of each program; checkpoints and state have one")
     parser.add_argument("--quick", action="store_true", help="short windows, to see that it works")
     parser.add_argument("--keep", action="store_true", help="leave the cluster up for the next call")
     parser.add_argument("--flink", action="append", default=[], metavar="KEY=VALUE", help="an option to try")
