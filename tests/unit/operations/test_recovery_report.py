@@ -118,9 +118,9 @@ def recoveries(draw: st.DrawFn) -> Recovery:
         "worker",
         KILLED_MS,
         {"triage": draw(st.integers(0, 10_000))},
-        KILLED_MS + noticed * 1000,
-        KILLED_MS + restored * 1000,
-        samples,
+        noticed_at_ms=KILLED_MS + noticed * 1000,
+        restored_at_ms=KILLED_MS + restored * 1000,
+        samples=samples,
     )
 
 
