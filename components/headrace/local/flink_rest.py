@@ -65,12 +65,12 @@ class FlinkRest:
         return str(config.get("execution-config", {}).get("user-config", {}).get(DIGEST_PARAMETER, ""))
 
     def all_running(self, job_id: str) -> bool:
-        body = self._get(f"/jobs/{job_id}")
-        return body["state"] == "RUNNING" and all(v["status"] == "RUNNING" for v in body["vertices"])
+        return _all_run(self._get(f"/jobs/{job_id}"))
 
-    def parallelism(self, job_id: str) -> int:
-        """With which the job's widest vertex runs."""
-        return max(int(vertex["parallelism"]) for vertex in self._get(f"/jobs/{job_id}")["vertices"])
+    def running_parallelism(self, job_id: str) -> int:
+        """Of the job's widest vertex; 0 while not all of its tasks run."""
+        body = self._get(f"/jobs/{job_id}")
+        return max(int(vertex["parallelism"]) for vertex in body["vertices"]) if _all_run(body) else 0
 
     def wanted_parallelism(self, job_id: str) -> int:
         """To which the adaptive scheduler takes the job where there are slots."""
@@ -85,10 +85,6 @@ class FlinkRest:
         bounds = {"parallelism": {"lowerBound": 1, "upperBound": parallelism}}
         vertices = self._get(f"/jobs/{job_id}/resource-requirements")
         self._send("PUT", f"/jobs/{job_id}/resource-requirements", dict.fromkeys(vertices, bounds))
-
-    def restarted_at_ms(self, job_id: str) -> int:
-        """When the job's tasks were last ended to be started again, epoch milliseconds; 0: never."""
-        return int(self._get(f"/jobs/{job_id}")["timestamps"]["RESTARTING"])
 
     def free_slots(self) -> dict[str, tuple[int, int]]:
         """Free and all slots of each TaskManager that is there, by its id."""
@@ -160,3 +156,7 @@ class FlinkRest:
         if not answer.is_success:
             raise HeadraceError(f"Flink refused {method} {path}: {answer.status_code} {answer.text[:2000]}")
         return dict(answer.json()) if answer.content else {}
+
+
+def _all_run(job: dict[str, Any]) -> bool:
+    return job["state"] == "RUNNING" and all(vertex["status"] == "RUNNING" for vertex in job["vertices"])
