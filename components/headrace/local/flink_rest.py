@@ -47,7 +47,12 @@ class Job:
 @dataclass(frozen=True)
 class TaskManager:
     id: str
-    slots_in_use: int
+    slots: int
+    free_slots: int
+
+    @property
+    def slots_in_use(self) -> int:
+        return self.slots - self.free_slots
 
 
 class FlinkRest:
@@ -74,12 +79,12 @@ class FlinkRest:
         return str(config.get("execution-config", {}).get("user-config", {}).get(DIGEST_PARAMETER, ""))
 
     def all_running(self, job_id: str) -> bool:
-        return _all_running(self._get(f"/jobs/{job_id}"))
+        return _all_run(self._get(f"/jobs/{job_id}"))
 
     def running_since_ms(self, job_id: str) -> int | None:
         """When the last of the job's tasks began to run, epoch milliseconds; None while not all do."""
         body = self._get(f"/jobs/{job_id}")
-        if not _all_running(body):
+        if not _all_run(body):
             return None
         paths = [f"/jobs/{job_id}/vertices/{vertex['id']}/subtasktimes" for vertex in body["vertices"]]
         subtasks = [subtask for path in paths for subtask in self._get(path)["subtasks"]]
@@ -98,13 +103,14 @@ class FlinkRest:
     def taskmanagers(self) -> list[TaskManager]:
         """Those that are registered."""
         return [
-            TaskManager(found["id"], found["slotsNumber"] - found["freeSlots"])
+            TaskManager(found["id"], found["slotsNumber"], found["freeSlots"])
             for found in self._get("/taskmanagers")["taskmanagers"]
         ]
 
-    def parallelism(self, job_id: str) -> int:
-        """With which the job's widest vertex runs."""
-        return max(int(vertex["parallelism"]) for vertex in self._get(f"/jobs/{job_id}")["vertices"])
+    def running_parallelism(self, job_id: str) -> int:
+        """Of the job's widest vertex; 0 while not all of its tasks run."""
+        body = self._get(f"/jobs/{job_id}")
+        return max(int(vertex["parallelism"]) for vertex in body["vertices"]) if _all_run(body) else 0
 
     def wanted_parallelism(self, job_id: str) -> int:
         """To which the adaptive scheduler takes the job where there are slots."""
@@ -119,15 +125,6 @@ class FlinkRest:
         bounds = {"parallelism": {"lowerBound": 1, "upperBound": parallelism}}
         vertices = self._get(f"/jobs/{job_id}/resource-requirements")
         self._send("PUT", f"/jobs/{job_id}/resource-requirements", dict.fromkeys(vertices, bounds))
-
-    def restarted_at_ms(self, job_id: str) -> int:
-        """When the job's tasks were last ended to be started again, epoch milliseconds; 0: never."""
-        return int(self._get(f"/jobs/{job_id}")["timestamps"]["RESTARTING"])
-
-    def free_slots(self) -> dict[str, tuple[int, int]]:
-        """Free and all slots of each TaskManager that is there, by its id."""
-        found = self._get("/taskmanagers")["taskmanagers"]
-        return {each["id"]: (each["freeSlots"], each["slotsNumber"]) for each in found}
 
     def stop_with_savepoint(self, job_id: str, folder: str, timeout_s: float) -> str:
         """Stop without draining, so that timers and state stay as they are; returns the savepoint's path."""
@@ -208,7 +205,7 @@ class FlinkRest:
         return dict(answer.json()) if answer.content else {}
 
 
-def _all_running(job: dict[str, Any]) -> bool:
+def _all_run(job: dict[str, Any]) -> bool:
     return job["state"] == "RUNNING" and all(
         vertex["tasks"]["RUNNING"] == vertex["parallelism"] for vertex in job["vertices"]
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from headrace.environment.model import Environment, Recovery
 from headrace.environment.substrates import MAX_TASKMANAGERS
 from headrace.environment.units import SECOND_MS
-from headrace.plan.because import Because, because, build
+from headrace.plan.because import Because, because, build, settings
 from headrace.plan.model import ScalingPlan
 
 UTILISATION_TARGET, UTILISATION_LEAST, UTILISATION_MOST = 0.7, 0.4, 0.9
@@ -59,6 +59,38 @@ def scaling(recovery: Recovery) -> Because[ScalingPlan]:
         normal_lag_s=because(
             NORMAL_LAG_S, f"{NORMAL_LAG_S} s of the declared load: what waits above it is a shortage"
         ),
+    )
+
+
+def autoscaler_thresholds(times: ScalingPlan) -> Because[dict[str, str]]:
+    """The same for the operator's autoscaler, in its own options."""
+    return settings(
+        {
+            "job.autoscaler.utilization.target": (
+                times.utilisation_target,
+                f"{times.utilisation_target:.0%}, as on every substrate",
+            ),
+            "job.autoscaler.utilization.min": (
+                times.utilisation_least,
+                f"under {times.utilisation_least:.0%} fewer subtasks would do",
+            ),
+            "job.autoscaler.utilization.max": (
+                times.utilisation_most,
+                f"above {times.utilisation_most:.0%} there are too few",
+            ),
+            "job.autoscaler.stabilization.interval": (
+                f"{times.cooldown_ms} ms",
+                f"{times.cooldown_ms} ms between changes of an agent",
+            ),
+            "job.autoscaler.scale-down.interval": (
+                f"{times.quiet_ms} ms",
+                f"{times.quiet_ms} ms without a shortage before there are fewer; by default 1 h",
+            ),
+            "job.autoscaler.catch-up.duration": (
+                f"{times.catch_up_ms} ms",
+                f"{times.catch_up_ms} ms for what waits; by default 30 min",
+            ),
+        }
     )
 
 

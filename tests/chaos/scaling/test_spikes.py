@@ -84,7 +84,9 @@ def said(stack: LiveStack, decision: str) -> dict[str, Any]:
 
 def one_subtask(stack: LiveStack, job: str) -> bool:
     wanted = stack.flink.wanted_parallelism(job)
-    return wanted == 1 and stack.flink.parallelism(job) == 1 and "taskmanager-2" not in stack.processes()
+    return (
+        wanted == 1 and stack.flink.running_parallelism(job) == 1 and "taskmanager-2" not in stack.processes()
+    )
 
 
 def test_a_limit_of_the_models_provider_scales_nothing_and_the_status_says_why(
@@ -150,7 +152,7 @@ def test_ten_times_the_load_on_an_instant_model_is_met_by_subtasks_within_the_bo
     assert before == within.least < after <= within.most
     assert found["gap_s"] > 0
     assert found["repeated_calls"] >= 0
-    until("all subtasks", lambda: stack.flink.parallelism(job) == after, SAID_WITHIN_S)
+    until("all subtasks", lambda: stack.flink.running_parallelism(job) == after, SAID_WITHIN_S)
     # The same job, in the same processes and the TaskManagers that came.
     assert stack.job_ids() == {AGENT: job}
     assert processes.items() <= stack.processes().items()

@@ -27,7 +27,7 @@ class World(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)
         self.objects: dict[str, datetime] = {}
-        self.tasks = "RUNNING"
+        self.tasks_running = 1
         self.fails = False
         self.made = 0
         self.now = NOW
@@ -51,7 +51,8 @@ class _Answers(BaseHTTPRequestHandler):
         if url.path == "/jobs/overview":
             self._say({"jobs": [{"jid": JOB, "name": AGENT, "state": "RUNNING", "start-time": 1}]})
         elif url.path == f"/jobs/{JOB}":
-            self._say({"state": "RUNNING", "vertices": [{"status": self.server.tasks}]})
+            vertex = {"parallelism": 1, "tasks": {"RUNNING": self.server.tasks_running}}
+            self._say({"state": "RUNNING", "vertices": [vertex]})
         elif "/savepoints/" in url.path and url.path.startswith("/jobs"):
             made: dict[str, object] = {"failure-cause": {"stack-trace": "no room"}}
             if not self.server.fails:
@@ -135,9 +136,9 @@ def test_one_that_an_earlier_process_made_counts(world: World, rounds: Rounds) -
 
 
 def test_a_job_whose_tasks_do_not_all_run_is_waited_for(world: World, rounds: Rounds) -> None:
-    world.tasks = "INITIALIZING"
+    world.tasks_running = 0
     assert list(rounds.look(NOW)) == []
-    world.tasks = "RUNNING"
+    world.tasks_running = 1
     assert len(list(rounds.look(NOW))) == 1
 
 

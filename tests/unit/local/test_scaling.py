@@ -38,7 +38,6 @@ class World(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)
         self.running = self.wanted = 1
-        self.restarted_at_ms = 0
         self.taskmanagers = {"taskmanager-1": 2}
         """Slots by id."""
         self.started: list[str] = []
@@ -105,9 +104,9 @@ class _Answers(BaseHTTPRequestHandler):
         elif self.path == "/jobs/overview":
             self._say({"jobs": [{"jid": JOB, "name": AGENT, "state": "RUNNING", "start-time": 1}]})
         elif self.path == f"/jobs/{JOB}":
-            vertices = [{"status": "RUNNING", "parallelism": world.running} for _ in VERTICES]
-            timestamps = {"RESTARTING": world.restarted_at_ms}
-            self._say({"state": "RUNNING", "vertices": vertices, "timestamps": timestamps})
+            running = {"parallelism": world.running, "tasks": {"RUNNING": world.running}}
+            vertices = [running for _ in VERTICES]
+            self._say({"state": "RUNNING", "vertices": vertices})
         elif self.path == f"/jobs/{JOB}/resource-requirements":
             wanted = {"parallelism": {"lowerBound": 1, "upperBound": world.wanted}}
             self._say(dict.fromkeys(VERTICES, wanted))
@@ -129,7 +128,6 @@ class _Answers(BaseHTTPRequestHandler):
         (wanted,) = {each["parallelism"]["upperBound"] for each in body.values()}
         world.wanted = wanted
         world.running = min(wanted, sum(world.taskmanagers.values()))
-        world.restarted_at_ms = int(datetime.now(UTC).timestamp() * 1000)
         self._say({})
 
     def _say(self, content: Any) -> None:

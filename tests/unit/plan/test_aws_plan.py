@@ -93,11 +93,25 @@ def test_options_differ_between_substrates_in_the_listed_keys_alone(environment:
     there, here = deployment.flink.configuration, local.flink.configuration
     of_a_place = re.compile(
         r"high-availability\..*|rest\..*|s3\..*|blob\.server\.port|(job|task)manager\.(rpc|bind|host)[a-z.-]*|"
-        r"(job|task)manager\.memory\..*|taskmanager\.numberOfTaskSlots|slotmanager\..*|"
+        r"(job|task)manager\.memory\..*|taskmanager\.numberOfTaskSlots|slotmanager\..*|job\.autoscaler\..*|"
         r"execution\.(state-recovery\.from-local|checkpointing\.local-backup\.enabled)"
     )
     different = {key for key in there.keys() | here.keys() if there.get(key) != here.get(key)}
     assert [key for key in sorted(different) if not of_a_place.fullmatch(key)] == []
+
+
+@quick
+@any_environment
+def test_the_autoscaler_goes_by_the_thresholds_that_scaling_has_everywhere(environment: Environment) -> None:
+    made = aws_plan(environment)
+    local = plan(environment.model_copy(update={"substrate": parsed(shipped()).substrate}))
+    assert made.scaling == local.scaling
+    for deployment in made.deployments:
+        told = deployment.flink.configuration
+        band = [float(told[f"job.autoscaler.utilization.{end}"]) for end in ("min", "target", "max")]
+        assert band == sorted(band)
+        assert band[1] == local.scaling.utilisation_target
+        assert told["job.autoscaler.stabilization.interval"] == f"{local.scaling.cooldown_ms} ms"
 
 
 def test_the_network_is_cut_without_overlap() -> None:

@@ -72,7 +72,7 @@ class Looks:
         if not jobs:
             return
         job = jobs[0]
-        running = self._flink.parallelism(job.id) if self._flink.all_running(job.id) else 0
+        running = self._flink.running_parallelism(job.id)
         wanted = self._wanted[bounds.agent] = self._flink.wanted_parallelism(job.id)
         observed = self._loads[bounds.agent].observe(found, now, job.id, running, wanted)
         if observed is None:

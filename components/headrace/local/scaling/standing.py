@@ -22,8 +22,7 @@ class Rescale(_Record):
     after: int
     reason: str
     gap_s: float | None
-    """From the end of the job's tasks until all run again, in which no event was worked on; None: it was not
-    over yet."""
+    """In which no event was worked on, as the tasks were started again; None: it was not over yet."""
     repeated_calls: int
     """Of the model, under way when the tasks ended: they are made again, with the same idempotency keys."""
 

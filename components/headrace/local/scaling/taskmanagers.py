@@ -52,21 +52,20 @@ class TaskManagers:
 
     def stop_beyond(self, subtasks: int) -> Iterator[str]:
         """Stop what so many subtasks do not need, and only what runs none."""
-        slots = self._flink.free_slots()
+        unused = {each.id for each in self._flink.taskmanagers() if not each.slots_in_use}
         for number in range(len(self.told.metrics_ports), self._needed(subtasks), -1):
             name = taskmanager(number)
-            free, whole = slots.get(name, (0, 0))
-            if whole and free == whole:
+            if name in unused:
                 self._supervisor.stop(name)
                 yield f"{name} was stopped: {subtasks} subtasks are wanted, and it runs none"
 
     def slots(self) -> int:
         """That there are."""
-        return sum(whole for _, whole in self._flink.free_slots().values())
+        return sum(each.slots for each in self._flink.taskmanagers())
 
     def _needed(self, subtasks: int) -> int:
         needed = -(-subtasks // self.told.slots)
         return max(self.told.taskmanagers, min(len(self.told.metrics_ports), needed))
 
     def _is_known(self, name: str) -> bool:
-        return name in self._flink.free_slots()
+        return name in {each.id for each in self._flink.taskmanagers()}

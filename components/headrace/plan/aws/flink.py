@@ -13,6 +13,7 @@ from headrace.plan.checkpoints import checkpoints
 from headrace.plan.failover import failover
 from headrace.plan.flink import cluster
 from headrace.plan.model import FailoverPlan
+from headrace.plan.scaling import autoscaler_thresholds, scaling
 from headrace.plan.state import state_bytes
 
 SLOTS_PER_TASKMANAGER = 4
@@ -42,7 +43,12 @@ def _deployment(environment: Environment, agent: Agent) -> Because[DeploymentPla
         DeploymentPlan,
         name=because(agent.name, "the agent's name: 1 deployment each"),
         flink=cluster(
-            jobmanager, taskmanager, checkpoints(alone), times, _kubernetes(environment, times.value)
+            jobmanager,
+            taskmanager,
+            checkpoints(alone),
+            times,
+            _kubernetes(environment, times.value),
+            autoscaler_thresholds(scaling(environment.recovery).value),
         ),
         pods=build(
             PodPlan,
