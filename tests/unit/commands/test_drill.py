@@ -15,6 +15,7 @@ from headrace.operations.drill import Kill
 from headrace.operations.recovery_report import Report, Restored
 from headrace.operations.stack import Stack
 from tests.unit.commands.conftest import run
+from tests.unit.environment.declarations import on_aws
 
 GOOD = Report(
     killed="taskmanager",
@@ -63,8 +64,7 @@ def test_a_stack_that_does_not_run_is_refused_with_what_is_missing(in_project: P
 
 
 def test_a_stack_that_is_not_local_is_refused(in_project: Path) -> None:
-    document = yaml.safe_load((in_project / "stacks" / "Pulumi.local.yaml").read_text())
-    document["config"]["headrace:environment"]["substrate"] = {"kind": "aws", "region": "eu-central-1"}
+    document = {"config": {"headrace:environment": on_aws()}}
     (in_project / "stacks" / "Pulumi.prod.yaml").write_text(yaml.safe_dump(document))
     refused = run("drill", "--stack", "prod", "--yes")
     assert refused.exit_code == 1
