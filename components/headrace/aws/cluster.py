@@ -85,6 +85,8 @@ class Cluster(pulumi.ComponentResource):
     """Without any credential: `aws eks get-token` makes one for whoever uses it."""
     security_group_id: pulumi.Output[str]
     """Of the nodes and the control plane; made by EKS."""
+    service_cidr: pulumi.Output[str]
+    """Block of the services' addresses, the API server's among them."""
     provider: k8s.Provider
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -94,6 +96,7 @@ class Cluster(pulumi.ComponentResource):
         cluster = self._cluster(roles)
         self.name = cluster.name
         self.security_group_id = cluster.vpc_config.cluster_security_group_id
+        self.service_cidr = cluster.kubernetes_network_config.service_ipv4_cidr
         self.kubeconfig = _kubeconfig(cluster)
         access = self._access(cluster, roles)
         self.provider = k8s.Provider(
