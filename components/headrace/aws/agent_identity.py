@@ -53,11 +53,7 @@ class StateBuckets:
 
 @dataclass(frozen=True, kw_only=True)
 class AgentIdentityArgs:
-    """Whose identity, where its pods run, and what they reach.
-
-    Raises:
-        HeadraceError: a model is no ARN of one model of Bedrock.
-    """
+    """Whose identity, where its pods run, and what they reach."""
 
     spec: AgentJobSpec
     cluster_name: pulumi.Input[str]
@@ -68,13 +64,17 @@ class AgentIdentityArgs:
     bedrock_models: Sequence[str]
     tags: Tags
 
-    def __post_init__(self) -> None:
-        for model in self.bedrock_models:
-            if not MODEL_ARN.fullmatch(model):
-                raise HeadraceError(
-                    f"agent {self.spec.name}: given model {model!r}; allowed: ARNs of Bedrock's models and "
-                    "inference profiles, one each, without *"
-                )
+
+def refuse_unknown_models(agent: str, models: Sequence[str]) -> None:
+    """Raises:
+    HeadraceError: one is no ARN of one model of Bedrock.
+    """
+    for model in models:
+        if not MODEL_ARN.fullmatch(model):
+            raise HeadraceError(
+                f"agent {agent}: given model {model!r}; allowed: ARNs of Bedrock's models and inference "
+                "profiles, one each, without *"
+            )
 
 
 class AgentIdentity(pulumi.ComponentResource):

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as k8s
 
 from headrace.aws.flink_deployment import JOBMANAGER, TASKMANAGER, labels
 from headrace.aws.flink_operator import OPERATOR_PODS
 from headrace.aws.kafka import IAM_PORT
-from headrace.aws.traffic import HTTPS, NAMES, at, blocks, pods, refuse_open_blocks, rule
+from headrace.aws.traffic import HTTPS, NAMES, at, blocks, network_policy, pods, rule
 from headrace.plan.aws.model import PodPortsPlan
 
 POD_IDENTITY_AGENT, HTTP = "169.254.170.23/32", 80
@@ -21,11 +20,7 @@ POD_IDENTITY_AGENT, HTTP = "169.254.170.23/32", 80
 
 @dataclass(frozen=True, kw_only=True)
 class AgentTrafficArgs:
-    """Whose pods, and who is on the other side.
-
-    Raises:
-        HeadraceError: a block is no IPv4 block, or is everybody.
-    """
+    """Whose pods, and who is on the other side."""
 
     agent: str
     namespace: pulumi.Input[str]
@@ -33,9 +28,6 @@ class AgentTrafficArgs:
     operator_namespace: str
     kafka_cidrs: Sequence[pulumi.Input[str]]
     scraper_cidrs: Sequence[pulumi.Input[str]]
-
-    def __post_init__(self) -> None:
-        refuse_open_blocks(f"agent {self.agent}", (*self.kafka_cidrs, *self.scraper_cidrs))
 
 
 class AgentTraffic(pulumi.ComponentResource):
@@ -62,7 +54,7 @@ class AgentTraffic(pulumi.ComponentResource):
         self._policy(
             "out",
             labels(args.agent),
-            "Egress",
+            "egress",
             [
                 NAMES,
                 rule("to", [own], *inside),
@@ -75,18 +67,11 @@ class AgentTraffic(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _into(self, component: str, rules: Sequence[Mapping[str, Any]]) -> None:
-        self._policy(f"{component}s", labels(self._args.agent, component), "Ingress", rules)
+        self._policy(f"{component}s", labels(self._args.agent, component), "ingress", rules)
 
     def _policy(
         self, what: str, whose: Mapping[str, str], way: str, rules: Sequence[Mapping[str, Any]]
     ) -> None:
-        k8s.networking.v1.NetworkPolicy(
-            f"{self._name}-{what}",
-            metadata={"name": f"{self._args.agent}-{what}", "namespace": self._args.namespace},
-            spec={
-                "podSelector": {"matchLabels": dict(whose)},
-                "policyTypes": [way],
-                way.lower(): list(rules),
-            },
-            opts=self._child,
-        )
+        args = self._args
+        called = f"{args.agent}-{what}"
+        network_policy(f"{self._name}-{what}", called, args.namespace, whose, self._child, **{way: rules})

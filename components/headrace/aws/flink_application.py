@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from headrace.aws.agent_identity import AgentIdentity, AgentIdentityArgs, StateBuckets
+from headrace.aws.agent_identity import AgentIdentity, AgentIdentityArgs, StateBuckets, refuse_unknown_models
 from headrace.aws.agent_traffic import AgentTraffic, AgentTrafficArgs
 from headrace.aws.flink_deployment import (
     API_VERSION,
@@ -25,6 +25,7 @@ from headrace.aws.flink_deployment import (
 from headrace.aws.flink_operator import SecretKey
 from headrace.aws.pods import pinned
 from headrace.aws.tags import Tags
+from headrace.aws.traffic import refuse_open_blocks
 from headrace.errors import HeadraceError
 from headrace.plan.aws.model import DeploymentPlan
 from headrace.plan.model import AgentPlan
@@ -58,7 +59,8 @@ class FlinkApplicationArgs:
 
     Raises:
         HeadraceError: deployment and agent are not each other's, the image has no digest, state could be
-            lost, a credential is given in clear, or the model's key is missing or is nobody's.
+            lost, a credential is given in clear, the model's key is missing or is nobody's, a model is
+            none of Bedrock's, or a block is everybody's.
     """
 
     deployment: DeploymentPlan
@@ -104,6 +106,8 @@ class FlinkApplicationArgs:
             if option in configuration:
                 raise HeadraceError(f"agent {name}: given {option}; allowed: none, as its pods have a role")
         self._refuse_model_key()
+        refuse_unknown_models(name, self.bedrock_models)
+        refuse_open_blocks(f"agent {name}", (*self.kafka.cidrs, *self.scraper_cidrs))
 
     def _refuse_model_key(self) -> None:
         named, variable = self.agent.name, self.agent.api_key_env
@@ -201,7 +205,7 @@ class FlinkApplication(pulumi.ComponentResource):
     def _service_account(self) -> tuple[k8s.core.v1.ServiceAccount, k8s.rbac.v1.RoleBinding]:
         """Who the pods are to Kubernetes: Flink starts TaskManagers and keeps its leader in ConfigMaps."""
         name, agent, namespace = self._name, self._args.agent.name, self._args.namespace
-        metadata = {"name": agent, "namespace": namespace}
+        metadata: k8s.meta.v1.ObjectMetaArgsDict = {"name": agent, "namespace": namespace}
         account = k8s.core.v1.ServiceAccount(name, metadata=metadata, opts=self._child)
         verbs = ["get", "list", "watch", "create", "update", "patch", "delete"]
         role = k8s.rbac.v1.Role(

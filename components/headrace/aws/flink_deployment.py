@@ -57,10 +57,12 @@ def flink_deployment(plan: DeploymentPlan, agent: AgentPlan, place: DeploymentPl
         "flinkVersion": DECLARED_AS,
         "mode": "native",
         "serviceAccount": place.service_account,
-        "flinkConfiguration": flink.configuration
-        | agent.spec.flink_configuration
-        | storage_options(agent.name, place.buckets)
-        | IN_THE_IMAGE,
+        "flinkConfiguration": {
+            **flink.configuration,
+            **agent.spec.flink_configuration,
+            **storage_options(agent.name, place.buckets),
+            **IN_THE_IMAGE,
+        },
         "logConfiguration": {"log4j-console.properties": LOG4J},
         "jobManager": {
             "replicas": pods.jobmanager_replicas,
@@ -144,7 +146,8 @@ def _jobmanager(plan: DeploymentPlan, place: DeploymentPlace) -> dict[str, Any]:
 
 
 def _taskmanager(plan: DeploymentPlan, place: DeploymentPlace) -> dict[str, Any]:
-    ours, more = labels(plan.name, TASKMANAGER), {}
+    ours = labels(plan.name, TASKMANAGER)
+    more: dict[str, tuple[str, Mapping[str, Any]]] = {}
     if key := place.model_key:
         secret = {
             "secretName": key.secret,

@@ -13,7 +13,7 @@ import pulumi_kubernetes as k8s
 from headrace.aws.flink_image import OPERATOR_VERSION, USER
 from headrace.aws.namespace import LABEL
 from headrace.aws.pods import HOST, SECURED, ZONE, on_nodes_of, pinned, restricted, spread
-from headrace.aws.traffic import HTTPS, NAMES, blocks, pods, refuse_open_blocks, rule
+from headrace.aws.traffic import HTTPS, NAMES, blocks, network_policy, pods, refuse_open_blocks, rule
 from headrace.errors import HeadraceError
 from headrace.plan.aws.model import OperatorPlan
 
@@ -128,7 +128,7 @@ class FlinkOperator(pulumi.ComponentResource):
     ) -> None:
         super().__init__("headrace:aws:FlinkOperator", name, None, opts)
         self._name, self._args, self._child = name, args, pulumi.ResourceOptions(parent=self)
-        policies = self._traffic()
+        policy = self._traffic()
         self.release = k8s.helm.v3.Release(
             name,
             name=RELEASE,
@@ -139,7 +139,7 @@ class FlinkOperator(pulumi.ComponentResource):
             # One that does not come up is undone, and not left half there.
             atomic=True,
             timeout=READY_SECONDS,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=policies),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
         k8s.policy.v1.PodDisruptionBudget(
             name,
@@ -150,7 +150,7 @@ class FlinkOperator(pulumi.ComponentResource):
         self.namespace = pulumi.Output.from_input(args.namespace)
         self.register_outputs({"namespace": self.namespace})
 
-    def _traffic(self) -> list[pulumi.Resource]:
+    def _traffic(self) -> k8s.networking.v1.NetworkPolicy:
         """The API server both ways, Flink's REST interface, Prometheus; nothing else."""
         args = self._args
         ingress, control_plane = [], blocks(args.control_plane_cidrs)
@@ -158,23 +158,14 @@ class FlinkOperator(pulumi.ComponentResource):
             ingress.append(rule("from", control_plane, WEBHOOK_PORT))
         if args.scraper_cidrs:
             ingress.append(rule("from", blocks(args.scraper_cidrs), args.operator.metrics_port))
-        return [
-            k8s.networking.v1.NetworkPolicy(
-                self._name,
-                metadata={"name": RELEASE, "namespace": args.namespace},
-                spec={
-                    "podSelector": {"matchLabels": dict(OPERATOR_PODS)},
-                    "policyTypes": ["Ingress", "Egress"],
-                    "ingress": ingress,
-                    "egress": [
-                        NAMES,
-                        rule("to", control_plane, HTTPS),
-                        rule("to", [pods(JOBMANAGERS, *args.watched_namespaces)], args.rest_port),
-                    ],
-                },
-                opts=self._child,
-            )
+        egress = [
+            NAMES,
+            rule("to", control_plane, HTTPS),
+            rule("to", [pods(JOBMANAGERS, *args.watched_namespaces)], args.rest_port),
         ]
+        return network_policy(
+            self._name, RELEASE, args.namespace, OPERATOR_PODS, self._child, ingress=ingress, egress=egress
+        )
 
 
 def _values(args: FlinkOperatorArgs) -> dict[str, Any]:
@@ -193,7 +184,7 @@ def _values(args: FlinkOperatorArgs) -> dict[str, Any]:
         "podSecurityContext": restricted(USER),
         "operatorSecurityContext": dict(SECURED),
         # The chart gives the webhook's container no volume to write to, which a JVM wants.
-        "webhookSecurityContext": SECURED | {"readOnlyRootFilesystem": False},
+        "webhookSecurityContext": {**SECURED, "readOnlyRootFilesystem": False},
         "operatorPod": {
             **on_nodes_of(ROLE),
             "topologySpreadConstraints": [

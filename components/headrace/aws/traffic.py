@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pulumi
+import pulumi_kubernetes as k8s
 
 from headrace.errors import HeadraceError
 
@@ -14,6 +15,27 @@ HTTPS = 443
 NAMES: dict[str, Any] = {"ports": [{"protocol": each, "port": 53} for each in ("UDP", "TCP")]}
 """To anywhere: Auto Mode's DNS runs on each node, in no pod that a selector could name."""
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
+
+
+def network_policy(
+    name: str,
+    called: str,
+    namespace: pulumi.Input[str],
+    whose: Mapping[str, str],
+    opts: pulumi.ResourceOptions,
+    **ways: Sequence[Mapping[str, Any]],
+) -> k8s.networking.v1.NetworkPolicy:
+    """Closes the pods with the labels of `whose` in the given `ways`, ``ingress`` and ``egress``, but for the
+    rules of each.
+    """
+    spec: Any = {
+        "pod_selector": {"match_labels": dict(whose)},
+        "policy_types": [way.capitalize() for way in ways],
+        **{way: list(rules) for way, rules in ways.items()},
+    }
+    return k8s.networking.v1.NetworkPolicy(
+        name, metadata={"name": called, "namespace": namespace}, spec=spec, opts=opts
+    )
 
 
 def rule(side: str, peers: Sequence[Mapping[str, Any]], *ports: int) -> dict[str, Any]:

@@ -256,6 +256,6 @@ def test_a_password_in_place_of_a_secret_is_refused_and_not_repeated(secret: str
     with pytest.raises(HeadraceError) as refused:
         SecretKey(secret=secret, key=key)
     assert str(refused.value) == (
-        "secret: what is given names none; allowed: a secret's name, of lowercase letters, digits and dashes, "
-        "and one of its keys"
+        "secret: what is given names none; allowed: a secret's name, of lowercase letters, digits and "
+        "dashes, and one of its keys"
     )
