@@ -45,6 +45,8 @@ class ClusterArgs:
     log_days: int
     tags: Tags
     version: str = field(default=KUBERNETES_VERSION)
+    node_security_group_ids: Sequence[pulumi.Input[str]] = ()
+    """Of the nodes, beside EKS's own: Kafka's clients', whose members reach the brokers."""
 
     def __post_init__(self) -> None:
         private, cidrs = self.cluster.endpoint_private, self.cluster.public_cidrs
@@ -110,7 +112,7 @@ class Cluster(pulumi.ComponentResource):
             args.cluster.node_pools,
             roles.node.name,
             args.subnet_ids,
-            self.security_group_id,
+            [self.security_group_id, *args.node_security_group_ids],
             args.tags,
             pulumi.ResourceOptions(parent=self, provider=self.provider),
         )

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from headrace.aws import AgentKafka, FlinkApplication, FlinkApplicationArgs, SecretKey, StateBuckets
+from headrace.aws.flink_image import FLINK_VERSION
 from headrace.errors import HeadraceError
 from headrace.plan.aws.model import DeploymentPlan
 from headrace_agents.spec import AgentJobSpec
@@ -28,6 +29,7 @@ from tests.components.aws.cloud import (
 from tests.components.aws.flink_crd import validate
 from tests.components.aws.planned import planned
 from tests.components.recording import Registered
+from tests.unit.environment.declarations import REPOSITORY
 
 PLAN = planned()
 DEPLOYMENT, AGENT = PLAN.deployments[0], PLAN.agents[0]
@@ -158,6 +160,13 @@ def test_image_and_versions_are_pinned() -> None:
     assert told["image"] == IMAGE
     assert (told["flinkVersion"], told["mode"]) == ("v2_2", "native")
     assert job(told).code == DIGEST
+
+
+def test_flink_is_the_one_that_is_built_and_run_here() -> None:
+    pom = (REPOSITORY / "components" / "headrace" / "toolchain" / "poms" / "pom.xml").read_text()
+    assert f"<flink.version>{FLINK_VERSION}</flink.version>" in pom
+    assert f'"apache-flink=={FLINK_VERSION}"' in (REPOSITORY / "agent_jobs" / "pyproject.toml").read_text()
+    assert spec()["job"]["jarURI"].endswith(f"/flink-python-{FLINK_VERSION}.jar")
 
 
 def test_sizes_are_the_plans() -> None:
