@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import jsonschema
@@ -19,6 +20,7 @@ def validate(spec: dict[str, Any]) -> None:
     jsonschema.Draft202012Validator(_schema()).validate(spec)
 
 
+@cache  # Ten thousand lines of YAML.
 def _schema() -> dict[str, Any]:
     if not DEFINITION.is_file():
         pytest.skip(
