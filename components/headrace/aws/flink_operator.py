@@ -153,7 +153,8 @@ class FlinkOperator(pulumi.ComponentResource):
     def _traffic(self) -> k8s.networking.v1.NetworkPolicy:
         """The API server both ways, Flink's REST interface, Prometheus; nothing else."""
         args = self._args
-        ingress, control_plane = [], blocks(args.control_plane_cidrs)
+        ingress: list[dict[str, Any]] = []
+        control_plane = blocks(args.control_plane_cidrs)
         if args.webhook_password:
             ingress.append(rule("from", control_plane, WEBHOOK_PORT))
         if args.scraper_cidrs:
