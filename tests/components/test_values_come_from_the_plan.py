@@ -14,7 +14,7 @@ import yaml
 from headrace.local import LocalStack, StackFiles
 from headrace.local.agent import complete
 from headrace.plan.leaves import leaves
-from headrace.plan.model import StackPlan
+from headrace.plan.model import CommonPlan, StackPlan
 from headrace.toolchain.runtimes import Runtimes
 from tests.components.recording import Registered, registered
 from tests.components.test_local_stack import PREFIX, files, ordinary_machine, runtimes, shipped, stack
@@ -38,7 +38,7 @@ OF_THIS_MACHINE = {
 """Folders, a process's own port and name, the distribution's ``--add-opens``, the password's reference."""
 
 
-def reasoned(plan: StackPlan, mapping: Mapping[str, str], prefix: str) -> dict[str, str]:
+def reasoned(plan: CommonPlan, mapping: Mapping[str, str], prefix: str) -> dict[str, str]:
     """The entries of a mapping of the plan, each of which has to be a leaf with a reason."""
     found = {leaf.path: leaf.reason for leaf in leaves(plan)}
     for key in mapping:

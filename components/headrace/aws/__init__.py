@@ -3,11 +3,14 @@
 Sizes and settings come from the plan (`headrace.plan.aws`); what is here says how they are built.
 """
 
+from headrace.aws.agent_identity import StateBuckets
 from headrace.aws.agent_image import AgentImage, AgentImageArgs
 from headrace.aws.change_capture import ChangeCapture, ChangeCaptureArgs, Plugin
 from headrace.aws.checkpoint_storage import CheckpointStorage, CheckpointStorageArgs
 from headrace.aws.cluster import Cluster, ClusterArgs
 from headrace.aws.connector import ConnectorPlace, SourceDatabase
+from headrace.aws.flink_application import AgentKafka, FlinkApplication, FlinkApplicationArgs
+from headrace.aws.flink_operator import FlinkOperator, FlinkOperatorArgs, SecretKey
 from headrace.aws.kafka import Kafka, KafkaArgs
 from headrace.aws.namespace import Namespace, NamespaceArgs
 from headrace.aws.network import Network
@@ -17,6 +20,7 @@ from headrace.aws.tags import Tags
 __all__ = [
     "AgentImage",
     "AgentImageArgs",
+    "AgentKafka",
     "ChangeCapture",
     "ChangeCaptureArgs",
     "CheckpointStorage",
@@ -25,6 +29,10 @@ __all__ = [
     "ClusterArgs",
     "ConnectorPlace",
     "ExistingNetworkArgs",
+    "FlinkApplication",
+    "FlinkApplicationArgs",
+    "FlinkOperator",
+    "FlinkOperatorArgs",
     "Kafka",
     "KafkaArgs",
     "Namespace",
@@ -32,6 +40,8 @@ __all__ = [
     "Network",
     "NetworkArgs",
     "Plugin",
+    "SecretKey",
     "SourceDatabase",
+    "StateBuckets",
     "Tags",
 ]

@@ -45,6 +45,8 @@ class ClusterArgs:
     log_days: int
     tags: Tags
     version: str = field(default=KUBERNETES_VERSION)
+    node_security_group_ids: Sequence[pulumi.Input[str]] = ()
+    """Of the nodes, beside EKS's own: Kafka's clients', whose members reach the brokers."""
 
     def __post_init__(self) -> None:
         private, cidrs = self.cluster.endpoint_private, self.cluster.public_cidrs
@@ -85,6 +87,8 @@ class Cluster(pulumi.ComponentResource):
     """Without any credential: `aws eks get-token` makes one for whoever uses it."""
     security_group_id: pulumi.Output[str]
     """Of the nodes and the control plane; made by EKS."""
+    service_cidr: pulumi.Output[str]
+    """Block of the services' addresses, the API server's among them."""
     provider: k8s.Provider
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -94,6 +98,7 @@ class Cluster(pulumi.ComponentResource):
         cluster = self._cluster(roles)
         self.name = cluster.name
         self.security_group_id = cluster.vpc_config.cluster_security_group_id
+        self.service_cidr = cluster.kubernetes_network_config.service_ipv4_cidr
         self.kubeconfig = _kubeconfig(cluster)
         access = self._access(cluster, roles)
         self.provider = k8s.Provider(
@@ -107,7 +112,7 @@ class Cluster(pulumi.ComponentResource):
             args.cluster.node_pools,
             roles.node.name,
             args.subnet_ids,
-            self.security_group_id,
+            [self.security_group_id, *args.node_security_group_ids],
             args.tags,
             pulumi.ResourceOptions(parent=self, provider=self.provider),
         )

@@ -10,6 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from headrace.aws.iam import Statement, account_of, allow, document, trust
+from headrace.aws.kafka_rights import connection, groups, kafka_arns, transactions
 from headrace.aws.names import AUTONAME_CHARS, ROLE_MAX, fitted
 from headrace.aws.tags import Tags
 from headrace.environment.names import heartbeat_topic
@@ -188,18 +189,13 @@ class Connector(pulumi.ComponentResource):
 
 
 def _kafka_rights(source: SourcePlan, cluster: pulumi.Output[str], offsets: str) -> list[Statement]:
-    def of(kind: str, *names: str) -> list[pulumi.Output[str]]:
-        """ARNs of topics, groups or transactions, which are the cluster's with another kind."""
-        base = cluster.apply(lambda arn: arn.replace(":cluster/", f":{kind}/", 1))
-        return [pulumi.Output.concat(base, "/", name) for name in names]
-
     written = [*(table.topic for table in source.tables), heartbeat_topic(source.name)]
     return [
+        connection(cluster),
         allow(
-            ["kafka-cluster:Connect", "kafka-cluster:DescribeCluster", "kafka-cluster:WriteDataIdempotently"],
-            [cluster],
+            ["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"],
+            kafka_arns(cluster, "topic", written),
         ),
-        allow(["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"], of("topic", *written)),
         allow(
             [
                 "kafka-cluster:CreateTopic",
@@ -207,18 +203,12 @@ def _kafka_rights(source: SourcePlan, cluster: pulumi.Output[str], offsets: str)
                 "kafka-cluster:ReadData",
                 "kafka-cluster:WriteData",
             ],
-            of("topic", INTERNAL, offsets),
+            kafka_arns(cluster, "topic", [INTERNAL, offsets]),
         ),
-        allow(
-            ["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"],
-            of("group", INTERNAL, "connect-*"),
-        ),
+        groups(cluster, [INTERNAL, "connect-*"]),
         # Exactly-once: Connect names its leader's transactions `connect-cluster-GROUP`, and a task's
         # `GROUP-CONNECTOR-TASK`; the group is MSK Connect's own.
-        allow(
-            ["kafka-cluster:AlterTransactionalId", "kafka-cluster:DescribeTransactionalId"],
-            of("transactional-id", INTERNAL, "connect-cluster-*", f"*-{source.connector}-*"),
-        ),
+        transactions(cluster, [INTERNAL, "connect-cluster-*", f"*-{source.connector}-*"]),
     ]
 
 

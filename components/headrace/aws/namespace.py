@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
+from headrace.aws.traffic import NAMES
 from headrace.errors import HeadraceError
 
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """An RFC 1123 label, as Kubernetes wants of a namespace's name."""
 POD_SECURITY = "pod-security.kubernetes.io"
-DNS_PORT = 53
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +96,7 @@ class Namespace(pulumi.ComponentResource):
             spec={
                 "pod_selector": {},
                 "policy_types": ["Egress"],
-                # Auto Mode's DNS runs on each node, in no pod that a selector could name.
-                "egress": [{"ports": [{"protocol": each, "port": DNS_PORT} for each in ("UDP", "TCP")]}],
+                "egress": [NAMES],
             },
             opts=child,
         )

@@ -39,7 +39,7 @@ class NodePools(pulumi.ComponentResource):
         pools: Sequence[NodePoolPlan],
         role: pulumi.Input[str],
         subnet_ids: Sequence[pulumi.Input[str]],
-        security_group_id: pulumi.Input[str],
+        security_group_ids: Sequence[pulumi.Input[str]],
         tags: Tags,
         opts: pulumi.ResourceOptions,
     ) -> None:
@@ -53,7 +53,7 @@ class NodePools(pulumi.ComponentResource):
             spec={
                 "role": role,
                 "subnetSelectorTerms": [{"id": each} for each in subnet_ids],
-                "securityGroupSelectorTerms": [{"id": security_group_id}],
+                "securityGroupSelectorTerms": [{"id": each} for each in security_group_ids],
                 "ephemeralStorage": {"size": f"{NODE_DISK_GIB}Gi"},
                 "networkPolicy": "DefaultAllow",
                 "tags": tags.shared,

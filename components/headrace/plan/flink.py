@@ -72,6 +72,22 @@ def key_group_options() -> Because[dict[str, str]]:
     return mapping({"pipeline.max-parallelism": because(str(groups.value), groups.reasons[""])}, "none")
 
 
+def port_options(rest: int, rpc: int, blob: int, whose: str) -> Because[dict[str, str]]:
+    """What a JobManager listens on; none is left to chance."""
+    return settings(
+        {
+            "rest.port": (rest, f"{whose}, {rest}"),
+            "rest.bind-port": (rest, f"{whose}, {rest}, not a range"),
+            "jobmanager.rpc.port": (rpc, f"{whose}, {rpc}"),
+            "high-availability.jobmanager.port": (
+                rpc,
+                f"{whose}, {rpc}: with HA Flink reads this one",
+            ),
+            "blob.server.port": (blob, f"{whose}, {blob}"),
+        }
+    )
+
+
 def metrics_options() -> Because[dict[str, str]]:
     """Prometheus' reporter."""
     return settings(
@@ -96,7 +112,7 @@ def _count(substrate: LocalSubstrate) -> Because[int]:
 
 def _addresses(ports: Ports) -> Because[dict[str, str]]:
     here = "loopback only, 1 address"
-    return settings(
+    hosts = settings(
         {
             "jobmanager.rpc.address": (LOOPBACK, here),
             "jobmanager.bind-host": (LOOPBACK, here),
@@ -104,16 +120,10 @@ def _addresses(ports: Ports) -> Because[dict[str, str]]:
             "taskmanager.host": (LOOPBACK, here),
             "rest.address": (LOOPBACK, here),
             "rest.bind-address": (LOOPBACK, here),
-            "rest.port": (ports.flink_rest, f"the stack's port for it, {ports.flink_rest}"),
-            "rest.bind-port": (ports.flink_rest, f"the stack's port for it, {ports.flink_rest}, not a range"),
-            "jobmanager.rpc.port": (ports.flink_rpc, f"the stack's port for it, {ports.flink_rpc}"),
-            "high-availability.jobmanager.port": (
-                ports.flink_rpc,
-                f"the stack's port for it, {ports.flink_rpc}: with HA Flink reads this one",
-            ),
-            "blob.server.port": (ports.flink_blob, f"the stack's port for it, {ports.flink_blob}"),
         }
     )
+    whose = "the stack's port for it"
+    return merged(hosts, port_options(ports.flink_rest, ports.flink_rpc, ports.flink_blob, whose))
 
 
 def _zookeeper(environment: str, ports: Ports, times: FailoverPlan) -> Because[dict[str, str]]:

@@ -57,6 +57,8 @@ class Cloud(Echo):
         }
         inputs = dict(args.inputs)
         if args.typ == "aws:eks/cluster:Cluster":
+            network = inputs["kubernetesNetworkConfig"]
+            inputs["kubernetesNetworkConfig"] = {**network, "serviceIpv4Cidr": "172.20.0.0/16"}
             inputs["vpcConfig"] = {**inputs["vpcConfig"], "clusterSecurityGroupId": "sg-cluster"}
             made |= {"endpoint": "https://eks.example", "certificateAuthority": {"data": "Q0E="}}
         return args.name, made | inputs

@@ -207,6 +207,11 @@ def test_nodes_are_in_private_subnets() -> None:
     assert spec["tags"] == TAGS.shared
 
 
+def test_nodes_are_in_further_groups_where_they_are_given() -> None:
+    spec = inputs(cluster(node_security_group_ids=["sg-clients"]), NODE_CLASS, "dev-nodes-class")["spec"]
+    assert spec["securityGroupSelectorTerms"] == [{"id": "sg-cluster"}, {"id": "sg-clients"}]
+
+
 @pytest.mark.parametrize("protect", [True, False])
 def test_the_cluster_and_its_key_go_only_when_they_are_not_protected(protect: bool) -> None:
     stack = cluster(protect=protect)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import pulumi
@@ -11,6 +12,7 @@ import pytest
 from headrace.aws import (
     AgentImage,
     AgentImageArgs,
+    AgentKafka,
     ChangeCapture,
     ChangeCaptureArgs,
     CheckpointStorage,
@@ -18,16 +20,25 @@ from headrace.aws import (
     Cluster,
     ClusterArgs,
     ConnectorPlace,
+    FlinkApplication,
+    FlinkApplicationArgs,
+    FlinkOperator,
+    FlinkOperatorArgs,
     Kafka,
     KafkaArgs,
+    Namespace,
+    NamespaceArgs,
     Network,
     NetworkArgs,
     Plugin,
+    SecretKey,
+    StateBuckets,
 )
 from headrace.plan import AwsPlan
 from tests.components.aws.cloud import TAGS, assert_house_rules, built, inputs
 from tests.components.aws.planned import planned
 from tests.components.aws.test_change_capture import CONNECTOR, DATABASE
+from tests.components.aws.test_flink_application import DIGEST, FLINK, POLICY
 from tests.components.recording import Registered
 
 
@@ -87,7 +98,7 @@ def environment(name: str, plan: AwsPlan, archive: Path) -> None:
         ),
         pulumi.ResourceOptions(depends_on=list(kafka.topics.values())),
     )
-    Cluster(
+    cluster = Cluster(
         name,
         ClusterArgs(
             cluster=plan.cluster,
@@ -95,10 +106,56 @@ def environment(name: str, plan: AwsPlan, archive: Path) -> None:
             access={"arn:aws:iam::111122223333:role/deployer": "admin"},
             protect=plan.protect,
             log_days=plan.log_days,
+            node_security_group_ids=[kafka.client_security_group_id],
             tags=TAGS,
         ),
     )
-    AgentImage(name, AgentImageArgs(protect=plan.protect, tags=TAGS))
+    images = AgentImage(name, AgentImageArgs(protect=plan.protect, tags=TAGS))
+    in_cluster = pulumi.ResourceOptions(provider=cluster.provider)
+    home, jobs = (
+        Namespace(
+            f"{name}-{space}",
+            NamespaceArgs(namespace=space, vcpu=16, memory_mib=65_536, labels=TAGS.shared),
+            in_cluster,
+        )
+        for space in ("flink-operator", "flink")
+    )
+    operator = FlinkOperator(
+        f"{name}-operator",
+        FlinkOperatorArgs(
+            operator=plan.operator,
+            chart="charts/flink-kubernetes-operator-1.15.0.tgz",
+            image=f"registry.example/flink-kubernetes-operator@{DIGEST}",
+            namespace=home.namespace,
+            watched_namespaces=["flink"],
+            control_plane_cidrs=[*plan.network.private_subnets, cluster.service_cidr],
+            rest_port=plan.deployments[0].pods.ports.rest,
+        ),
+        in_cluster,
+    )
+    for deployment, agent in zip(plan.deployments, plan.agents, strict=True):
+        FlinkApplication(
+            f"{name}-{agent.name}",
+            FlinkApplicationArgs(
+                deployment=deployment,
+                agent=agent,
+                image=images.at(DIGEST),
+                cluster_name=cluster.name,
+                namespace=jobs.namespace,
+                operator_namespace="flink-operator",
+                kafka=AgentKafka(
+                    cluster_arn=kafka.cluster_arn,
+                    bootstrap_servers=kafka.bootstrap_servers,
+                    cidrs=plan.network.private_subnets,
+                ),
+                state=StateBuckets(
+                    names=storage.bucket_names, arns=storage.bucket_arns, key_arn=storage.key_arn
+                ),
+                tags=TAGS,
+                model_key=SecretKey(secret="models", key=agent.name),
+            ),
+            pulumi.ResourceOptions(provider=cluster.provider, depends_on=[operator, *kafka.topics.values()]),
+        )
 
 
 @pytest.fixture
@@ -130,6 +187,27 @@ def test_each_is_built_of_what_the_one_before_it_gives(stack: Registered) -> Non
 def test_a_connector_waits_for_its_topics(stack: Registered) -> None:
     capture = stack["headrace:aws:ChangeCapture dev"]
     assert set(capture["depends_on"]) >= {f"dev-{topic.name}" for topic in planned().topics}
+
+
+def test_agents_run_on_what_the_others_give(stack: Registered) -> None:
+    for agent in planned().agents:
+        told = inputs(stack, FLINK, f"dev-{agent.name}")["spec"]
+        assert told["image"] == f"registry.example/dev-agents@{DIGEST}"
+        assert told["flinkConfiguration"]["execution.checkpointing.dir"] == (
+            f"s3://dev-checkpoints/{agent.name}"
+        )
+        job = json.loads(told["jobManager"]["podTemplate"]["metadata"]["annotations"]["headrace.dev/job"])
+        assert job["kafka"]["bootstrap_servers"] == "b-1.example:9098,b-2.example:9098"
+    _names, control_plane, _flink = inputs(stack, POLICY, "dev-operator")["spec"]["egress"]
+    assert {"ipBlock": {"cidr": "172.20.0.0/16"}} in control_plane["to"]
+    nodes = inputs(stack, "kubernetes:eks.amazonaws.com/v1:NodeClass", "dev-nodes-class")["spec"]
+    assert {"id": "dev-kafka-clients"} in nodes["securityGroupSelectorTerms"]
+
+
+def test_an_agent_waits_for_the_operator_and_its_topics(stack: Registered) -> None:
+    for agent in planned().agents:
+        needs = stack[f"headrace:aws:FlinkApplication dev-{agent.name}"]["depends_on"]
+        assert {"dev-operator", *(f"dev-{topic.name}" for topic in planned().topics)} <= set(needs)
 
 
 def test_everything_that_is_protected_holds_data_or_its_key(stack: Registered) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +17,7 @@ from headrace.plan.aws.summary import aws_cost_drivers, aws_running
 from headrace.plan.leaves import leaves
 from headrace.plan_document import document
 from tests.unit.environment.declarations import aws_environments, on_aws, parsed, shipped
+from tests.unit.plan.substrate_options import different
 
 any_environment = given(aws_environments())
 quick = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -90,14 +90,7 @@ def test_options_differ_between_substrates_in_the_listed_keys_alone(environment:
     """Issue 6 holds what is provisioned to this too."""
     local = plan(environment.model_copy(update={"substrate": parsed(shipped()).substrate}))
     (deployment, *_) = aws_plan(environment).deployments
-    there, here = deployment.flink.configuration, local.flink.configuration
-    of_a_place = re.compile(
-        r"high-availability\..*|rest\..*|s3\..*|blob\.server\.port|(job|task)manager\.(rpc|bind|host)[a-z.-]*|"
-        r"(job|task)manager\.memory\..*|taskmanager\.numberOfTaskSlots|slotmanager\..*|job\.autoscaler\..*|"
-        r"execution\.(state-recovery\.from-local|checkpointing\.local-backup\.enabled)"
-    )
-    different = {key for key in there.keys() | here.keys() if there.get(key) != here.get(key)}
-    assert [key for key in sorted(different) if not of_a_place.fullmatch(key)] == []
+    assert different(deployment.flink.configuration, local.flink.configuration) == []
 
 
 @quick

@@ -9,6 +9,7 @@ from headrace.plan.aws.flink import deployments
 from headrace.plan.aws.kafka import connect, msk
 from headrace.plan.aws.model import AwsPlan
 from headrace.plan.aws.network import network
+from headrace.plan.aws.operator import operator
 from headrace.plan.aws.place import aws_place
 from headrace.plan.because import because, build
 from headrace.plan.checkpoints import checkpoints
@@ -28,7 +29,7 @@ def aws_plan(environment: Environment) -> AwsPlan:
     """
     aws = environment.aws
     place = aws_place(aws.zones, aws.kafka)
-    jobs = deployments(environment)
+    jobs, rules = deployments(environment), operator(environment)
     captured, planned_topics = sources(environment, place), topics(environment, place)
     stack = build(
         AwsPlan,
@@ -38,12 +39,13 @@ def aws_plan(environment: Environment) -> AwsPlan:
         protect=because(aws.protect, "declared, or true: what holds data stays"),
         log_days=because(aws.log_days, "declared as substrate.log_days, or 30"),
         network=network(aws),
-        cluster=cluster(environment, jobs.value),
+        cluster=cluster(environment, jobs.value, rules.value),
         sources=captured,
         topics=planned_topics,
         kafka=msk(environment, planned_topics.value),
         connect=connect(environment, captured.value),
         state_storage=state_storage(environment.savepoints),
+        operator=rules,
         deployments=jobs,
         agents=agents(environment, place, checkpoints(environment).value),
         scaling=scaling(environment.recovery),

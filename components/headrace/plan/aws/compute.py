@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from headrace.environment.model import Environment
 from headrace.environment.units import GIB, MIB
-from headrace.plan.aws.flink import NODE_START_MS, spare_taskmanagers
-from headrace.plan.aws.model import ClusterPlan, DeploymentPlan, NodePoolPlan
+from headrace.plan.aws.flink import spare_taskmanagers
+from headrace.plan.aws.model import ClusterPlan, DeploymentPlan, NodePoolPlan, OperatorPlan
+from headrace.plan.aws.operator import NODE_START_MS
 from headrace.plan.because import Because, because, build, sequence
 
 MIB_PER_GIB = GIB // MIB
@@ -19,7 +20,9 @@ LIMIT_TO_NEED = 2
 """A pool may grow to so much: pods of an upgrade run beside those that they replace."""
 
 
-def cluster(environment: Environment, deployments: Sequence[DeploymentPlan]) -> Because[ClusterPlan]:
+def cluster(
+    environment: Environment, deployments: Sequence[DeploymentPlan], operator: OperatorPlan
+) -> Because[ClusterPlan]:
     """Endpoint and node pools."""
     endpoint = environment.aws.endpoint
     return build(
@@ -28,13 +31,16 @@ def cluster(environment: Environment, deployments: Sequence[DeploymentPlan]) -> 
             endpoint.access == "private", f"declared as substrate.endpoint.access {endpoint.access}"
         ),
         public_cidrs=because(endpoint.cidrs, f"declared: {len(endpoint.cidrs)} blocks"),
-        node_pools=sequence((_jobmanagers(deployments), _taskmanagers(environment, deployments))),
+        node_pools=sequence((_jobmanagers(deployments, operator), _taskmanagers(environment, deployments))),
     )
 
 
-def _jobmanagers(deployments: Sequence[DeploymentPlan]) -> Because[NodePoolPlan]:
+def _jobmanagers(deployments: Sequence[DeploymentPlan], operator: OperatorPlan) -> Because[NodePoolPlan]:
+    """The operator's pods too: what rules jobs is alike."""
     cpu = sum(one.pods.jobmanager_cpu * one.pods.jobmanager_replicas for one in deployments)
     mib = sum(one.flink.jobmanager.process_mib * one.pods.jobmanager_replicas for one in deployments)
+    cpu += operator.replicas * operator.cpu
+    mib += operator.replicas * operator.memory_mib
     on_demand = because(0.0, "0 on spot: without its JobManager a job stands still")
     return _pool("jobmanagers", cpu, mib, on_demand)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from headrace.plan.model import CommonPlan, FlinkPlan, PlanModel
 
 
@@ -55,14 +57,43 @@ class ConnectPlan(PlanModel):
     connectors: tuple[ConnectorCapacityPlan, ...]
 
 
+class OperatorPlan(PlanModel):
+    """The Flink Kubernetes Operator."""
+
+    replicas: int
+    cpu: float
+    memory_mib: int
+    """Of a replica."""
+    metrics_port: int
+    configuration: dict[str, str]
+    """Its own options, and the defaults of every deployment that it watches."""
+
+
+class PodPortsPlan(PlanModel):
+    """What a deployment's pods listen on; each has an address of its own, so all have the same."""
+
+    rest: int
+    rpc: int
+    blob: int
+    taskmanager_rpc: int
+    taskmanager_data: int
+    metrics: int
+
+
 class PodPlan(PlanModel):
     """Pods of one agent's Flink deployment."""
 
     jobmanager_cpu: float
     jobmanager_replicas: int
+    jobmanager_disk_gib: int
     taskmanager_cpu: float
     disk_gib: int
     """Local disk of a TaskManager, for RocksDB."""
+    ports: PodPortsPlan
+    pre_stop_s: int
+    """How long a TaskManager goes on after it was told to end."""
+    termination_grace_s: int
+    """From then on, until it is killed."""
 
 
 class DeploymentPlan(PlanModel):
@@ -70,6 +101,8 @@ class DeploymentPlan(PlanModel):
     """The agent's."""
     flink: FlinkPlan
     pods: PodPlan
+    upgrade_mode: Literal["savepoint", "last-state"]
+    """What a changed job goes on from; never from nothing."""
 
 
 class AwsPlan(CommonPlan):
@@ -83,4 +116,5 @@ class AwsPlan(CommonPlan):
     cluster: ClusterPlan
     kafka: MskPlan
     connect: ConnectPlan
+    operator: OperatorPlan
     deployments: tuple[DeploymentPlan, ...]

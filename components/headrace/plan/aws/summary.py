@@ -36,7 +36,13 @@ class Cost(PlanModel):
 
 def aws_running(plan: AwsPlan) -> tuple[Running, ...]:
     """Every kind of pod; what AWS runs itself has no size in memory."""
-    return tuple(part for at in range(len(plan.deployments)) for part in _pods(plan, at))
+    operator = Running(
+        "Flink operator",
+        plan.operator.replicas,
+        plan.operator.memory_mib,
+        plan.reasons["operator.memory_mib"],
+    )
+    return (*(part for at in range(len(plan.deployments)) for part in _pods(plan, at)), operator)
 
 
 def aws_cost_drivers(plan: AwsPlan) -> tuple[Driver, ...]:
@@ -70,6 +76,7 @@ def _costs(plan: AwsPlan) -> Iterator[Cost]:
     jobmanagers, taskmanagers = plan.cluster.node_pools
     task_cpu = sum(one.pods.taskmanager_cpu * one.flink.taskmanager.count for one in plan.deployments)
     job_cpu = sum(one.pods.jobmanager_cpu * one.pods.jobmanager_replicas for one in plan.deployments)
+    job_cpu += plan.operator.cpu * plan.operator.replicas
     paid = 1 - taskmanagers.spot_share * (1 - SPOT_TO_ON_DEMAND)
     yield _hourly(
         f"nodes of {taskmanagers.name}",

@@ -1,0 +1,166 @@
+"""Who an agent's pods are on AWS: a role of their own, by pod identity, that reaches what is the agent's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from headrace.aws.iam import Statement, account_of, allow, document, trust
+from headrace.aws.kafka_rights import connection, groups, kafka_arns, transactions
+from headrace.aws.names import AUTONAME_CHARS, ROLE_MAX, fitted
+from headrace.aws.tags import Tags
+from headrace.errors import HeadraceError
+from headrace.plan.state_storage import CHECKPOINTS, HIGH_AVAILABILITY, SAVEPOINTS
+from headrace.state.layout import ERASURES
+from headrace_agents.spec import AgentJobSpec
+
+POD_IDENTITY = "pods.eks.amazonaws.com"
+JOURNAL_GROUP = "headrace-journal"
+"""The runtime's, for reading its journal; it commits nothing to it."""
+MODEL_ARN = re.compile(
+    r"arn:[a-z-]+:bedrock:[a-z0-9-]*:[0-9]{0,12}:"
+    r"(foundation-model|inference-profile|application-inference-profile|provisioned-model|custom-model)/"
+    r"[\w.:/-]+",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateBuckets:
+    """Buckets by what is in them, as `CheckpointStorage` gives them.
+
+    Raises:
+        HeadraceError: one of checkpoints, savepoints and high availability is missing.
+    """
+
+    names: Mapping[str, pulumi.Input[str]]
+    arns: Mapping[str, pulumi.Input[str]]
+    key_arn: pulumi.Input[str]
+    """The key that they are encrypted with."""
+
+    def __post_init__(self) -> None:
+        for bucket in (CHECKPOINTS, SAVEPOINTS, HIGH_AVAILABILITY):
+            if bucket not in self.names or bucket not in self.arns:
+                raise HeadraceError(
+                    f"state storage: given no bucket {bucket}; allowed: {CHECKPOINTS}, {HIGH_AVAILABILITY}, "
+                    f"{SAVEPOINTS}, each with name and ARN"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentIdentityArgs:
+    """Whose identity, where its pods run, and what they reach."""
+
+    spec: AgentJobSpec
+    cluster_name: pulumi.Input[str]
+    namespace: pulumi.Input[str]
+    service_account: pulumi.Input[str]
+    kafka_cluster_arn: pulumi.Input[str]
+    state: StateBuckets
+    bedrock_models: Sequence[str]
+    tags: Tags
+
+
+def refuse_unknown_models(agent: str, models: Sequence[str]) -> None:
+    """Raises:
+    HeadraceError: one is no ARN of one model of Bedrock.
+    """
+    for model in models:
+        if not MODEL_ARN.fullmatch(model):
+            raise HeadraceError(
+                f"agent {agent}: given model {model!r}; allowed: ARNs of Bedrock's models and inference "
+                "profiles, one each, without *"
+            )
+
+
+class AgentIdentity(pulumi.ComponentResource):
+    """A role that the agent's service account has, and no other."""
+
+    role_arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: AgentIdentityArgs, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("headrace:aws:AgentIdentity", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        kafka = pulumi.Output.from_input(args.kafka_cluster_arn)
+        role = aws.iam.Role(
+            fitted(name, ROLE_MAX - AUTONAME_CHARS),
+            # Pod identity tags its sessions.
+            assume_role_policy=trust(POD_IDENTITY, account_of(kafka), ("sts:AssumeRole", "sts:TagSession")),
+            tags=args.tags.named(name),
+            opts=child,
+        )
+        policy = aws.iam.RolePolicy(
+            name,
+            role=role.name,
+            policy=document(
+                *_state_rights(args.spec.name, args.state),
+                *_kafka_rights(args.spec, kafka),
+                *_model_rights(args.bedrock_models),
+            ),
+            opts=child,
+        )
+        aws.eks.PodIdentityAssociation(
+            name,
+            cluster_name=args.cluster_name,
+            namespace=args.namespace,
+            service_account=args.service_account,
+            role_arn=role.arn,
+            tags=args.tags.named(name),
+            # A pod has its role from its start on, with all its rights, or none.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+        )
+        self.role_arn = role.arn
+        self.register_outputs({"role_arn": self.role_arn})
+
+
+def _state_rights(agent: str, state: StateBuckets) -> list[Statement]:
+    folders = {
+        CHECKPOINTS: (agent,),
+        SAVEPOINTS: (agent, f"{ERASURES}/{agent}"),
+        HIGH_AVAILABILITY: (agent,),
+    }
+    objects = [
+        pulumi.Output.concat(state.arns[bucket], f"/{folder}/*")
+        for bucket, inside in folders.items()
+        for folder in inside
+    ]
+    listed = [
+        allow(
+            ["s3:ListBucket"],
+            [state.arns[bucket]],
+            {"StringLike": {"s3:prefix": [f"{folder}{end}" for folder in inside for end in ("", "/*")]}},
+        )
+        for bucket, inside in folders.items()
+    ]
+    return [
+        allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], objects),
+        *listed,
+        allow(
+            ["kms:Decrypt", "kms:GenerateDataKey"],
+            [state.key_arn],
+            {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}},
+        ),
+    ]
+
+
+def _kafka_rights(spec: AgentJobSpec, cluster: pulumi.Output[str]) -> list[Statement]:
+    read = [*(each.topic for each in spec.inputs), *spec.feedback.all]
+    # The sink looks for its own transactions among a topic's producers, which is to read; the journal is
+    # read after a failure.
+    both = [*spec.outputs.all, spec.journal.topic]
+    describe_and_read = ["kafka-cluster:DescribeTopic", "kafka-cluster:ReadData"]
+    return [
+        connection(cluster),
+        allow(describe_and_read, kafka_arns(cluster, "topic", read)),
+        allow([*describe_and_read, "kafka-cluster:WriteData"], kafka_arns(cluster, "topic", both)),
+        groups(cluster, [spec.name, JOURNAL_GROUP]),
+        transactions(cluster, [f"{spec.name}-*"]),
+    ]
+
+
+def _model_rights(models: Sequence[str]) -> list[Statement]:
+    return [allow(["bedrock:InvokeModel"], models)] if models else []
