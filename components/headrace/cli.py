@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from headrace.commands import agents, deadletters, memory, reviews, state
+from headrace.commands import agents, deadletters, image, memory, plugin, reviews, state
 from headrace.commands.common import AsJson, DeclarationFile, StackName, console, print_json, reported
 from headrace.local.context import HOST
 from headrace.operations.clean import clean as clean_stack
@@ -38,6 +38,8 @@ app.add_typer(memory.app, name="memory")
 app.add_typer(deadletters.app, name="deadletters")
 app.add_typer(reviews.app, name="reviews")
 app.add_typer(state.app, name="state")
+app.add_typer(image.app, name="image")
+app.add_typer(plugin.app, name="plugin")
 
 
 @app.command()
