@@ -84,7 +84,7 @@ class Operations(pulumi.ComponentResource):
     secrets_provider: pulumi.Output[str]
     """Both for `pulumi login` and `pulumi stack init` of the platform's stage."""
     policies: dict[str, list[pulumi.Output[str]]]
-    """What a role of CI needs: to deploy ``foundation`` and ``platform``, to use the ``runner``; documents."""
+    """Documents that a role of CI needs: to deploy ``foundation`` or ``platform``, to use the ``runner``."""
 
     def __init__(self, name: str, args: OperationsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("headrace:aws:Operations", name, None, opts)

@@ -16,6 +16,8 @@ from headrace.operations.connect_plugin import Providers, build_plugin, locked, 
 from headrace.plan.aws.kafka import SECRETS_PROVIDER
 from headrace.toolchain.maven import CHECKSUMS
 
+BYTES = "63ed0763a85a8e54a9f5eebb593a8a40383b363a2f2997c58071d7cb129bcf6c"
+ALLOWED = "AWS's msk-config-providers"
 CLASS = f"{SECRETS_PROVIDER.replace('.', '/')}.class"
 
 
@@ -74,7 +76,7 @@ def test_bytes_are_those_that_are_written_down(tmp_path: Path) -> None:
     content = tmp_path / "a.jar"
     content.write_bytes(b"content")
     write_archive({"folder/a.jar": content}, tmp_path / "a.zip")
-    assert sha256(tmp_path / "a.zip") == "WRITTEN"
+    assert sha256(tmp_path / "a.zip") == BYTES
 
 
 def test_another_jar_gives_other_bytes(debezium: Path, tmp_path: Path) -> None:
@@ -152,12 +154,12 @@ def test_a_jar_that_is_not_there_is_refused(tmp_path: Path) -> None:
         (
             "text.jar",
             None,
-            "{folder}/text.jar: given a file that is no jar; allowed: AWS's msk-config-providers",
+            f"{{folder}}/text.jar: given a file that is no jar; allowed: {ALLOWED}",
         ),
         (
             "other.jar",
             None,
-            f"{{folder}}/other.jar: given a jar without {SECRETS_PROVIDER}; allowed: AWS's msk-config-providers",
+            f"{{folder}}/other.jar: given a jar without {SECRETS_PROVIDER}; allowed: {ALLOWED}",
         ),
     ],
 )
