@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -163,7 +161,9 @@ class Collector(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _network_policy(self, kind: str, namespace: pulumi.Output[str], spec: Mapping[str, Any]) -> None:
+    def _network_policy(
+        self, kind: str, namespace: pulumi.Output[str], spec: k8s.networking.v1.NetworkPolicySpecArgsDict
+    ) -> None:
         k8s.networking.v1.NetworkPolicy(
             f"{self._name}-{kind}",
             metadata={"name": kind, "namespace": namespace},
@@ -176,7 +176,7 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _pod(image: str) -> dict[str, Any]:
+def _pod(image: str) -> k8s.core.v1.PodSpecArgsDict:
     return {
         "service_account_name": ACCOUNT,
         "automount_service_account_token": False,
@@ -193,7 +193,7 @@ def _pod(image: str) -> dict[str, Any]:
     }
 
 
-def _container(image: str) -> dict[str, Any]:
+def _container(image: str) -> k8s.core.v1.ContainerArgsDict:
     memory = f"{MEMORY_MIB}Mi"
     return {
         "name": "collector",

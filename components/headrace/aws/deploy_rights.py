@@ -299,28 +299,23 @@ RIGHTS: dict[str, tuple[_Right, ...]] = {
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": (GROUP_RULES,),
 }
 """By the type of a resource; keys have statements of their own, as their ids do not say whose they are."""
-BUCKET_TYPES = frozenset(kind for kind in RIGHTS if kind.startswith("aws:s3/"))
-KEY_TYPES = frozenset(kind for kind in RIGHTS if kind.startswith("aws:kms/"))
-LOG_TYPES = frozenset({"aws:cloudwatch/logGroup:LogGroup"})
-ROLE_TYPES = frozenset(kind for kind in RIGHTS if kind.startswith("aws:iam/"))
-GROUP_TYPES = frozenset(kind for kind in RIGHTS if "ecurityGroup" in kind)
-MADE = {
-    "foundation": BUCKET_TYPES
-    | KEY_TYPES
-    | LOG_TYPES
-    | ROLE_TYPES
-    | {kind for kind in RIGHTS if kind.startswith(("aws:codebuild/", "aws:ec2/", "aws:vpc/"))},
-    "platform": frozenset(RIGHTS)
-    - {kind for kind in RIGHTS if kind.startswith(("aws:codebuild/", "aws:ec2/"))}
-    | GROUP_TYPES,
+GROUP, POLICY = "aws:ec2/securityGroup:SecurityGroup", "aws:iam/policy:Policy"
+OF_THE_PLATFORM = ("aws:s3/bucketLogging:BucketLogging", "aws:s3/bucketObjectv2:BucketObjectv2")
+ALONE = {POLICY} | {kind for kind in RIGHTS if kind.startswith(("aws:codebuild/", "aws:ec2/"))} - {GROUP}
+SHARED = {GROUP, "aws:cloudwatch/logGroup:LogGroup"} | {
+    kind for kind in RIGHTS if kind.startswith(("aws:iam/", "aws:kms/", "aws:s3/", "aws:vpc/"))
 }
-"""Types of resources of each stage."""
+MADE = {
+    "foundation": frozenset(ALONE | SHARED) - frozenset(OF_THE_PLATFORM),
+    "platform": frozenset(RIGHTS) - ALONE,
+}
+"""Types of resources of each stage; the foundation makes some ALONE, and others are SHARED."""
 PASSED_TO = {
     "foundation": ("codebuild.amazonaws.com", "vpc-flow-logs.amazonaws.com"),
     "platform": ("eks.amazonaws.com", "kafkaconnect.amazonaws.com", "pods.eks.amazonaws.com"),
 }
 """Services that take roles which the stage hands them."""
-LINKED = {
+LINKED: dict[str, tuple[str, ...]] = {
     "foundation": (),
     "platform": (
         *("eks.amazonaws.com", "kafka.amazonaws.com", "kafka.application-autoscaling.amazonaws.com"),
