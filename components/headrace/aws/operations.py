@@ -20,7 +20,10 @@ from headrace.errors import HeadraceError
 from headrace.plan.state_storage import UPLOAD_DAYS
 
 IMAGE = "aws/codebuild/amazonlinux-x86_64-standard:5.0"
-"""CodeBuild's own, with Python, a JDK, Maven and Go."""
+"""CodeBuild's own, with Maven, and what it is asked for of the following."""
+CODEBUILDS = "aws/codebuild/"
+RUNTIMES = {"python": "3.11", "java": "corretto17", "golang": "1.22"}
+"""What setup needs; another image has to bring it."""
 SIZE = "BUILD_GENERAL1_MEDIUM"
 TIMEOUT_MINUTES = 120
 """EKS and MSK take up to an hour, one after the other."""
@@ -256,7 +259,7 @@ class Operations(pulumi.ComponentResource):
             source={
                 "type": "S3",
                 "location": pulumi.Output.concat(self._bucket.bucket, f"/{PROGRAM}"),
-                "buildspec": build_specification(),
+                "buildspec": build_specification(args.image),
             },
             artifacts={"type": "NO_ARTIFACTS"},
             environment={
@@ -299,8 +302,9 @@ class Operations(pulumi.ComponentResource):
         )
 
 
-def build_specification() -> str:
+def build_specification(image: str) -> str:
     """What a build does with the program: a checkout of a stack's repository."""
+    runtimes = {"runtime-versions": RUNTIMES} if image.startswith(CODEBUILDS) else {}
     pulumi_folder = "python3 -c 'import json, sys; print(json.load(sys.stdin)[\"pulumi\"])'"
     found = f"$(python3 components/headrace/toolchain setup --json | {pulumi_folder})"
     allowed = "|".join(STEPS)
@@ -309,7 +313,7 @@ def build_specification() -> str:
         {
             "version": 0.2,
             "phases": {
-                "install": {"commands": ["make setup"]},
+                "install": {**runtimes, "commands": ["make setup"]},
                 "build": {
                     "commands": [
                         f'case "$HEADRACE_STEP" in {allowed}) ;; *) echo "{refusal}"; exit 1;; esac',

@@ -184,7 +184,7 @@ def test_the_state_and_its_key_go_only_when_they_are_not_protected(protect: bool
 
 @pytest.mark.parametrize("step", ["preview", "up", "refresh", "destroy", "up --yes; id", ""])
 def test_a_build_takes_a_known_step_and_no_other(step: str) -> None:
-    check, *_ = yaml.safe_load(build_specification())["phases"]["build"]["commands"]
+    check, *_ = yaml.safe_load(build_specification(IMAGE))["phases"]["build"]["commands"]
     done = subprocess.run(
         ["sh", "-c", check], env={"HEADRACE_STEP": step}, capture_output=True, text=True, check=False
     )
@@ -193,6 +193,16 @@ def test_a_build_takes_a_known_step_and_no_other(step: str) -> None:
     else:
         assert done.returncode == 1
         assert done.stdout == f"HEADRACE_STEP: given {step}; allowed: preview|up|refresh|destroy\n"
+
+
+def test_only_codebuilds_own_image_is_asked_for_runtimes() -> None:
+    own, other = (
+        yaml.safe_load(inputs(operations(image=image), PROJECT, "dev-runner")["source"]["buildspec"])
+        for image in (IMAGE, "runners/headrace:1")
+    )
+    asked = {"python": "3.11", "java": "corretto17", "golang": "1.22"}
+    assert own["phases"]["install"] == {"runtime-versions": asked, "commands": ["make setup"]}
+    assert other["phases"]["install"] == {"commands": ["make setup"]}
 
 
 def test_names_of_long_environments_fit() -> None:
