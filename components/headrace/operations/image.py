@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +97,7 @@ def tag_of(files: dict[str, bytes], *facts: str) -> str:
     return total.hexdigest()[:TAG_DIGITS]
 
 
-def _sources() -> Iterable[Path]:
+def _sources() -> Iterator[Path]:
     yield from (DOCKERFILE, ENTRYPOINT, AGENT_JOBS / "pyproject.toml", Path(__file__))
     yield from (environments.IMAGE_LOCK, environments.BUILD_LOCK)
     for package in sorted(AGENT_JOBS.glob("*/__init__.py")):

@@ -156,7 +156,7 @@ def test_the_role_has_the_platforms_rights_and_those_of_a_build() -> None:
 
 
 def test_the_policies_that_ci_needs_are_outputs() -> None:
-    found: dict[str, list[str]] = {}
+    found: dict[str, Any] = {}
 
     def program() -> pulumi.Output[None]:
         return pulumi.Output.from_input(Operations("dev", arguments()).policies).apply(found.update)
