@@ -15,7 +15,7 @@ SUITES := python3 tests/run_suites.py
 .DEFAULT_GOAL := help
 .PHONY: help setup up down plan status watch clean lint format lock policy
 .PHONY: test test-unit test-components test-policies test-engine test-local test-chaos chaos soak
-.PHONY: bench bench-agents bench-up bench-drill bench-check
+.PHONY: image-test bench bench-agents bench-up bench-drill bench-check
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ chaos: setup ## the same at full size
 
 soak: setup ## ten minutes of load: Python's memory stays flat; writes JSON
 	@HEADRACE_RECORD=1 $(SUITES) soak
+
+image-test: setup ## build the agents' image on a Debian root, and run it read-only; needs root and buildah
+	@$(SUITES) image
 
 bench: setup ## measure latency, checkpoints and memory; writes JSON
 	@$(PYTHON) -m tests.bench.run

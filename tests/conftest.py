@@ -8,7 +8,7 @@ import pytest
 from pytest_socket import socket_allow_hosts
 
 TESTS = Path(__file__).parent
-LAYERS = ("unit", "components", "policies", "engine", "local", "chaos", "soak")
+LAYERS = ("unit", "components", "policies", "engine", "local", "chaos", "image", "soak")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from headrace.commands import agents, deadletters, memory, reviews, state
+from headrace.commands import agents, deadletters, image, memory, plugin, reviews, state
 from headrace.commands.common import AsJson, DeclarationFile, StackName, console, print_json, reported
 from headrace.commands.drill import drill
 from headrace.local.context import HOST
@@ -40,6 +40,8 @@ app.add_typer(deadletters.app, name="deadletters")
 app.add_typer(reviews.app, name="reviews")
 app.add_typer(state.app, name="state")
 app.command()(drill)
+app.add_typer(image.app, name="image")
+app.add_typer(plugin.app, name="plugin")
 
 
 @app.command()

@@ -5,6 +5,7 @@ Sizes and settings come from the plan (`headrace.plan.aws`); what is here says h
 
 from headrace.aws.agent_identity import StateBuckets
 from headrace.aws.agent_image import AgentImage, AgentImageArgs
+from headrace.aws.alarms import Alarms, AlarmsArgs
 from headrace.aws.change_capture import ChangeCapture, ChangeCaptureArgs, Plugin
 from headrace.aws.checkpoint_storage import CheckpointStorage, CheckpointStorageArgs
 from headrace.aws.cluster import Cluster, ClusterArgs
@@ -15,12 +16,17 @@ from headrace.aws.kafka import Kafka, KafkaArgs
 from headrace.aws.namespace import Namespace, NamespaceArgs
 from headrace.aws.network import Network
 from headrace.aws.network_args import ExistingNetworkArgs, NetworkArgs
+from headrace.aws.observability import Observability, ObservabilityArgs
+from headrace.aws.observed import ObservedCluster
+from headrace.aws.operations import Operations, OperationsArgs
 from headrace.aws.tags import Tags
 
 __all__ = [
     "AgentImage",
     "AgentImageArgs",
     "AgentKafka",
+    "Alarms",
+    "AlarmsArgs",
     "ChangeCapture",
     "ChangeCaptureArgs",
     "CheckpointStorage",
@@ -39,6 +45,11 @@ __all__ = [
     "NamespaceArgs",
     "Network",
     "NetworkArgs",
+    "Observability",
+    "ObservabilityArgs",
+    "ObservedCluster",
+    "Operations",
+    "OperationsArgs",
     "Plugin",
     "SecretKey",
     "SourceDatabase",

@@ -21,6 +21,7 @@ from headrace.plan.aws.model import ClusterPlan
 KUBERNETES_VERSION = "1.33"
 CONTROL_PLANE_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 CLUSTER_NAME_MAX = 100
+HTTPS = 443
 ACCESS_POLICIES = "arn:aws:eks::aws:cluster-access-policy"
 ROLES = {"admin": "AmazonEKSClusterAdminPolicy", "view": "AmazonEKSViewPolicy"}
 """What a principal may do in the whole cluster, and EKS's name for it."""
@@ -47,6 +48,8 @@ class ClusterArgs:
     version: str = field(default=KUBERNETES_VERSION)
     node_security_group_ids: Sequence[pulumi.Input[str]] = ()
     """Of the nodes, beside EKS's own: Kafka's clients', whose members reach the brokers."""
+    api_clients: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """Security groups outside of the cluster that reach its API, by what they are: ``runner``."""
 
     def __post_init__(self) -> None:
         private, cidrs = self.cluster.endpoint_private, self.cluster.public_cidrs
@@ -83,6 +86,7 @@ class Cluster(pulumi.ComponentResource):
     """
 
     name: pulumi.Output[str]
+    arn: pulumi.Output[str]
     kubeconfig: pulumi.Output[str]
     """Without any credential: `aws eks get-token` makes one for whoever uses it."""
     security_group_id: pulumi.Output[str]
@@ -96,10 +100,11 @@ class Cluster(pulumi.ComponentResource):
         self._name, self._args, self._child = name, args, pulumi.ResourceOptions(parent=self)
         roles = ClusterRoles(f"{name}-cluster", args.tags, self._child)
         cluster = self._cluster(roles)
-        self.name = cluster.name
+        self.name, self.arn = cluster.name, cluster.arn
         self.security_group_id = cluster.vpc_config.cluster_security_group_id
         self.service_cidr = cluster.kubernetes_network_config.service_ipv4_cidr
         self.kubeconfig = _kubeconfig(cluster)
+        self._api_clients()
         access = self._access(cluster, roles)
         self.provider = k8s.Provider(
             f"{name}-kubernetes",
@@ -168,6 +173,21 @@ class Cluster(pulumi.ComponentResource):
                 parent=self, protect=args.protect, depends_on=[logs, *roles.attachments]
             ),
         )
+
+    def _api_clients(self) -> None:
+        for who, group in sorted(self._args.api_clients.items()):
+            name = f"{self._name}-api-{who}"
+            aws.vpc.SecurityGroupIngressRule(
+                name,
+                security_group_id=self.security_group_id,
+                referenced_security_group_id=group,
+                description=f"The Kubernetes API, from the {who}",
+                ip_protocol="tcp",
+                from_port=HTTPS,
+                to_port=HTTPS,
+                tags=self._args.tags.named(name),
+                opts=self._child,
+            )
 
     def _access(self, cluster: aws.eks.Cluster, roles: ClusterRoles) -> list[pulumi.Resource]:
         """Who may do what in the cluster: the declared principals, and nodes as nodes."""

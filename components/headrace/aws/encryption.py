@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pulumi
 import pulumi_aws as aws
 
+from headrace.aws.iam import account_of, document
 from headrace.aws.tags import Tags
 
 DELETION_DAYS = 30
@@ -29,6 +33,40 @@ def key(
     )
     aws.kms.Alias(name, target_key_id=made.key_id, opts=pulumi.ResourceOptions.merge(opts, _unprotected()))
     return made
+
+
+def usable_by(
+    name: str,
+    made: aws.kms.Key,
+    services: Sequence[str],
+    opts: pulumi.ResourceOptions,
+    condition: Mapping[str, Any] | None = None,
+) -> aws.kms.KeyPolicy:
+    """AWS's `services` may use the key too; IAM decides about everybody else.
+
+    Without a `condition` they may on behalf of the key's own account alone.
+    """
+    account = account_of(made.arn)
+    return aws.kms.KeyPolicy(
+        name,
+        key_id=made.key_id,
+        policy=document(
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": pulumi.Output.concat("arn:aws:iam::", account, ":root")},
+                "Action": "kms:*",
+                "Resource": "*",
+            },
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": list(services)},
+                "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*"],
+                "Resource": "*",
+                "Condition": condition or {"StringEquals": {"aws:SourceAccount": account}},
+            },
+        ),
+        opts=opts,
+    )
 
 
 def _unprotected() -> pulumi.ResourceOptions:

@@ -10,6 +10,7 @@ import pulumi_aws as aws
 from headrace.aws.tags import Tags
 
 PERIOD_S, PERIODS = 60, 5
+METRICS = "AWS/Kafka"
 DISK_ALARM_PERCENT = 85
 """MSK's own advice (best practices for Standard brokers); growth begins well below it."""
 
@@ -50,7 +51,7 @@ class KafkaAlarms(pulumi.ComponentResource):
             aws.cloudwatch.MetricAlarm(
                 f"{name}-{alarm.name}",
                 alarm_description=alarm.what,
-                namespace="AWS/Kafka",
+                namespace=METRICS,
                 metric_name=alarm.metric,
                 dimensions=dimensions,
                 # Only brokers that carry partitions report some of them: the worst one counts.

@@ -8,7 +8,7 @@ DIGEST_CHARS = 8
 AUTONAME_CHARS = 8
 """What Pulumi adds to a name of its own making: a dash and seven characters."""
 BUCKET_MAX, ROLE_MAX, LOG_GROUP_MAX = 63, 64, 512
-MSK_MAX, CONNECT_MAX = 64, 128
+MSK_MAX, CONNECT_MAX, PROMETHEUS_MAX, POLICY_MAX = 64, 128, 100, 128
 
 
 def fitted(name: str, limit: int) -> str:

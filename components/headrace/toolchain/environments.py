@@ -16,6 +16,8 @@ from .console import Step
 UV_LOCK = places.LOCKS / "uv.txt"
 BUILD_LOCK = places.LOCKS / "build.txt"
 """Of what builds dependencies that come only as source."""
+IMAGE_LOCK = places.LOCKS / "image.txt"
+"""Of what an image of agents holds: the agents' environment without its tests' tools."""
 UV_MINIMUM = (0, 9)
 
 QUIET = {"UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}

@@ -15,6 +15,7 @@ AGENTS_PROJECT = "agent_jobs/pyproject.toml"
 SOURCES: dict[Path, tuple[str, ...]] = {
     environments.HEADRACE.lock: (ROOT_PROJECT, "--group", f"{ROOT_PROJECT}:dev"),
     environments.AGENTS.lock: (AGENTS_PROJECT, "--extra", "runtime", "--group", f"{ROOT_PROJECT}:agents-dev"),
+    environments.IMAGE_LOCK: (AGENTS_PROJECT, "--extra", "runtime", "--constraint", "locks/agents.txt"),
     environments.BUILD_LOCK: ("--group", f"{ROOT_PROJECT}:build"),
     environments.UV_LOCK: ("--group", f"{ROOT_PROJECT}:uv"),
 }

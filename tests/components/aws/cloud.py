@@ -18,7 +18,9 @@ TAGS = Tags(environment="dev", owner="data-platform", cost_centre="4711")
 ZONES_FUNCTION = "aws:index/getAvailabilityZones:getAvailabilityZones"
 EC2_TEXT = re.compile(r"[\w .:/()#,@\[\]+=&;{}!$*-]{1,255}", re.ASCII)
 UNTAGGED = {
+    "aws:amp/alertManagerDefinition:AlertManagerDefinition",
     "aws:appautoscaling/policy:Policy",
+    "aws:cloudwatch/dashboard:Dashboard",
     "aws:ec2/route:Route",
     "aws:ecr/lifecyclePolicy:LifecyclePolicy",
     "aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
@@ -26,6 +28,7 @@ UNTAGGED = {
     "aws:ec2/routeTableAssociation:RouteTableAssociation",
     "aws:iam/rolePolicy:RolePolicy",
     "aws:kms/alias:Alias",
+    "aws:kms/keyPolicy:KeyPolicy",
     "aws:msk/configuration:Configuration",
     "aws:msk/topic:Topic",
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
@@ -35,6 +38,8 @@ UNTAGGED = {
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
     "aws:s3/bucketVersioning:BucketVersioning",
+    "aws:sns/topicPolicy:TopicPolicy",
+    "aws:sns/topicSubscription:TopicSubscription",
 }
 """Types that take no tags."""
 
@@ -53,6 +58,7 @@ class Cloud(Echo):
             "clusterName": args.name,
             "keyId": args.name,
             "latestRevision": 1,
+            "prometheusEndpoint": f"https://metrics.example/{args.name}",
             "bootstrapBrokersSaslIam": "b-1.example:9098,b-2.example:9098",
         }
         inputs = dict(args.inputs)

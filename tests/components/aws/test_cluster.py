@@ -94,6 +94,14 @@ def test_a_public_endpoint_is_reached_from_the_declared_blocks_alone() -> None:
     assert endpoint["publicAccessCidrs"] == CIDRS
 
 
+def test_security_groups_that_are_named_reach_the_api_and_nothing_else() -> None:
+    rule = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+    assert not any(key.startswith(rule) for key in cluster())
+    way_in = inputs(cluster(api_clients={"runner": "sg-runner"}), rule, "dev-api-runner")
+    assert (way_in["securityGroupId"], way_in["referencedSecurityGroupId"]) == ("sg-cluster", "sg-runner")
+    assert (way_in["ipProtocol"], way_in["fromPort"], way_in["toPort"]) == ("tcp", 443, 443)
+
+
 def test_secrets_are_encrypted_and_everything_the_control_plane_does_is_logged() -> None:
     stack = cluster(log_days=7)
     made = inputs(stack, CLUSTER, "dev-cluster")

@@ -37,6 +37,8 @@ SIZES = {
 STORAGE_MIN_GIB, STORAGE_MAX_GIB, STORAGE_TO_NEED = 100, 16_384, 2
 EVENTS_PER_MCU = 5_000
 MCU_STEPS = (1, 2, 4, 8)
+SECRETS_PROVIDER = "com.amazonaws.kafka.config.providers.SecretsManagerConfigProvider"
+"""Of AWS's msk-config-providers, which the plugin carries."""
 
 
 def msk(environment: Environment, topics: Sequence[TopicPlan]) -> Because[MskPlan]:
@@ -80,7 +82,7 @@ def connect(environment: Environment, sources: Sequence[SourcePlan]) -> Because[
                 "exactly.once.source.support": ("enabled", "1 change is 1 record: connectors require it"),
                 "config.providers": ("secretsmanager", "passwords are references: 0 in a configuration"),
                 "config.providers.secretsmanager.class": (
-                    "com.amazonaws.kafka.config.providers.SecretsManagerConfigProvider",
+                    SECRETS_PROVIDER,
                     "AWS's own provider for those references: 0 code of ours",
                 ),
             }

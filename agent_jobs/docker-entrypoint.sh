@@ -1,0 +1,3 @@
+#!/bin/sh
+# Where Flink's Kubernetes integration starts a container: it says the whole command.
+exec "$@"

@@ -1,0 +1,217 @@
+"""An OpenTelemetry collector on every node: logs of its containers to CloudWatch, traces to X-Ray."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_kubernetes as k8s
+
+from headrace.aws.collector_config import (
+    HEALTH_PORT,
+    OTLP_PORT,
+    POD_LOGS,
+    READ_POSITIONS,
+    collector_config,
+)
+from headrace.aws.iam import allow
+from headrace.aws.observed import ObservedCluster
+from headrace.aws.pod_identity import PodIdentity, PodIdentityArgs
+from headrace.aws.tags import Tags
+
+NAMESPACE, ACCOUNT = "observability", "collector"
+LABELS = {"app.kubernetes.io/name": "collector"}
+MEMORY_MIB, CPU = 256, "100m"
+POSITIONS_MIB = 16
+CONFIG_FOLDER, CONFIG_FILE = "/etc/otelcol", "config.yaml"
+POD_SECURITY = "pod-security.kubernetes.io"
+HTTPS, DNS_PORT, POD_IDENTITY_PORT = 443, 53, 80
+POD_IDENTITY_ADDRESS = "169.254.170.23/32"
+"""Of EKS's agent on each node, which hands a pod the credentials of its role."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectorArgs:
+    """Where it runs, as which image, and where logs go."""
+
+    cluster: ObservedCluster
+    region: str
+    image: str
+    logs: aws.cloudwatch.LogGroup
+    tags: Tags
+
+
+class Collector(pulumi.ComponentResource):
+    """A pod on each node, which reads files of the node, and sends with a role for two things.
+
+    It reads as root, as the kubelet lets nobody else; it has no capability and no token of Kubernetes, and
+    writes to no file but its own positions.
+    """
+
+    endpoint: str
+    """For OTLP over gRPC, from any pod: the collector on its own node answers."""
+
+    def __init__(self, name: str, args: CollectorArgs, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("headrace:aws:Collector", name, None, opts)
+        self._name, self._child = name, pulumi.ResourceOptions(parent=self)
+        identity = self._identity(args)
+        namespace = self._namespace(args.tags)
+        config = args.logs.name.apply(lambda group: collector_config(args.region, group, "${env:NODE}"))
+        self._ways(namespace)
+        files = k8s.core.v1.ConfigMap(
+            name,
+            metadata={"name": ACCOUNT, "namespace": namespace},
+            data={CONFIG_FILE: config},
+            opts=self._child,
+        )
+        account = k8s.core.v1.ServiceAccount(
+            name,
+            metadata={"name": ACCOUNT, "namespace": namespace},
+            automount_service_account_token=False,
+            opts=self._child,
+        )
+        k8s.apps.v1.DaemonSet(
+            name,
+            metadata={"name": ACCOUNT, "namespace": namespace, "labels": LABELS},
+            spec={
+                "selector": {"match_labels": LABELS},
+                "template": {
+                    # Another configuration is another pod: the collector reads it once.
+                    "metadata": {
+                        "labels": LABELS,
+                        "annotations": {"headrace.dev/config": config.apply(_digest)},
+                    },
+                    "spec": _pod(args.image),
+                },
+            },
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[files, account, identity.association]),
+        )
+        self.endpoint = f"http://{ACCOUNT}.{NAMESPACE}.svc:{OTLP_PORT}"
+        self.register_outputs({"endpoint": self.endpoint})
+
+    def _identity(self, args: CollectorArgs) -> PodIdentity:
+        return PodIdentity(
+            self._name,
+            PodIdentityArgs(
+                cluster_name=args.cluster.name,
+                cluster_arn=args.cluster.arn,
+                namespace=NAMESPACE,
+                service_account=ACCOUNT,
+                statements=[
+                    allow(
+                        ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+                        [pulumi.Output.concat(args.logs.arn, ":*")],
+                    ),
+                    # X-Ray knows no resource that a trace could be bound to.
+                    allow(["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"]),
+                ],
+                tags=args.tags,
+            ),
+            self._child,
+        )
+
+    def _namespace(self, tags: Tags) -> pulumi.Output[str]:
+        """One of its own, as files of a node can't be read from a restricted one."""
+        made = k8s.core.v1.Namespace(
+            self._name,
+            metadata={
+                "name": NAMESPACE,
+                "labels": {**tags.shared, f"{POD_SECURITY}/enforce": "privileged"},
+            },
+            opts=self._child,
+        )
+        namespace: pulumi.Output[str] = made.metadata["name"]
+        return namespace
+
+    def _ways(self, namespace: pulumi.Output[str]) -> None:
+        """In from pods on the same node, out to names, credentials and AWS."""
+        self._network_policy("closed", namespace, {"pod_selector": {}, "policy_types": ["Ingress", "Egress"]})
+        self._network_policy(
+            "collector",
+            namespace,
+            {
+                "pod_selector": {"match_labels": LABELS},
+                "policy_types": ["Ingress", "Egress"],
+                "ingress": [
+                    {
+                        "from_": [{"namespace_selector": {}}],
+                        "ports": [{"protocol": "TCP", "port": OTLP_PORT}],
+                    }
+                ],
+                "egress": [
+                    {"ports": [{"protocol": each, "port": DNS_PORT} for each in ("UDP", "TCP")]},
+                    {"ports": [{"protocol": "TCP", "port": HTTPS}]},
+                    {
+                        "to": [{"ip_block": {"cidr": POD_IDENTITY_ADDRESS}}],
+                        "ports": [{"protocol": "TCP", "port": POD_IDENTITY_PORT}],
+                    },
+                ],
+            },
+        )
+        k8s.core.v1.Service(
+            self._name,
+            metadata={"name": ACCOUNT, "namespace": namespace},
+            spec={
+                "selector": LABELS,
+                "ports": [{"name": "otlp", "port": OTLP_PORT, "target_port": OTLP_PORT}],
+                "internal_traffic_policy": "Local",
+            },
+            opts=self._child,
+        )
+
+    def _network_policy(
+        self, kind: str, namespace: pulumi.Output[str], spec: k8s.networking.v1.NetworkPolicySpecArgsDict
+    ) -> None:
+        k8s.networking.v1.NetworkPolicy(
+            f"{self._name}-{kind}",
+            metadata={"name": kind, "namespace": namespace},
+            spec=spec,
+            opts=self._child,
+        )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _pod(image: str) -> k8s.core.v1.PodSpecArgsDict:
+    return {
+        "service_account_name": ACCOUNT,
+        "automount_service_account_token": False,
+        # Nodes of every role have logs.
+        "tolerations": [{"operator": "Exists"}],
+        "priority_class_name": "system-node-critical",
+        "security_context": {"run_as_user": 0, "seccomp_profile": {"type": "RuntimeDefault"}},
+        "containers": [_container(image)],
+        "volumes": [
+            {"name": "config", "config_map": {"name": ACCOUNT}},
+            {"name": "logs", "host_path": {"path": POD_LOGS, "type": "Directory"}},
+            {"name": "positions", "empty_dir": {"size_limit": f"{POSITIONS_MIB}Mi"}},
+        ],
+    }
+
+
+def _container(image: str) -> k8s.core.v1.ContainerArgsDict:
+    memory = f"{MEMORY_MIB}Mi"
+    return {
+        "name": "collector",
+        "image": image,
+        "args": [f"--config={CONFIG_FOLDER}/{CONFIG_FILE}"],
+        "env": [{"name": "NODE", "value_from": {"field_ref": {"field_path": "spec.nodeName"}}}],
+        "ports": [{"name": "otlp", "container_port": OTLP_PORT}],
+        "resources": {"requests": {"cpu": CPU, "memory": memory}, "limits": {"memory": memory}},
+        "security_context": {
+            "allow_privilege_escalation": False,
+            "privileged": False,
+            "read_only_root_filesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "liveness_probe": {"http_get": {"path": "/", "port": HEALTH_PORT}},
+        "volume_mounts": [
+            {"name": "config", "mount_path": CONFIG_FOLDER, "read_only": True},
+            {"name": "logs", "mount_path": POD_LOGS, "read_only": True},
+            {"name": "positions", "mount_path": READ_POSITIONS},
+        ],
+    }

@@ -1,0 +1,20 @@
+"""The cluster that is watched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservedCluster:
+    """An EKS cluster, and how it is reached from within its network."""
+
+    name: pulumi.Input[str]
+    arn: pulumi.Input[str]
+    subnet_ids: Sequence[pulumi.Input[str]]
+    """Private ones, in two zones or more."""
+    security_group_id: pulumi.Input[str]
+    """Of its nodes and its control plane."""

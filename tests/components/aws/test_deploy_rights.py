@@ -1,0 +1,101 @@
+"""Rights to deploy: all that a stage makes and nothing that it does not, bound to the stack where IAM can."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace.aws import Network, NetworkArgs, Operations
+from headrace.aws.deploy_rights import MADE, POLICY_CHARS, RIGHTS, STAGES, Whose, deploy_policies
+from headrace.errors import HeadraceError
+from tests.components.aws import test_network, test_operations
+from tests.components.aws.cloud import ACCOUNT, REGION, built, kinds
+from tests.components.aws.planned import planned
+from tests.components.aws.test_alarms import alarms
+from tests.components.aws.test_cluster import cluster
+from tests.components.aws.test_observability import observability
+from tests.components.aws.test_together import environment
+
+WHOSE = Whose("prod", "prod", REGION, ACCOUNT)
+
+
+def said(stage: str) -> list[dict[str, Any]]:
+    return [each for text in deploy_policies(stage, WHOSE) for each in json.loads(text)["Statement"]]
+
+
+def of_aws(*stacks: dict[str, Any]) -> set[str]:
+    return {kind for stack in stacks for kind in kinds(stack) if kind.startswith("aws:")}
+
+
+def test_the_foundations_rights_are_those_of_what_it_makes() -> None:
+    def foundation() -> None:
+        Network("dev", NetworkArgs(**test_network.DECLARED))
+        Operations("dev", test_operations.arguments())
+
+    assert of_aws(built(foundation)) == MADE["foundation"]
+
+
+def test_the_platforms_rights_are_those_of_what_it_makes(tmp_path: Path) -> None:
+    archive = tmp_path / "debezium.zip"
+    archive.write_bytes(b"a plugin")
+    plan = planned(kafka="standard")
+    everything = of_aws(
+        built(lambda: environment("dev", plan, archive)),
+        alarms("oncall@example.com"),
+        cluster(api_clients={"runner": "sg-runner"}),
+        observability(),
+    )
+    of_its_network = MADE["foundation"] - MADE["platform"]
+    assert everything - of_its_network == MADE["platform"]
+    assert set(RIGHTS) == MADE["foundation"] | MADE["platform"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_documents_fit_a_managed_policy(stage: str) -> None:
+    assert all(len(text) <= POLICY_CHARS for text in deploy_policies(stage, WHOSE))
+    longest = Whose("a" * 40, "a" * 40, "ap-southeast-10", ACCOUNT)
+    assert all(len(text) <= POLICY_CHARS for text in deploy_policies(stage, longest))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_nothing_is_allowed_on_everything_without_a_condition(stage: str) -> None:
+    for statement in said(stage):
+        assert statement["Effect"] == "Allow"
+        assert not any(action == "*" or action.endswith(":*") for action in statement["Action"])
+        if statement["Resource"] == ["*"]:
+            assert statement["Condition"]["StringEquals"]["aws:RequestedRegion"] == REGION
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_roles_and_buckets_are_the_stacks_own_and_roles_go_to_named_services(stage: str) -> None:
+    for statement in said(stage):
+        actions = {action.split(":")[0] for action in statement["Action"]}
+        if actions == {"iam"} and "iam:CreateServiceLinkedRole" not in statement["Action"]:
+            assert all(f":iam::{ACCOUNT}:" in arn and "/prod-*" in arn for arn in statement["Resource"])
+        if actions == {"s3"}:
+            assert all(arn.startswith("arn:aws:s3:::prod-*") for arn in statement["Resource"])
+    (passing,) = (each for each in said(stage) if "iam:PassRole" in each["Action"])
+    assert passing["Action"] == ["iam:PassRole"]
+    assert passing["Condition"]["StringEquals"]["iam:PassedToService"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_keys_are_those_with_the_environments_tag(stage: str) -> None:
+    of_keys = [
+        each
+        for each in said(stage)
+        if any(action.startswith("kms:") for action in each["Action"]) and "alias" not in each["Resource"][0]
+    ]
+    made, used, *listed = sorted(of_keys, key=lambda each: "kms:CreateKey" not in each["Action"])
+    assert made["Condition"]["StringEquals"]["aws:RequestTag/environment"] == "prod"
+    conditions = [each["Condition"]["StringEquals"] for each in (used, *listed)]
+    assert {"aws:ResourceTag/environment": "prod"} in conditions
+
+
+def test_an_unknown_stage_is_refused() -> None:
+    with pytest.raises(HeadraceError) as refused:
+        deploy_policies("data", WHOSE)
+    assert str(refused.value) == "policies: given stage 'data'; allowed: foundation, platform"
