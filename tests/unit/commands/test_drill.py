@@ -11,10 +11,12 @@ import pytest
 import yaml
 
 from headrace.commands import drill
+from headrace.environment import CONFIG_KEY
 from headrace.operations.drill import Kill
 from headrace.operations.recovery_report import Report, Restored
 from headrace.operations.stack import Stack
 from tests.unit.commands.conftest import run
+from tests.unit.environment.declarations import on_aws
 
 GOOD = Report(
     killed="taskmanager",
@@ -63,8 +65,7 @@ def test_a_stack_that_does_not_run_is_refused_with_what_is_missing(in_project: P
 
 
 def test_a_stack_that_is_not_local_is_refused(in_project: Path) -> None:
-    document = yaml.safe_load((in_project / "stacks" / "Pulumi.local.yaml").read_text())
-    document["config"]["headrace:environment"]["substrate"] = {"kind": "aws", "region": "eu-central-1"}
+    document = {"config": {CONFIG_KEY: on_aws()}}
     (in_project / "stacks" / "Pulumi.prod.yaml").write_text(yaml.safe_dump(document))
     refused = run("drill", "--stack", "prod", "--yes")
     assert refused.exit_code == 1

@@ -115,12 +115,12 @@ def recoveries(draw: st.DrawFn) -> Recovery:
     moments = sorted(draw(st.lists(seconds, max_size=20)))
     samples = [sample(at, draw(st.integers(0, 60)), draw(seconds)) for at in moments]
     return Recovery(
-        "worker",
-        KILLED_MS,
-        {"triage": draw(st.integers(0, 10_000))},
-        KILLED_MS + noticed * 1000,
-        KILLED_MS + restored * 1000,
-        samples,
+        killed="worker",
+        killed_at_ms=KILLED_MS,
+        usual_ms={"triage": draw(st.integers(0, 10_000))},
+        noticed_at_ms=KILLED_MS + noticed * 1000,
+        restored_at_ms=KILLED_MS + restored * 1000,
+        samples=samples,
     )
 
 
