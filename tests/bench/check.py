@@ -67,6 +67,10 @@ def _of_other(scenario: str, bound: Callable[[Figures], float]) -> Callable[[Fig
     return found_there
 
 
+def _caught_up(kill: str) -> Callable[[Figures], float]:
+    return lambda found: float(found["seconds"][kill]["catch_up"]["median"])
+
+
 FAST_MODEL, SLOW_MODEL = "agents-checkpoints-10ms", "agents-checkpoints-30s"
 LIKE_FAST_MODEL = _of_other(FAST_MODEL, lambda found: 1.5 * _checkpoint()(found) + 50)
 
@@ -142,7 +146,7 @@ DRILLS = tuple(
     Limit(
         f"`headrace drill`: kill of a {kill} to all as before, under load",
         "drill",
-        lambda found, kill=kill: float(found["seconds"][kill]["catch_up"]["median"]),
+        _caught_up(kill),
         lambda found: float(found["objective_s"]),
         "s",
     )

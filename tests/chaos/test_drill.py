@@ -43,7 +43,7 @@ def test_a_stack_that_is_not_whole_is_refused_and_nothing_is_killed(pipeline: Pi
     refused = stack.run(*UNDER_LOAD)
     others = stack.processes()
     Supervisor(stack.files).ensure_started(IDLE)
-    until("every part runs", stack.is_whole, PATIENCE_S)
+    until("every job and connector runs", stack.is_whole, PATIENCE_S)
     assert refused.code == 1
     assert f"process {IDLE} is STOPPED" in refused.output
     assert "Nothing was killed" in refused.output
@@ -64,7 +64,7 @@ def test_an_interrupted_drill_leaves_a_stack_that_heals(pipeline: Pipeline) -> N
         drill.send_signal(signal.SIGINT)
         output, _ = drill.communicate(timeout=ENDS_WITHIN_S)
         pipeline.decide_an_event(PATIENCE_S)
-        until("every part runs", stack.is_whole, PATIENCE_S)
+        until("every job and connector runs", stack.is_whole, PATIENCE_S)
     assert drill.returncode == 130, output
     assert "comes back by itself" in output
     pipeline.verify()

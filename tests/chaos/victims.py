@@ -38,5 +38,5 @@ def kill_and_heal(pipeline: Pipeline, victim: Victim) -> float:
     before = victim.kill(stack.found)
     until(f"{victim.name} is back", lambda: victim.is_back(stack.found, before), PATIENCE_S)
     pipeline.decide_an_event(PATIENCE_S)
-    until("every part runs", stack.is_whole, PATIENCE_S)
+    until("every job and connector runs", stack.is_whole, PATIENCE_S)
     return time.monotonic() - killed_at

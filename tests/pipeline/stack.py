@@ -27,7 +27,7 @@ from headrace.local.supervision import Supervisor
 from headrace.operations.demo import connect
 from headrace.operations.preflight import named_ports
 from headrace.operations.stack import Stack
-from headrace.operations.wholeness import missing
+from headrace.operations.wholeness import missing_connectors
 from headrace.plan.model import StackPlan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,8 +171,8 @@ class LiveStack:
             return False
 
     def is_whole(self) -> bool:
-        """Whether everything of the plan runs."""
-        return not missing(self.found)
+        """Whether every job and connector runs; a test may have stopped other parts itself."""
+        return self.jobs_running() and not list(missing_connectors(self.found))
 
     def checkpoints_completed(self, agent: str) -> int:
         """Completed checkpoints of the agent's present job; 0 while there is none."""

@@ -16,7 +16,7 @@ RUNNING = "RUNNING"
 
 def missing(stack: Stack) -> list[str]:
     """What does not run as it should, each in words; empty for a whole stack."""
-    return [*_processes(stack), *_connectors(stack), *_flink(stack)]
+    return [*_processes(stack), *missing_connectors(stack), *_flink(stack)]
 
 
 def _processes(stack: Stack) -> Iterator[str]:
@@ -28,7 +28,8 @@ def _processes(stack: Stack) -> Iterator[str]:
             yield f"process {each['name']} is {each['state']}"
 
 
-def _connectors(stack: Stack) -> Iterator[str]:
+def missing_connectors(stack: Stack) -> Iterator[str]:
+    """The connectors of the plan that do not run, each in words."""
     found = {each["name"]: [each["state"], *each["tasks"]] for each in connectors(stack)}
     for source in stack.plan.sources:
         states = found.get(source.connector, ["absent"])
