@@ -85,6 +85,10 @@ def built(program: Callable[[], object]) -> Registered:
     return registered(program, Cloud())
 
 
+NAMED_FURTHER = {"headrace:aws:FlinkApplication", "headrace:aws:FlinkOperator"}
+"""Components of an environment whose names say more than its own."""
+
+
 def kinds(stack: Registered) -> Counter[str]:
     """How many of each type there are."""
     return Counter(key.split()[0] for key in stack)
@@ -107,7 +111,8 @@ def assert_house_rules(stack: Registered, root: str) -> None:
     """
     for key, found in stack.items():
         kind, name = key.split(" ", 1)
-        if name == root:
+        if name == root or kind in NAMED_FURTHER:
+            assert name.startswith(root), key
             continue
         assert found["parent"].startswith(root), key
         assert name.startswith(root), key
