@@ -37,7 +37,7 @@ SMALL = Sizes(
     agent_keys=200,
     agent_kills=1,
     journal_records=100_000,
-    limited_s=15,
+    limited_s=20,
     spike_s=30,
 )
 FULL = Sizes(

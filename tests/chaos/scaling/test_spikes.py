@@ -29,8 +29,10 @@ NORMAL_AGAIN_S = 120
 SAID_WITHIN_S = 60
 HELD_S = 30
 """So long the decision to change nothing has to stand: two windows of looks."""
-LIMIT_PER_SECOND = 20
+LIMIT_PER_SECOND = 10
 SLOW_MS = 2_000.0
+BATCH_S = 5
+"""Of load that is sent together: each time a producer is made."""
 SPIKE = 10
 """Times the declared load."""
 
@@ -38,12 +40,12 @@ numbers = iter(range(1, 10**9))
 
 
 def load(stack: LiveStack, per_second: int, seconds: int) -> Iterator[list[Position]]:
-    """Tickets as Debezium would have written them, a second's at a time and in time."""
+    """Tickets as Debezium would have written them, those of some seconds at a time and in time."""
     started = time.monotonic()
-    for second in range(seconds):
+    for second in range(0, seconds, BATCH_S):
         time.sleep(max(0.0, started + second - time.monotonic()))
         records = {}
-        for _ in range(per_second):
+        for _ in range(per_second * BATCH_S):
             number = next(numbers)
             customer = number % CUSTOMERS
             row = {
