@@ -85,7 +85,7 @@ def built(program: Callable[[], object]) -> Registered:
     return registered(program, Cloud())
 
 
-NAMED_FURTHER = {"headrace:aws:FlinkApplication", "headrace:aws:FlinkOperator"}
+NAMED_FURTHER = {f"headrace:aws:{kind}" for kind in ("FlinkApplication", "FlinkOperator", "Namespace")}
 """Components of an environment whose names say more than its own."""
 
 
