@@ -51,7 +51,8 @@ class _Answers(BaseHTTPRequestHandler):
         if url.path == "/jobs/overview":
             self._say({"jobs": [{"jid": JOB, "name": AGENT, "state": "RUNNING", "start-time": 1}]})
         elif url.path == f"/jobs/{JOB}":
-            self._say({"state": "RUNNING", "vertices": [{"status": self.server.tasks}]})
+            tasks = {"RUNNING": 0, self.server.tasks: 2}
+            self._say({"state": "RUNNING", "vertices": [{"parallelism": 2, "tasks": tasks}]})
         elif "/savepoints/" in url.path and url.path.startswith("/jobs"):
             made: dict[str, object] = {"failure-cause": {"stack-trace": "no room"}}
             if not self.server.fails:
