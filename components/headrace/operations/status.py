@@ -36,7 +36,8 @@ def status(stack: Stack) -> dict[str, Any]:
 
 
 def status_view(found: dict[str, Any]) -> list[Table]:
-    return [_table(title, found[title]) for title in ("processes", "connectors", "agents", "scaling")]
+    tables = [_table(title, found[title]) for title in ("processes", "connectors", "agents")]
+    return [*tables, *(_scaling_table(each) for each in found["scaling"])]
 
 
 def processes(stack: Stack) -> list[dict[str, Any]]:
@@ -130,6 +131,15 @@ def _table(title: str, rows: list[dict[str, Any]]) -> Table:
         table.add_column(column.replace("_", " "))
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
+    return table
+
+
+def _scaling_table(found: dict[str, Any]) -> Table:
+    """A row for each thing to know, as a reason is a sentence and no column."""
+    table = Table(title=f"Scaling of {found['name']}", title_justify="left", show_header=False)
+    for name, value in found.items():
+        if name != "name":
+            table.add_row(name.replace("_", " "), _cell(value))
     return table
 
 

@@ -69,7 +69,7 @@ def test_what_scaling_decided_and_why_is_shown(unused_ports: Stack) -> None:
         "repeated_calls": 12,
     }
     output = io.StringIO()
-    Console(file=output, width=200).print(*status_view(status(unused_ports)))
+    Console(file=output, width=80).print(*status_view(status(unused_ports)))
     assert "model_limit" in output.getvalue()
     assert "the provider refuses 5.0 calls a second" in output.getvalue()
 
