@@ -143,7 +143,7 @@ def _open_journal(spec: AgentJobSpec, own: Sequence[int]) -> KafkaJournal | None
 
 
 def _show(context: RuntimeContext, *figures: Any) -> None:
-    """Every field of the given dataclasses as a gauge of its name, and what the worker needs of a processor."""
+    """Every field of the given dataclasses as a gauge of its name, and what the worker needs of a core."""
     group = context.get_metrics_group()
     group.gauge("processor_ms", Needed().ms)
     for each in figures:
