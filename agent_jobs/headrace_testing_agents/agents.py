@@ -8,6 +8,7 @@ import aiohttp
 from pydantic import BaseModel, ConfigDict, Field
 
 from headrace_agents import Agent, Change, Context, Message, Reminder, on, on_reminder
+from headrace_testing_agents.labour import LABORIOUS, labour
 from headrace_testing_agents.replaying import REMINDED_EVERY, chained
 from headrace_testing_agents.steps import STEPS
 
@@ -80,6 +81,8 @@ class Chronicle(Agent[Chronicled, Noted | Reminded, ChronicleSettings]):
     async def changed(self, ctx: ChronicleContext, change: Change[Ticket]) -> None:
         ticket, memory = change.row, ctx.memory
         body = ticket.body or ""
+        if ticket.status == LABORIOUS:
+            labour()
         question = [Message("system", "Judge a ticket."), Message("user", f"{ticket.subject or ''} {body}")]
         judgement = (await ctx.model(question, answer=Judgement)).content
         memory.events += 1

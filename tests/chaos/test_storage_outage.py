@@ -19,6 +19,8 @@ from tests.pipeline.waiting import until
 STORE = "object-store"
 TOLERATED_S = 60
 
+pytestmark = pytest.mark.skipif(not IS_FULL, reason="not proved: storage that is away (`make chaos` does)")
+
 
 @contextmanager
 def without_storage(stack: LiveStack) -> Iterator[None]:
@@ -51,9 +53,6 @@ def test_a_minute_without_storage_restarts_nothing_and_checkpoints_resume(pipeli
     assert stack.restarts() == before
 
 
-@pytest.mark.skipif(
-    not IS_FULL, reason="not proved: storage away for longer than tolerated (`make chaos` does)"
-)
 def test_after_longer_than_tolerated_without_storage_the_job_waits_and_comes_back(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:

@@ -1,0 +1,16 @@
+"""Work for the processor, as an agent does that computes something."""
+
+from __future__ import annotations
+
+import time
+
+LABORIOUS = "laborious"
+"""Status of a ticket that the chronicle labours at."""
+LABOUR_S = 0.0015
+"""Of one processor core: a few hundred such tickets a second are all that a subtask can do."""
+
+
+def labour() -> None:
+    end = time.thread_time() + LABOUR_S
+    while time.thread_time() < end:
+        pass
