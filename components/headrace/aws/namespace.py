@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -90,14 +91,11 @@ class Namespace(pulumi.ComponentResource):
             spec={"pod_selector": {}, "policy_types": ["Ingress", "Egress"]},
             opts=child,
         )
+        names: Any = {"pod_selector": {}, "policy_types": ["Egress"], "egress": [NAMES]}
         k8s.networking.v1.NetworkPolicy(
             f"{name}-names",
             metadata={"name": "names", "namespace": self.namespace},
-            spec={
-                "pod_selector": {},
-                "policy_types": ["Egress"],
-                "egress": [NAMES],
-            },
+            spec=names,
             opts=child,
         )
         self.register_outputs({"namespace": self.namespace})

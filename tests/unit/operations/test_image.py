@@ -19,7 +19,7 @@ from headrace.operations.image import (
     tag_of,
     told_digest,
 )
-from headrace.toolchain import environments
+from headrace.toolchain import environments, places
 
 IMAGE = Image(repository="headrace/agents", tag="0123456789abcdef")
 DIGEST = "sha256:" + "a" * 64
@@ -127,7 +127,7 @@ def test_a_tag_changes_with_each_file_its_name_and_each_fact_and_with_nothing_el
 
 
 def test_the_tag_is_of_all_that_is_copied() -> None:
-    named = {file.relative_to(images.places.CHECKOUT).as_posix() for file in images._sources()}
+    named = {file.relative_to(places.CHECKOUT).as_posix() for file in images._sources()}
     assert {
         "agent_jobs/Dockerfile",
         "agent_jobs/docker-entrypoint.sh",
