@@ -23,7 +23,6 @@ from headrace_agents.kafka_journal import KafkaJournal
 from headrace_agents.loop import RunLoop
 from headrace_agents.model import CallFigures, OpenAiModel
 from headrace_agents.operator import AgentOperator, memory_format
-from headrace_agents.processor import Needed
 from headrace_agents.records import InputRecord, OutputRecord, Position
 from headrace_agents.runs import AgentRuns
 from headrace_agents.shards import shard_ids, shards_of
@@ -143,9 +142,9 @@ def _open_journal(spec: AgentJobSpec, own: Sequence[int]) -> KafkaJournal | None
 
 
 def _show(context: RuntimeContext, *figures: Any) -> None:
-    """Every field of the given dataclasses as a gauge of its name, and what the worker needs of a core."""
+    """Every field of the given dataclasses as a gauge of its name, and the processor time of this worker."""
     group = context.get_metrics_group()
-    group.gauge("processor_ms", Needed().ms)
+    group.gauge("processor_ms", lambda: time.process_time_ns() // 1_000_000)
     for each in figures:
         for field in fields(each) if each is not None else ():
             group.gauge(field.name, partial(getattr, each, field.name))

@@ -34,8 +34,6 @@ Cause = Literal[
 MINUTE_S = MINUTE_MS // SECOND_MS
 NEAR = 0.95
 """Of a declared rate: with so many answers the limit is reached."""
-IN_CALLS = 0.8
-"""Of the runs under way: with so many in a call it is the model that is waited for."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Observation:
     settled_per_s: float
     """Events that got their outcome."""
     busy: float
-    """Of a processor core, mean over the subtasks: what each uses, and what it waits for, 0 to 1."""
+    """Of a processor core, mean over the subtasks: 0 to 1."""
     answered_per_s: float
     """Calls of the model."""
     limited_per_s: float
@@ -88,7 +86,7 @@ def decide(bounds: Bounds, times: ScalingPlan, seen: Sequence[Observation], chan
     window = _since(seen, now.at - times.window_ms / SECOND_MS, now)
     if window is None:
         return _hold(now, "watching", f"it runs like this for less than {times.window_ms} ms")
-    if _is_short(bounds, times, window):
+    if _is_short(bounds, window):
         return _shortage(bounds, times, window, changed_at)
     return _fewer(bounds, times, seen, changed_at)
 
@@ -96,26 +94,19 @@ def decide(bounds: Bounds, times: ScalingPlan, seen: Sequence[Observation], chan
 def _shortage(
     bounds: Bounds, times: ScalingPlan, window: Sequence[Observation], changed_at: float
 ) -> Decision:
-    """Something waits, or all processor time is used: what for decides what helps."""
+    """Something waits: what for decides what helps."""
     now = window[-1]
     lag = f"{now.backlog} events wait"
     busy = _mean(each.busy for each in window)
     if limit := _model_limit(bounds, window):
         return _hold(now, "model_limit", f"{lag}; {limit}: more subtasks would get no more answers")
-    if _waits_for_model(window):
-        return _calls(bounds, now, lag)
     if busy < times.utilisation_target:
-        return _hold(
-            now,
-            "elsewhere",
-            f"{lag}; subtasks need {busy:.0%} of a core each: what they wait for is not the processor "
-            "(a key's order, a pause, Kafka)",
-        )
+        return _without_processor(bounds, now, f"{lag}; subtasks use {busy:.0%} of a core each")
     if now.wanted >= bounds.most:
         return _hold(
             now,
             "bounds",
-            f"{lag}; subtasks need {busy:.0%} of a core each, but parallelism_max is {bounds.most}",
+            f"{lag}; subtasks use {busy:.0%} of a core each, but parallelism_max is {bounds.most}",
         )
     if cooling := _cooling(times, now, changed_at):
         return _hold(now, "cooling_down", f"{lag}; {cooling}")
@@ -123,32 +114,30 @@ def _shortage(
     return Decision(
         wanted,
         "processor",
-        f"{lag}, {_mean(each.settled_per_s for each in window):.0f} a second are decided and subtasks need "
+        f"{lag}, {_mean(each.settled_per_s for each in window):.0f} a second are decided and subtasks use "
         f"{busy:.0%} of a core each: {wanted} subtasks work it off in {times.catch_up_ms} ms, within "
         f"{bounds.least} to {bounds.most}",
     )
 
 
-def _waits_for_model(window: Sequence[Observation]) -> bool:
-    """Runs wait, and those under way are nearly all in a call. Where it is the processor that is short most
-    of them wait for that, and their calls have long been answered."""
-    return all(each.runs_waiting and each.calls_in_flight >= IN_CALLS * each.run_slots for each in window)
-
-
-def _calls(bounds: Bounds, now: Observation, found: str) -> Decision:
-    """More calls in flight are the workers' own to make."""
-    if now.run_slots < bounds.calls_most:
+def _without_processor(bounds: Bounds, now: Observation, found: str) -> Decision:
+    """Whatever is short, it is not what more subtasks would bring."""
+    if now.runs_waiting and now.run_slots < bounds.calls_most:
         return _hold(
             now,
             "calls_in_flight",
             f"{found}: runs wait for the model, so its workers go from {now.run_slots} calls in flight up "
             f"to {bounds.calls_most}, in the processes there are",
         )
+    if now.runs_waiting and bounds.calls_most:
+        return _hold(
+            now,
+            "calls_at_bound",
+            f"{found}: runs wait for the model, and {now.run_slots} calls in flight are the most that it "
+            "is given (model.max_concurrency)",
+        )
     return _hold(
-        now,
-        "calls_at_bound",
-        f"{found}: runs wait for the model, and {now.run_slots} calls in flight are the most that it is "
-        "given (model.max_concurrency)",
+        now, "elsewhere", f"{found}: what they wait for is not the processor (a key's order, a pause, Kafka)"
     )
 
 
@@ -168,15 +157,14 @@ def _fewer(bounds: Bounds, times: ScalingPlan, seen: Sequence[Observation], chan
     return Decision(
         wanted,
         "quiet",
-        f"for {times.quiet_ms} ms no more than {bounds.normal_lag_events} events waited and subtasks needed "
-        f"at most {busiest:.0%} of a core each: {wanted} would have done",
+        f"for {times.quiet_ms} ms no more than {bounds.normal_lag_events} events waited and subtasks used at "
+        f"most {busiest:.0%} of a core each: {wanted} would have done",
     )
 
 
-def _is_short(bounds: Bounds, times: ScalingPlan, window: Sequence[Observation]) -> bool:
-    return all(_waits(bounds, each) for each in window) or all(
-        each.busy >= times.utilisation_most for each in window
-    )
+def _is_short(bounds: Bounds, window: Sequence[Observation]) -> bool:
+    """A worker that starts, or is busy and keeps up, is short of nothing: only what waits is a shortage."""
+    return all(_waits(bounds, each) for each in window)
 
 
 def _waits(bounds: Bounds, each: Observation) -> bool:

@@ -70,7 +70,7 @@ def calls_in_flight(pages: Iterable[str], agent: str) -> int:
 
 
 def _worker_busy(rates: Mapping[str, float], own: Mapping[tuple[str, int], float]) -> float:
-    """Mean over the subtasks of what their Python workers need of the processor, of a core each."""
+    """Mean over the subtasks of their Python workers' processor time, of a core each."""
     subtasks = {subtask for _, subtask in own}
     return rates["processor_ms"] / SECOND_MS / len(subtasks)
 
