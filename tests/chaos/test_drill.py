@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import signal
 
-import pytest
-
 from headrace.local.supervision import Supervisor
 from headrace.operations.victims import WORKER
 from tests.chaos.victims import PATIENCE_S
 from tests.pipeline.plugin import Pipeline
-from tests.pipeline.sizes import IS_FULL, SIZES
+from tests.pipeline.sizes import SIZES, in_make_chaos_alone
 from tests.pipeline.waiting import until
 
 IDLE = "connect-task-restarter"
@@ -18,7 +16,7 @@ IDLE = "connect-task-restarter"
 UNDER_LOAD = ("drill", "--load", "0", "--yes")
 ENDS_WITHIN_S = 30
 
-pytestmark = pytest.mark.skipif(not IS_FULL, reason="not proved: drills (`make chaos` does)")
+pytestmark = in_make_chaos_alone("drills")
 
 
 def test_a_lost_taskmanager_is_made_good_within_the_objective_and_the_count_holds(pipeline: Pipeline) -> None:

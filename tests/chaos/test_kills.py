@@ -9,7 +9,7 @@ from headrace.operations.victims import CONNECT, Victim
 from tests.chaos.victims import PATIENCE_S, VICTIMS, kill_and_heal
 from tests.pipeline.injection import leave_a_transaction_open
 from tests.pipeline.plugin import Pipeline
-from tests.pipeline.sizes import SIZES
+from tests.pipeline.sizes import SIZES, in_make_chaos_alone
 from tests.pipeline.waiting import until
 
 HEALED_WITHIN_S = 90
@@ -29,6 +29,7 @@ def test_a_killed_process_heals_and_the_count_holds(
     assert seconds <= HEALED_WITHIN_S
 
 
+@in_make_chaos_alone("a Kafka Connect worker killed within a transaction")
 def test_what_a_killed_connect_worker_left_open_keeps_the_next_one_out_no_longer_than_promised(
     pipeline: Pipeline,
 ) -> None:
@@ -44,6 +45,7 @@ def test_what_a_killed_connect_worker_left_open_keeps_the_next_one_out_no_longer
     assert seconds <= HEALED_WITHIN_S
 
 
+@in_make_chaos_alone("a killed supervisor")
 def test_a_killed_supervisor_is_replaced_by_the_next_up(pipeline: Pipeline) -> None:
     stack = pipeline.stack
     with pipeline.load.running(SIZES.transactions_per_second):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.plugin import DECLARATION, Pipeline, running
-from tests.pipeline.sizes import IS_FULL
+from tests.pipeline.sizes import in_make_chaos_alone
 from tests.pipeline.stack import renamed
 
 PORT_BASE = 27200
@@ -19,7 +19,7 @@ def neighbour(tmp_path: Path) -> Iterator[Pipeline]:
     yield from running(renamed(DECLARATION, tmp_path, "neighbour", PORT_BASE).declaration)
 
 
-@pytest.mark.skipif(not IS_FULL, reason="not proved: two stacks side by side (`make chaos` does)")
+@in_make_chaos_alone("two stacks side by side")
 def test_two_stacks_run_side_by_side(pipeline: Pipeline, neighbour: Pipeline) -> None:
     jobs = pipeline.stack.job_ids()
     for each in (pipeline, neighbour):

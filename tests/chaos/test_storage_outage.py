@@ -7,19 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from headrace.local.supervision import Supervisor
 from tests.chaos.victims import PATIENCE_S
 from tests.pipeline.plugin import DECLARATION, Pipeline
-from tests.pipeline.sizes import IS_FULL, SIZES
+from tests.pipeline.sizes import SIZES, in_make_chaos_alone
 from tests.pipeline.stack import LiveStack, changed
 from tests.pipeline.waiting import until
 
 STORE = "object-store"
 TOLERATED_S = 60
 
-pytestmark = pytest.mark.skipif(not IS_FULL, reason="not proved: storage that is away (`make chaos` does)")
+pytestmark = in_make_chaos_alone("storage that is away")
 
 
 @contextmanager

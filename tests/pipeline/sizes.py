@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+import pytest
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -32,7 +34,7 @@ class Sizes:
 SMALL = Sizes(
     transactions_per_second=15,
     kill_rounds=1,
-    interruptions=3,
+    interruptions=1,
     agent_events=2_000,
     agent_keys=200,
     agent_kills=1,
@@ -54,3 +56,8 @@ FULL = Sizes(
 
 IS_FULL = os.environ.get("HEADRACE_TEST_SIZE") == "full"
 SIZES = FULL if IS_FULL else SMALL
+
+
+def in_make_chaos_alone(what: str) -> pytest.MarkDecorator:
+    """Leaves out what `make test` has no time for, and says what is not proved then."""
+    return pytest.mark.skipif(not IS_FULL, reason=f"not proved: {what} (`make chaos` does)")

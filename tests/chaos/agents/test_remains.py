@@ -11,6 +11,7 @@ import psutil
 from headrace.operations.victims import WORKERS
 from tests.chaos.victims import kill_and_heal
 from tests.pipeline.plugin import Pipeline
+from tests.pipeline.sizes import in_make_chaos_alone
 from tests.pipeline.waiting import until
 
 DEATHS = 3
@@ -18,6 +19,7 @@ PATIENCE_S = 180
 Census = dict[str, Counter[str]]
 
 
+@in_make_chaos_alone("what a dead worker leaves behind")
 def test_a_worker_that_dies_leaves_nothing_behind(pipeline: Pipeline) -> None:
     def nothing_more() -> bool:
         now = census(pipeline)

@@ -7,6 +7,7 @@ from tests.pipeline.commands import command, plan_of
 from tests.pipeline.figures import figures
 from tests.pipeline.plugin import Pipeline
 from tests.pipeline.rescaling import rescale
+from tests.pipeline.sizes import in_make_chaos_alone
 from tests.pipeline.waiting import until
 
 AGENT = "chronicle"
@@ -15,6 +16,7 @@ HELD = 300
 TOUCHED_WITHIN_S = 60
 
 
+@in_make_chaos_alone("an even spread of shards")
 def test_shards_are_spread_evenly_and_no_event_that_waits_is_lost(pipeline: Pipeline) -> None:
     stack = pipeline.stack
     shards = plan_of(stack, AGENT).spec.shards

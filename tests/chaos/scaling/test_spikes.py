@@ -9,8 +9,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from headrace.local.scaling.orders import bounds
 from headrace_agents.records import Position
 from headrace_testing_agents.labour import LABORIOUS
@@ -20,7 +18,7 @@ from tests.pipeline.injection import created, inject
 from tests.pipeline.load import TICKETS
 from tests.pipeline.model import ScriptedModel
 from tests.pipeline.plugin import Pipeline
-from tests.pipeline.sizes import IS_FULL, SIZES
+from tests.pipeline.sizes import IS_FULL, SIZES, in_make_chaos_alone
 from tests.pipeline.stack import LiveStack
 from tests.pipeline.waiting import until
 
@@ -39,7 +37,7 @@ BATCH_S = 5
 SPIKE = 10
 """Times the declared load."""
 
-pytestmark = pytest.mark.skipif(not IS_FULL, reason="not proved: scaling under spikes (`make chaos` does)")
+pytestmark = in_make_chaos_alone("scaling under spikes")
 
 numbers = iter(range(1, 10**9))
 

@@ -67,8 +67,8 @@ def test_the_larger_the_backlog_the_more_subtasks_within_the_bounds() -> None:
     assert wanted == [2, 3, 4]
 
 
-def test_subtasks_that_are_full_are_a_shortage_before_anything_waits() -> None:
-    assert decided(replace(QUIET, busy=0.92)).cause == "processor"
+def test_subtasks_that_are_full_and_keep_up_are_short_of_nothing() -> None:
+    assert decided(replace(QUIET, busy=1.0)).cause == "met"
 
 
 @pytest.mark.parametrize(
