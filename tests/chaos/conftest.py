@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.bench import machine, report
+from tests.pipeline.budget import pytest_runtest_setup
 from tests.pipeline.plugin import pipeline, pytest_runtest_makereport
 
-__all__ = ["pipeline", "pytest_runtest_makereport"]
+__all__ = ["pipeline", "pytest_runtest_makereport", "pytest_runtest_setup"]
 
 RECORD = "HEADRACE_RECORD"
 """Set, the figures are kept as the newest."""
