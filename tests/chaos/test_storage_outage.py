@@ -22,12 +22,11 @@ pytestmark = in_make_chaos_alone("storage that is away")
 
 @contextmanager
 def without_storage(stack: LiveStack) -> Iterator[None]:
-    supervisor = Supervisor(stack.files)
-    supervisor.stop(STORE)
+    stack.stop_process(STORE)
     try:
         yield
     finally:
-        supervisor.ensure_started(STORE)
+        Supervisor(stack.files).ensure_started(STORE)
 
 
 def checkpoints(stack: LiveStack) -> dict[str, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import httpx
 
 from headrace.local.flink_rest import Unreachable
-from headrace.local.objects import TIMEOUT_S
 from tests.pipeline.stack import LiveStack
 from tests.pipeline.waiting import until
 
@@ -15,10 +14,7 @@ RESCALED_WITHIN_S = 120
 def rescale(stack: LiveStack, agent: str, parallelism: int) -> None:
     """Returns when every vertex of the agent's job runs with it."""
     job = stack.job_ids()[agent]
-    bounds = {"parallelism": {"lowerBound": 1, "upperBound": parallelism}}
-    wanted = dict.fromkeys(vertices(stack, job), bounds)
-    url = f"{stack.flink.endpoint}/jobs/{job}/resource-requirements"
-    httpx.put(url, json=wanted, timeout=TIMEOUT_S, trust_env=False).raise_for_status()
+    stack.flink.want_parallelism(job, parallelism)
 
     def rescaled() -> bool:
         try:
