@@ -30,6 +30,8 @@ UNIT_OF_AGENTS = ("agents", "agents_docs", "scripted_model", "support_triage")
 """Folders of tests/unit that need the agents' environment; all others need headrace's."""
 COMMANDS = ("setup", "lint")
 """Parts that are verbs of the Makefile and collect no tests."""
+FAILURE_LINES, FAILURE_COLUMNS = 12, 240
+"""What of a failure is said again at the end: who reads a cut log sees the end alone."""
 NO_TESTS_COLLECTED = 5
 """pytest's exit status."""
 
@@ -62,6 +64,8 @@ class Result:
     seconds: float
     status: int
     counts: Counts = field(default_factory=Counts)
+    failures: tuple[str, ...] = ()
+    """As `read_failures` words them."""
 
 
 def parts_of(suite: str, tests: Path) -> list[Part]:
@@ -96,8 +100,9 @@ def run(part: Part) -> Result:
         report = Path(scratch) / "junit.xml"
         command = (*part.command, f"--junit-xml={report}", *map(str, part.folders))
         status = subprocess.run(command, cwd=ROOT, check=False).returncode
-        counts = read_counts(report.read_text()) if report.exists() else Counts()
-    return Result(part.name, time.monotonic() - started, status, counts)
+        text = report.read_text() if report.exists() else "<testsuites/>"
+    seconds = time.monotonic() - started
+    return Result(part.name, seconds, status, read_counts(text), tuple(read_failures(text)))
 
 
 def read_counts(report: str) -> Counts:
@@ -108,6 +113,15 @@ def read_counts(report: str) -> Counts:
         failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
         total += Counts(tests - failed - skipped, failed, skipped)
     return total
+
+
+def read_failures(report: str) -> Iterator[str]:
+    """Each test of a JUnit report that failed or broke: its name, and what it said, cut to a few lines."""
+    for case in ET.fromstring(report).iter("testcase"):
+        for trouble in (*case.findall("failure"), *case.findall("error")):
+            said = (trouble.get("message") or trouble.text or "").strip().splitlines()
+            lines = [line[:FAILURE_COLUMNS] for line in said[:FAILURE_LINES]]
+            yield "\n    ".join((f"{case.get('classname')}::{case.get('name')}", *lines))
 
 
 def table(results: Sequence[Result]) -> str:
@@ -150,6 +164,9 @@ def main(suites: Sequence[str]) -> int:
     print(f"\n{table(results)}")
     if not within:
         print("The whole took longer than its budget.")
+    for result in results:
+        for failure in result.failures:
+            print(f"failed: {failure}")
     print(closing_line(results))
     return 0 if results and within and all(result.status == 0 for result in results) else 1
 
