@@ -60,7 +60,8 @@ class Foundation(pulumi.ComponentResource):
             name=word,
             type="String",
             description=f"What the platform of {plan.environment} has to know of its foundation",
-            value=pulumi.Output.all(
+            # Ids are no secret: a preview may show them.
+            insecure_value=pulumi.Output.all(
                 vpc_id=self.network.vpc_id,
                 private_subnet_ids=self.network.private_subnet_ids,
                 runner_role_arn=self.operations.role_arn,

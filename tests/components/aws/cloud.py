@@ -129,7 +129,7 @@ def statements(policy: str) -> list[dict[str, Any]]:
     return found
 
 
-def assert_house_rules(stack: Registered, root: str) -> None:
+def assert_house_rules(stack: Registered, root: str, tags: Tags = TAGS) -> None:
     """Every child stands below its component, is named from it, and has the tags of the stack.
 
     Security groups and their rules are described in the characters that EC2 takes.
@@ -142,6 +142,6 @@ def assert_house_rules(stack: Registered, root: str) -> None:
         assert found["parent"].startswith(root), key
         assert name.startswith(root), key
         if kind.startswith("aws:") and kind not in UNTAGGED:
-            assert found["inputs"]["tags"].items() >= TAGS.shared.items(), key
+            assert found["inputs"]["tags"].items() >= tags.shared.items(), key
         if "ecurityGroup" in kind and "default" not in kind:
             assert EC2_TEXT.fullmatch(found["inputs"]["description"]), key
