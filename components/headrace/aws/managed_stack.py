@@ -118,6 +118,12 @@ class ManagedStack(pulumi.ComponentResource):
             made=[],
         )
 
+    @property
+    def _deployers(self) -> list[pulumi.Input[str]]:
+        """The runner where there is one, else who administers the cluster."""
+        runner = list(self._place.administrators.values())
+        return runner or list(self._plan.cluster.admins)
+
     def _storage(self) -> CheckpointStorage:
         plan = self._plan
         return CheckpointStorage(
@@ -127,6 +133,7 @@ class ManagedStack(pulumi.ComponentResource):
                 protect=plan.protect,
                 access_log_days=plan.log_days,
                 tags=self._tags,
+                deployers=self._deployers,
             ),
             self._child,
         )
@@ -258,6 +265,7 @@ class ManagedStack(pulumi.ComponentResource):
                 alarm_topic_arn=self.alarms.topic_arn,
                 log_days=plan.log_days,
                 tags=self._tags,
+                deployers=self._deployers,
             ),
             self._in_cluster,
         )
