@@ -234,5 +234,5 @@ def test_namespaces_hold_what_their_pools_may_have() -> None:
 def test_endpoints_of_a_new_network_are_among_what_costs() -> None:
     there = {"vpc_id": VPC_ID, "private_subnet_ids": SUBNETS}
     for network, expected in ({}, 24), (there, 0):
-        drivers = [one.name for one in aws_cost_drivers(aws_plan(parsed(on_aws(**given))))]
+        drivers = [one.name for one in aws_cost_drivers(aws_plan(parsed(on_aws(network=network))))]
         assert f"{expected} interface endpoints" in drivers
