@@ -10,6 +10,7 @@ import pulumi_aws as aws
 from headrace.aws.iam import Statement, document
 from headrace.aws.names import AUTONAME_CHARS, BUCKET_MAX, fitted
 from headrace.aws.tags import Tags
+from headrace.plan.state_storage import UPLOAD_DAYS
 
 TLS_LEAST = "1.2"
 
@@ -24,8 +25,8 @@ class BucketRules:
     expire_days: int | None = None
     """Age at which objects go; ``None``: never."""
     versioned: bool = False
-    access_logs: pulumi.Input[str] | None = None
-    """The bucket that its access logs go to."""
+    access_logs: SecureBucket | None = None
+    """Where its access logs go."""
     log_writer: pulumi.Input[str] | None = None
     """The account whose buckets' access logs are delivered here."""
 
@@ -45,7 +46,7 @@ class SecureBucket(pulumi.ComponentResource):
         )
         self._closed()
         self._encrypted(rules.key_arn)
-        self._policy(rules.log_writer)
+        self.policy = self._policy(rules.log_writer)
         self._life_cycle(rules)
         if rules.versioned:
             aws.s3.BucketVersioning(
@@ -58,9 +59,10 @@ class SecureBucket(pulumi.ComponentResource):
             aws.s3.BucketLogging(
                 name,
                 bucket=self.bucket.bucket,
-                target_bucket=rules.access_logs,
+                target_bucket=rules.access_logs.bucket.bucket,
                 target_prefix=f"{name}/",
-                opts=self._child,
+                # S3 refuses a target that does not let it write yet.
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[rules.access_logs.policy]),
             )
         self.register_outputs({"bucket": self.bucket.bucket, "arn": self.bucket.arn})
 
@@ -96,7 +98,7 @@ class SecureBucket(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _policy(self, log_writer: pulumi.Input[str] | None) -> None:
+    def _policy(self, log_writer: pulumi.Input[str] | None) -> aws.s3.BucketPolicy:
         arn = self.bucket.arn
         everything: list[pulumi.Input[str]] = [arn, pulumi.Output.concat(arn, "/*")]
         plain: Statement = {"Bool": {"aws:SecureTransport": "false"}}
@@ -115,7 +117,7 @@ class SecureBucket(pulumi.ComponentResource):
                     "Condition": {"StringEquals": {"aws:SourceAccount": log_writer}},
                 }
             )
-        aws.s3.BucketPolicy(
+        return aws.s3.BucketPolicy(
             self._name,
             bucket=self.bucket.bucket,
             policy=document(*statements),
@@ -130,11 +132,15 @@ class SecureBucket(pulumi.ComponentResource):
             "filter": {"prefix": ""},
             "abort_incomplete_multipart_upload": {"days_after_initiation": rules.abort_uploads_days},
         }
+        old: aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgsDict = {
+            "noncurrent_days": rules.expire_days or 0
+        }
         age: aws.s3.BucketLifecycleConfigurationRuleArgsDict = {
             "id": "age",
             "status": "Enabled",
             "filter": {"prefix": ""},
             "expiration": {"days": rules.expire_days or 0},
+            **({"noncurrent_version_expiration": old} if rules.versioned else {}),
         }
         aws.s3.BucketLifecycleConfiguration(
             self._name,
@@ -142,3 +148,30 @@ class SecureBucket(pulumi.ComponentResource):
             rules=[uploads, age] if rules.expire_days is not None else [uploads],
             opts=self._child,
         )
+
+
+def access_log_bucket(
+    name: str,
+    account: pulumi.Input[str],
+    days: int,
+    tags: Tags,
+    opts: pulumi.ResourceOptions,
+    *,
+    protect: bool,
+) -> SecureBucket:
+    """Where S3 delivers who read and wrote in other buckets of the account.
+
+    S3 delivers to none with a key of one's own. What is removed before its age stays, as a version.
+    """
+    return SecureBucket(
+        name,
+        BucketRules(
+            expire_days=days,
+            abort_uploads_days=UPLOAD_DAYS,
+            log_writer=account,
+            versioned=True,
+            protect=protect,
+            tags=tags,
+        ),
+        opts,
+    )

@@ -55,17 +55,18 @@ def test_exactly_these_resources(changed: dict[str, Any]) -> None:
     assert kinds(stack) == Counter(
         {
             "headrace:aws:Operations": 1,
-            "headrace:aws:SecureBucket": 1,
+            "headrace:aws:SecureBucket": 2,
             KEY: 1,
             "aws:kms/alias:Alias": 1,
             "aws:kms/keyPolicy:KeyPolicy": 1,
-            BUCKET: 1,
-            "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": 1,
-            "aws:s3/bucketOwnershipControls:BucketOwnershipControls": 1,
-            "aws:s3/bucketPolicy:BucketPolicy": 1,
-            "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 1,
-            "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": 1,
-            "aws:s3/bucketVersioning:BucketVersioning": 1,
+            BUCKET: 2,
+            "aws:s3/bucketLogging:BucketLogging": 1,
+            "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": 2,
+            "aws:s3/bucketOwnershipControls:BucketOwnershipControls": 2,
+            "aws:s3/bucketPolicy:BucketPolicy": 2,
+            "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 2,
+            "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": 2,
+            "aws:s3/bucketVersioning:BucketVersioning": 2,
             GROUP: 1,
             "aws:iam/role:Role": 1,
             "aws:iam/rolePolicy:RolePolicy": 1,
@@ -124,6 +125,7 @@ def test_it_is_private_unprivileged_and_the_only_one_that_writes_the_state() -> 
         "HEADRACE_STACK": TAGS.environment,
         "PULUMI_BACKEND_URL": f"s3://dev-runner/state?region={REGION}",
         "PULUMI_SKIP_CONFIRMATIONS": "true",
+        "HEADRACE_INSIDE": "true",
     }
 
 
