@@ -32,6 +32,7 @@ from headrace_agents.chat import (
 )
 from headrace_agents.slots import Slots
 from headrace_agents.spec import ModelSpec
+from headrace_agents.turns import Turns
 
 _FIRST_BACKOFF_S = 0.25
 _MAX_BACKOFF_S = 8.0
@@ -58,7 +59,8 @@ class OpenAiModel:
     """A :class:`ChatModel`, with at most ``max_concurrency`` calls at once.
 
     Make it on the event loop that uses it. Raises OSError if the file of the key can't be read.
-    ``slots`` hear of what the provider can't take, ``http_client`` is closed with it.
+    ``slots`` hear of what the provider can't take, each attempt waits for one of ``turns``, ``http_client``
+    is closed with it.
     """
 
     def __init__(
@@ -67,10 +69,12 @@ class OpenAiModel:
         http_client: httpx2.AsyncClient | None = None,
         *,
         slots: Slots | None = None,
+        turns: Turns | None = None,
         figures: CallFigures | None = None,
     ) -> None:
         self.figures = figures or CallFigures()
         self._slots = slots
+        self._turns = turns
         self._spec = spec
         self._url = f"{spec.endpoint.rstrip('/')}/chat/completions"
         self._headers = {"Authorization": f"Bearer {_api_key(spec)}", "Content-Type": "application/json"}
@@ -82,6 +86,8 @@ class OpenAiModel:
         for attempt in range(1, self._spec.max_attempts + 1):
             try:
                 async with self._free:
+                    if self._turns is not None:
+                        await self._turns.wait()
                     return await self._counted(request)
             except ModelError as error:
                 if error.kind not in _WORTH_ANOTHER or attempt == self._spec.max_attempts:

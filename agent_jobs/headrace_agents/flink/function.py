@@ -27,6 +27,7 @@ from headrace_agents.records import InputRecord, OutputRecord, Position
 from headrace_agents.runs import AgentRuns
 from headrace_agents.shards import shard_ids, shards_of
 from headrace_agents.slots import Slots, shared_out, slots_of
+from headrace_agents.turns import turns_of
 from headrace_agents.spec import AgentJobSpec, ModelSpec
 
 BUNDLE_EVENTS = 500
@@ -48,9 +49,8 @@ class AgentFunction(KeyedProcessFunction):
         spec = AgentJobSpec.model_validate_json(self._spec_json)
         agent = load(spec.entry_point, spec.settings)
         subtasks = runtime_context.get_number_of_parallel_subtasks()
-        own = shards_of(
-            spec.shards, spec.max_parallelism, subtasks, runtime_context.get_index_of_this_subtask()
-        )
+        subtask = runtime_context.get_index_of_this_subtask()
+        own = shards_of(spec.shards, spec.max_parallelism, subtasks, subtask)
         journal = _open_journal(spec, own)
         runs = AgentRuns(
             spec.name,
@@ -64,7 +64,7 @@ class AgentFunction(KeyedProcessFunction):
         model, calls = shared_out(spec, subtasks), CallFigures()
         slots = slots_of(spec, model)
         ids = shard_ids(spec.shards, spec.max_parallelism)
-        runner = RunLoop(runs, lambda: _open_model(model, slots, calls), slots=slots)
+        runner = RunLoop(runs, lambda: _open_model(model, slots, calls, subtask, subtasks), slots=slots)
         self._state = state = FlinkState(runtime_context, lambda: operator.end_bundle(state))
         operator = AgentOperator(
             spec,
@@ -131,8 +131,13 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _open_model(spec: ModelSpec | None, slots: Slots, figures: CallFigures) -> ChatModel | None:
-    return None if spec is None else OpenAiModel(spec, slots=slots, figures=figures)
+def _open_model(
+    spec: ModelSpec | None, slots: Slots, figures: CallFigures, subtask: int, subtasks: int
+) -> ChatModel | None:
+    if spec is None:
+        return None
+    turns = turns_of(spec.requests_per_minute, subtask, subtasks)
+    return OpenAiModel(spec, slots=slots, turns=turns, figures=figures)
 
 
 def _open_journal(spec: AgentJobSpec, own: Sequence[int]) -> KafkaJournal | None:
