@@ -43,7 +43,7 @@ class Turns:
     async def wait(self) -> None:
         """Returns when a call may be made, in the order of asking; one that is cancelled takes no turn."""
         async with self._first:
-            while (wait_s := self._next() * self._every_s - self._clock()) > 0:
+            while (wait_s := self._next() * self._every_s - self._clock()) > 0:  # noqa: ASYNC110 - of the clock
                 await asyncio.sleep(wait_s)
             self._used = self._next()
 
