@@ -27,6 +27,7 @@ from headrace_agents.journal import (
     encode_mark,
     encode_step,
 )
+from headrace_agents.msk_login import with_login
 from headrace_agents.spec import JournalSpec
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class KafkaJournal:
         self._client = {
             "bootstrap.servers": bootstrap_servers,
             "log_level": 0,
-            **spec.client_properties,
+            **with_login(spec.client_properties),
         }
         self._producer = Producer({**self._client, "acks": "all", "enable.idempotence": True, "linger.ms": 0})
         self._shards = shards

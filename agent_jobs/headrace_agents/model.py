@@ -19,6 +19,7 @@ from typing import Any
 import httpx2
 import openai
 
+from headrace_agents.breaker import Breaker
 from headrace_agents.chat import (
     ChatRequest,
     Completion,
@@ -32,6 +33,7 @@ from headrace_agents.chat import (
 )
 from headrace_agents.slots import Slots
 from headrace_agents.spec import ModelSpec
+from headrace_agents.turns import Turns
 
 _FIRST_BACKOFF_S = 0.25
 _MAX_BACKOFF_S = 8.0
@@ -58,7 +60,8 @@ class OpenAiModel:
     """A :class:`ChatModel`, with at most ``max_concurrency`` calls at once.
 
     Make it on the event loop that uses it. Raises OSError if the file of the key can't be read.
-    ``slots`` hear of what the provider can't take, ``http_client`` is closed with it.
+    ``slots`` hear of what the provider can't take; each attempt waits until ``breaker`` lets it through and
+    for one of ``turns``; ``http_client`` is closed with it.
     """
 
     def __init__(
@@ -67,10 +70,14 @@ class OpenAiModel:
         http_client: httpx2.AsyncClient | None = None,
         *,
         slots: Slots | None = None,
+        turns: Turns | None = None,
+        breaker: Breaker | None = None,
         figures: CallFigures | None = None,
     ) -> None:
         self.figures = figures or CallFigures()
         self._slots = slots
+        self._turns = turns
+        self._breaker = breaker or Breaker()
         self._spec = spec
         self._url = f"{spec.endpoint.rstrip('/')}/chat/completions"
         self._headers = {"Authorization": f"Bearer {_api_key(spec)}", "Content-Type": "application/json"}
@@ -82,7 +89,7 @@ class OpenAiModel:
         for attempt in range(1, self._spec.max_attempts + 1):
             try:
                 async with self._free:
-                    return await self._counted(request)
+                    return await self._let_through(request)
             except ModelError as error:
                 if error.kind not in _WORTH_ANOTHER or attempt == self._spec.max_attempts:
                     raise
@@ -91,6 +98,26 @@ class OpenAiModel:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+    async def _let_through(self, request: ChatRequest) -> Completion:
+        """One attempt, once the endpoint takes calls and its limit has room."""
+        breaker = self._breaker
+        token = await breaker.enter()
+        try:
+            if self._turns is not None:
+                await self._turns.wait()
+            completion = await self._counted(request)
+        except ModelError as error:
+            if error.kind in _OF_THE_PROVIDER:
+                breaker.failed(token, error.retry_after_s)
+            else:
+                breaker.answered(token)
+            raise
+        except BaseException:
+            breaker.abandoned(token)
+            raise
+        breaker.answered(token)
+        return completion
 
     async def _counted(self, request: ChatRequest) -> Completion:
         figures = self.figures

@@ -101,6 +101,8 @@ class ModelSpec(_Spec):
     concurrency: int | None = Field(default=None, gt=0)
     """Runs under way to start with, per subtask: more while they wait for the model, up to
     ``max_concurrency``; None: the most at once."""
+    requests_per_minute: int | None = Field(default=None, gt=0)
+    """Attempts of all subtasks together; None: no limit is known."""
 
 
 class Limits(_Spec):

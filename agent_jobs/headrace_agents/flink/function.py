@@ -17,7 +17,7 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from headrace_agents.agent import load
-from headrace_agents.chat import ChatModel
+from headrace_agents.breaker import Breaker
 from headrace_agents.flink.state import BYTES, FlinkState
 from headrace_agents.kafka_journal import KafkaJournal
 from headrace_agents.loop import RunLoop
@@ -26,8 +26,9 @@ from headrace_agents.operator import AgentOperator, memory_format
 from headrace_agents.records import InputRecord, OutputRecord, Position
 from headrace_agents.runs import AgentRuns
 from headrace_agents.shards import shard_ids, shards_of
-from headrace_agents.slots import Slots, shared_out, slots_of
-from headrace_agents.spec import AgentJobSpec, ModelSpec
+from headrace_agents.slots import shared_out, slots_of
+from headrace_agents.spec import AgentJobSpec
+from headrace_agents.turns import turns_of
 
 BUNDLE_EVENTS = 500
 """``python.fn-execution.bundle.size``: a bundle costs the same messages for few events as for many, and a
@@ -48,9 +49,8 @@ class AgentFunction(KeyedProcessFunction):
         spec = AgentJobSpec.model_validate_json(self._spec_json)
         agent = load(spec.entry_point, spec.settings)
         subtasks = runtime_context.get_number_of_parallel_subtasks()
-        own = shards_of(
-            spec.shards, spec.max_parallelism, subtasks, runtime_context.get_index_of_this_subtask()
-        )
+        subtask = runtime_context.get_index_of_this_subtask()
+        own = shards_of(spec.shards, spec.max_parallelism, subtasks, subtask)
         journal = _open_journal(spec, own)
         runs = AgentRuns(
             spec.name,
@@ -61,10 +61,12 @@ class AgentFunction(KeyedProcessFunction):
             clock=_now_ms,
             journal=journal,
         )
-        model, calls = shared_out(spec, subtasks), CallFigures()
+        model, calls, breaker = shared_out(spec, subtasks), CallFigures(), Breaker()
         slots = slots_of(spec, model)
+        turns = turns_of(model.requests_per_minute, subtask, subtasks) if model else None
+        connect = partial(OpenAiModel, slots=slots, turns=turns, breaker=breaker, figures=calls)
         ids = shard_ids(spec.shards, spec.max_parallelism)
-        runner = RunLoop(runs, lambda: _open_model(model, slots, calls), slots=slots)
+        runner = RunLoop(runs, lambda: connect(model) if model else None, slots=slots)
         self._state = state = FlinkState(runtime_context, lambda: operator.end_bundle(state))
         operator = AgentOperator(
             spec,
@@ -79,7 +81,7 @@ class AgentFunction(KeyedProcessFunction):
         self._process, self._on_timer = operator.process, operator.on_timer
         self._closing = [operator.close, *([] if journal is None else [journal.close])]
         kept = None if journal is None else journal.figures
-        _show(runtime_context, operator.figures, runner.figures, calls, kept)
+        _show(runtime_context, operator.figures, runner.figures, calls, breaker.figures, kept)
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         timers = ctx.timer_service()
@@ -129,10 +131,6 @@ def _rows(outputs: Iterator[OutputRecord]) -> Iterator[Row]:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _open_model(spec: ModelSpec | None, slots: Slots, figures: CallFigures) -> ChatModel | None:
-    return None if spec is None else OpenAiModel(spec, slots=slots, figures=figures)
 
 
 def _open_journal(spec: AgentJobSpec, own: Sequence[int]) -> KafkaJournal | None:

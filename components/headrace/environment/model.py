@@ -130,7 +130,8 @@ class Model(Declared):
     )
     requests_per_minute: Count | None = declared(
         A_POSITIVE,
-        "The provider's limit for this agent: calls in flight are kept within what it allows.",
+        "The provider's limit for this agent, over all subtasks: attempts are spread evenly over the minute"
+        " and never exceed it.",
         default=None,
     )
 

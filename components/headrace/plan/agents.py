@@ -67,7 +67,6 @@ def _agent(
         model_calls_per_second=calls_per_second(agent),
         model_calls_needed=calls_needed(agent),
         model_calls_in_flight=in_flight,
-        requests_per_minute=requests_per_minute(agent),
         api_key_env=because(api_key.env, "declared as model.api_key.env")
         if api_key and api_key.env
         else because(None, "the declaration names 0 variables"),
@@ -195,6 +194,7 @@ def _model(agent: Agent, place: Place, in_flight: int) -> Because[ModelSpec] | B
             in_flight // subtasks, f"{in_flight} calls in flight over {subtasks} subtasks, to start with"
         ),
         max_concurrency=calls_in_flight_max(model, in_flight, subtasks),
+        requests_per_minute=requests_per_minute(model),
     )
 
 

@@ -76,9 +76,9 @@ def calls_in_flight_max(model: Model, in_flight: int, subtasks: int) -> Because[
     )
 
 
-def requests_per_minute(agent: Agent) -> Because[int] | Because[None]:
+def requests_per_minute(model: Model) -> Because[int] | Because[None]:
     """The provider's limit."""
-    limit = agent.model.requests_per_minute if agent.model else None
+    limit = model.requests_per_minute
     if limit is None:
         return because(None, "the declaration limits 0 providers")
     return because(limit, f"declared as model.requests_per_minute {limit}")

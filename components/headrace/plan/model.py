@@ -205,8 +205,6 @@ class AgentPlan(PlanModel):
     """Little's law over the declared workload."""
     model_calls_in_flight: int
     """What it is given: with headroom, within the provider's limit."""
-    requests_per_minute: int | None
-    """The provider's limit."""
     api_key_env: str | None
     """Environment variable whose value the substrate puts into a file, and that file's path into
     ``spec.model.api_key_file``."""

@@ -14,6 +14,7 @@ import httpx2
 import pytest
 from pydantic import BaseModel
 
+from headrace_agents.breaker import Breaker
 from headrace_agents.chat import ChatRequest, Completion, Message, ModelError, ToolCall, ToolSchema, Usage
 from headrace_agents.model import CallFigures, OpenAiModel
 from headrace_agents.slots import Slots
@@ -76,13 +77,17 @@ class Endpoint:
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What would have been slept between attempts."""
+    """What would have been slept between attempts; by the breaker's clock it has passed."""
     slept: list[float] = []
+    passed = 0.0
 
     async def sleep(seconds: float) -> None:
+        nonlocal passed
         slept.append(seconds)
+        passed += seconds
 
     monkeypatch.setattr("headrace_agents.model.asyncio.sleep", sleep)
+    monkeypatch.setattr("headrace_agents.model.Breaker", lambda: Breaker(clock=lambda: passed))
     return slept
 
 

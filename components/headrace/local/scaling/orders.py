@@ -64,5 +64,5 @@ def bounds(agent: AgentPlan) -> Bounds:
         most=min(agent.parallelism_max, calls or agent.parallelism_max),
         normal_lag_events=agent.normal_lag_events,
         calls_most=calls,
-        requests_per_minute=agent.requests_per_minute,
+        requests_per_minute=spec.model.requests_per_minute if spec.model else None,
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from headrace.environment.substrates import AwsSubstrate
 from headrace.plan.because import Because, because
 from headrace.plan.place import OWN_DISK, Place
+from headrace_agents.msk_login import MECHANISM, REGION
 
 REPLICATION, IN_SYNC = 3, 2
 LATER = "0 addresses are known before the resource is made: the substrate puts it here"
 
 
-def aws_place(zones: int, kafka: str) -> Place:
+def aws_place(aws: AwsSubstrate) -> Place:
     """IAM on TLS everywhere; a copy of each record in each zone, or three where there are two.
 
     Express brokers fix the copies that confirm a write, and take no size of segments (MSK developer guide,
@@ -24,14 +26,19 @@ def aws_place(zones: int, kafka: str) -> Place:
         },
         "TLS and the pod's own role: 0 passwords",
     )
+    tokens = {
+        "security.protocol": "sasl_ssl",
+        "sasl.mechanism": MECHANISM,
+        "sasl.oauthbearer.config": f"{REGION}{aws.region}",
+    }
     return Place(
         brokers=because("", LATER),
         flink_client=Because(iam.value, dict.fromkeys(iam.value, iam.reasons[""])),
         journal_client=Because(
-            {"security.protocol": "sasl_ssl", "sasl.mechanism": "OAUTHBEARER"},
+            tokens,
             dict.fromkeys(
-                ("security.protocol", "sasl.mechanism"),
-                "librdkafka knows no AWS_MSK_IAM: 1 token of the pod's role, signed by the job",
+                tokens,
+                "librdkafka knows no AWS_MSK_IAM: 1 token of the pod's role at a time, signed by the job",
             ),
         ),
         scripted_model=because("", "0 scripted models run on AWS"),
@@ -42,10 +49,10 @@ def aws_place(zones: int, kafka: str) -> Place:
         },
         slot_failover=(True, "a standby that takes over has the slot: 0 changes are lost"),
         replication=because(
-            REPLICATION, f"{REPLICATION} copies over {zones} zones: 1 lost broker loses no record"
+            REPLICATION, f"{REPLICATION} copies over {aws.zones} zones: 1 lost broker loses no record"
         ),
         topic_settings={}
-        if kafka == "express"
+        if aws.kafka == "express"
         else {
             **OWN_DISK,
             "min.insync.replicas": (

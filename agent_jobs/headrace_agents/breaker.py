@@ -1,0 +1,120 @@
+"""Keeps calls from an endpoint that can't take them, and finds out with one call at a time when it can.
+
+A circuit breaker: closed, calls pass; open, they wait; then one of them, the probe, is let through, and what
+becomes of it closes the breaker or keeps it open. Calls wait in their order, each no longer than its run's
+deadline, and nothing that waits has cost an attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+OPENS_AFTER = 5
+"""Failures one after the other, with no answer between: fewer are bad luck."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
+"""Before a probe where the endpoint does not say: doubled each time, with full jitter from half of it up. The
+longest is how late the end of an outage may be noticed."""
+
+
+@dataclass(slots=True)
+class BreakerFigures:
+    """Of this subtask since it started."""
+
+    breaker_open: int = 0
+    """1 while calls wait."""
+    breaker_openings: int = 0
+    breaker_probes: int = 0
+
+
+class Breaker:
+    """Of one endpoint; used on one event loop.
+
+    Each :meth:`enter` is followed by exactly one of :meth:`answered`, :meth:`failed` and :meth:`abandoned`,
+    with the token that it returned.
+    """
+
+    def __init__(
+        self,
+        figures: BreakerFigures | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        spread: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self.figures = figures or BreakerFigures()
+        self._clock, self._spread = clock, spread
+        self._order = asyncio.Lock()
+        self._settled = asyncio.Event()
+        self._open_until: float | None = None
+        self._failures = 0
+        """One after the other."""
+        self._pauses = 0
+        """Since it was closed."""
+        self._entered = 0
+        self._probe: int | None = None
+        """The token of the call that is let through."""
+
+    async def enter(self) -> int:
+        """Returns when the call may be made."""
+        if self._open_until is not None or self._order.locked():
+            async with self._order:
+                while self._open_until is not None and not self._may_probe():
+                    await self._wait(self._open_until)
+                self._entered += 1
+                if self._open_until is not None:
+                    self._probe = self._entered
+                    self.figures.breaker_probes += 1
+        else:
+            self._entered += 1
+        return self._entered
+
+    def answered(self, token: int) -> None:
+        """The endpoint works; an answer to a call from before it was opened says nothing."""
+        if self._open_until is None:
+            self._failures = 0
+        elif token == self._probe:
+            self._open_until, self._failures, self._pauses = None, 0, 0
+            self.figures.breaker_open = 0
+            self._settle()
+
+    def failed(self, token: int, retry_after_s: float | None = None) -> None:
+        """The endpoint could not take the call; ``retry_after_s`` is what it asked for."""
+        self._failures += 1
+        of_probe = token == self._probe
+        if retry_after_s is not None:
+            self._open(self._clock() + retry_after_s)
+        elif of_probe or (self._open_until is None and self._failures >= OPENS_AFTER):
+            longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**self._pauses)
+            self._pauses += 1
+            self._open(self._clock() + self._spread(longest / 2, longest))
+        if of_probe:
+            self._settle()
+
+    def abandoned(self, token: int) -> None:
+        """Nobody waits for the call any more: another one may find out."""
+        if token == self._probe:
+            self._settle()
+
+    def _may_probe(self) -> bool:
+        return self._probe is None and self._open_until is not None and self._clock() >= self._open_until
+
+    async def _wait(self, until: float) -> None:
+        if self._probe is not None:
+            await self._settled.wait()
+        else:
+            await asyncio.sleep(max(0.0, until - self._clock()))
+
+    def _open(self, until: float) -> None:
+        if self._open_until is None:
+            self.figures.breaker_openings += 1
+            self.figures.breaker_open = 1
+        self._open_until = max(until, self._open_until or until)
+
+    def _settle(self) -> None:
+        """The probe is over: the next in order looks again."""
+        self._probe = None
+        self._settled.set()
+        self._settled = asyncio.Event()
