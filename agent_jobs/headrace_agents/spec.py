@@ -157,6 +157,11 @@ class AgentJobSpec(_Spec):
     code: str = ""
     """Digest of the agent's code: other code is another job, though nothing else is different."""
 
+    @property
+    def transactional_id_prefix(self) -> str:
+        """Of the sink's transactions. No name has a dot, so no agent's is the beginning of another's."""
+        return f"{self.name}."
+
     def digest(self) -> str:
         """Hex SHA-256 over the canonical JSON: two jobs with the same digest are the same job."""
         canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))

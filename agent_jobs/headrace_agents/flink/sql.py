@@ -48,7 +48,7 @@ def sink_table(spec: AgentJobSpec) -> str:
     }
     if spec.kafka.delivery == "exactly-once":
         options |= {
-            "sink.transactional-id-prefix": spec.name,
+            "sink.transactional-id-prefix": spec.transactional_id_prefix,
             "sink.transaction-naming-strategy": "POOLING",
             "properties.transaction.timeout.ms": str(spec.kafka.transaction_timeout_ms),
         }

@@ -115,7 +115,7 @@ def _kafka_rights(spec: AgentJobSpec, cluster: pulumi.Output[str]) -> list[State
         allow(describe_and_read, kafka_arns(cluster, "topic", read)),
         allow([*describe_and_read, "kafka-cluster:WriteData"], kafka_arns(cluster, "topic", both)),
         groups(cluster, [spec.name, JOURNAL_GROUP]),
-        transactions(cluster, [f"{spec.name}-*"]),
+        transactions(cluster, [f"{spec.transactional_id_prefix}*"]),
     ]
 
 

@@ -47,6 +47,7 @@ OF_JOBS = {
     "kafka.client_properties.sasl.client.callback.handler.class",
     "journal.client_properties.security.protocol",
     "journal.client_properties.sasl.mechanism",
+    "journal.client_properties.sasl.oauthbearer.config",
     "flink_configuration.execution.checkpointing.dir",
     "flink_configuration.execution.checkpointing.savepoint-dir",
     "flink_configuration.high-availability.storageDir",

@@ -375,7 +375,7 @@ def test_the_role_may_what_is_the_agents_and_no_more() -> None:
     assert groups["Resource"] == [
         f"{CLUSTER.replace(':cluster/', ':group/')}/{name}" for name in (NAME, "headrace-journal")
     ]
-    assert transactions["Resource"] == [f"{CLUSTER.replace(':cluster/', ':transactional-id/')}/{NAME}-*"]
+    assert transactions["Resource"] == [f"{CLUSTER.replace(':cluster/', ':transactional-id/')}/{NAME}.*"]
     for right in rights():
         assert "*" not in right["Resource"]
         assert not any(action.endswith("*") for action in right["Action"])
