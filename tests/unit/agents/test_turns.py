@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace_agents import turns
 from headrace_agents.turns import LATE_S, MINUTE_S, Turns, turns_of
 
 STARTED = 1_764_000_000.0
@@ -36,7 +35,7 @@ def calls(limit: int, subtask: int, subtasks: int, clock: Clock, until: float) -
     own = Turns(limit, subtask, subtasks, clock=clock)
 
     async def ask() -> list[float]:
-        made = []
+        made: list[float] = []
         while True:
             await own.wait()
             if clock.now >= until:
@@ -44,7 +43,7 @@ def calls(limit: int, subtask: int, subtasks: int, clock: Clock, until: float) -
             made.append(clock.now)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(turns.asyncio, "sleep", clock.sleep)
+        patch.setattr(asyncio, "sleep", clock.sleep)
         yield from asyncio.run(ask())
 
 
@@ -109,7 +108,7 @@ def test_after_quiet_a_call_is_made_at_once_and_what_was_not_used_is_lost() -> N
             made.append(clock.now)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(turns.asyncio, "sleep", clock.sleep)
+        patch.setattr(asyncio, "sleep", clock.sleep)
         asyncio.run(ask(20))
     at_once = [call for call in made if call == STARTED + 30]
     assert 8 <= len(at_once) <= 10  # the moments of the last second
