@@ -19,7 +19,7 @@ from headrace_policies.nodes import Node
 from headrace_policies.stacks import Resource, Stack
 from tests.components.aws.cloud import Cloud
 from tests.components.aws.managed import recorded
-from tests.policies.mutations import ALSO, CHANGES, Resources
+from tests.policies.mutations import ALSO, CHANGES, Resources, changed, put
 from tests.unit.environment.declarations import REPOSITORY
 
 TODAY = date(2026, 6, 1)
@@ -106,6 +106,16 @@ def test_a_change_for_the_worse_is_caught_by_its_rule_and_by_no_unrelated_one(ru
     found = {each[0] for each in after - before()}
     assert rule in found
     assert found <= {rule} | ALSO.get(rule, set())
+
+
+def test_jobmanagers_are_seen_on_spot_by_the_pool_that_they_choose() -> None:
+    pool = "kubernetes:karpenter.sh/v1:NodePool"
+    capacity = put("spec", "template", "spec", "requirements", 0, "values", to=["on-demand", "spot"])
+    after = findings(changed(pool, "prod-nodes-jobmanagers", capacity)(saved("prod")))
+    assert {(rule, resource) for rule, resource, _message in after - before()} == {
+        ("HR-FLINK-3", "prod-support-triage"),
+        ("HR-FLINK-3", "prod-order-risk"),
+    }
 
 
 @pytest.mark.parametrize("rule", sorted(FOREIGN))

@@ -21,7 +21,7 @@ from headrace.aws.connector import ConnectorPlace, SourceDatabase
 from headrace.aws.deploy_rights import STAGES, documents
 from headrace.aws.flink_application import AgentKafka, FlinkApplication, FlinkApplicationArgs
 from headrace.aws.flink_operator import FlinkOperator, FlinkOperatorArgs, SecretKey
-from headrace.aws.foundation import network_of, tags_of
+from headrace.aws.foundation import network_of, provider_of, tags_of
 from headrace.aws.handover import handover
 from headrace.aws.iam import account_of
 from headrace.aws.kafka import Kafka, KafkaArgs
@@ -77,7 +77,8 @@ class ManagedStack(pulumi.ComponentResource):
     def __init__(self, name: str, args: ManagedStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("headrace:aws:ManagedStack", name, None, opts)
         self._name, self._plan, self._project = name, args.plan, args.project
-        self._tags, self._child = tags_of(args.plan), pulumi.ResourceOptions(parent=self)
+        self._tags, self._aws = tags_of(args.plan), provider_of(name, args.plan, self)
+        self._child = pulumi.ResourceOptions(parent=self, providers=[self._aws])
         self._place = self._placed()
         self.alarms = Alarms(name, AlarmsArgs(emails=self._plan.alarm_emails, tags=self._tags), self._child)
         self.storage = self._storage()
@@ -107,7 +108,7 @@ class ManagedStack(pulumi.ComponentResource):
                 api_clients={},
                 made=[network],
             )
-        here = pulumi.InvokeOutputOptions(parent=self)
+        here = pulumi.InvokeOutputOptions(parent=self, provider=self._aws)
         left = handover(plan.environment, plan.zones, here)
         return _Place(
             vpc_id=left.vpc_id,
@@ -178,7 +179,9 @@ class ManagedStack(pulumi.ComponentResource):
                 tags=self._tags,
             ),
             # A connector finds its topics made and its way open; the plugin's object has a version.
-            pulumi.ResourceOptions(parent=self, depends_on=[*place.made, self.kafka, self.storage]),
+            pulumi.ResourceOptions.merge(
+                self._child, pulumi.ResourceOptions(depends_on=[*place.made, self.kafka, self.storage])
+            ),
         )
 
     def _cluster(self, *, api_reached: bool) -> Cluster:
@@ -205,7 +208,9 @@ class ManagedStack(pulumi.ComponentResource):
     def _in_cluster(self) -> pulumi.ResourceOptions:
         """Pods need nodes, and nodes the network; going away, they go before both."""
         return pulumi.ResourceOptions(
-            parent=self, provider=self.cluster.provider, depends_on=[*self._place.made, self.cluster]
+            parent=self,
+            providers=[self._aws, self.cluster.provider],
+            depends_on=[*self._place.made, self.cluster],
         )
 
     def _namespace(self, planned: NamespacePlan) -> Namespace:
