@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pulumi
 
-from headrace.environment import parse_environment
+from headrace.aws import Foundation, ManagedStack, ManagedStackArgs
+from headrace.aws.operations import INSIDE
+from headrace.environment import load_environment, parse_environment
 from headrace.local import LocalStack
 from headrace.local.layout import stack_files
-from headrace.plan import plan
+from headrace.plan import AwsPlan, plan_of
+from headrace.plan.aws import aws_plan
 from headrace.toolchain.runtimes import Runtimes
 
 # The engine interrupts the program of an update that failed: a stack trace here would bury the reason.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-name = pulumi.get_stack()
-declared = pulumi.Config().require_object("environment")
-environment = parse_environment(declared, origin=f"Pulumi.{name}.yaml", name=name)
-LocalStack(plan(environment), stack_files(environment, Path(__file__).parents[1]), Runtimes.locate())
+stacks, name, config = Path(__file__).parent, pulumi.get_stack(), pulumi.Config()
+outputs: dict[str, Any] = {}
+if of := config.get("foundationOf"):
+    outputs = Foundation(of, aws_plan(load_environment(stacks / f"Pulumi.{of}.yaml"))).outputs
+else:
+    environment = parse_environment(config.require_object("environment"), f"Pulumi.{name}.yaml", name)
+    planned = plan_of(environment)
+    if isinstance(planned, AwsPlan):
+        args = ManagedStackArgs(plan=planned, project=stacks.parent, inside=INSIDE in os.environ)
+        outputs = ManagedStack(name, args).outputs
+    else:
+        LocalStack(planned, stack_files(environment, stacks.parent), Runtimes.locate())
+for output, value in outputs.items():
+    pulumi.export(output, value)

@@ -23,10 +23,12 @@ class Echo(mocks.Mocks):
         raise AssertionError(f"a function of a provider is called: {args.token}")
 
 
-def registered(program: Callable[[], object], made: mocks.Mocks | None = None) -> Registered:
+def registered(
+    program: Callable[[], object], made: mocks.Mocks | None = None, *, preview: bool = False
+) -> Registered:
     """Everything that `program` registers, in the order of names; `made` answers for the providers."""
     monitor = _Recorder(made or Echo())
-    pulumi.runtime.set_mocks(monitor.mocks, "headrace", "local", preview=False, monitor=monitor)
+    pulumi.runtime.set_mocks(monitor.mocks, "headrace", "local", preview=preview, monitor=monitor)
     # It waits for every registration, and raises what one of them raised.
     pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
     return dict(sorted(monitor.recorded.items()))

@@ -3,8 +3,8 @@
 Sizes and settings come from the plan (`headrace.plan.aws`); what is here says how they are built.
 """
 
-from headrace.aws.agent_identity import StateBuckets
 from headrace.aws.agent_image import AgentImage, AgentImageArgs
+from headrace.aws.agent_rights import StateBuckets
 from headrace.aws.alarms import Alarms, AlarmsArgs
 from headrace.aws.change_capture import ChangeCapture, ChangeCaptureArgs, Plugin
 from headrace.aws.checkpoint_storage import CheckpointStorage, CheckpointStorageArgs
@@ -12,7 +12,9 @@ from headrace.aws.cluster import Cluster, ClusterArgs
 from headrace.aws.connector import ConnectorPlace, SourceDatabase
 from headrace.aws.flink_application import AgentKafka, FlinkApplication, FlinkApplicationArgs
 from headrace.aws.flink_operator import FlinkOperator, FlinkOperatorArgs, SecretKey
+from headrace.aws.foundation import Foundation
 from headrace.aws.kafka import Kafka, KafkaArgs
+from headrace.aws.managed_stack import ManagedStack, ManagedStackArgs
 from headrace.aws.namespace import Namespace, NamespaceArgs
 from headrace.aws.network import Network
 from headrace.aws.network_args import ExistingNetworkArgs, NetworkArgs
@@ -39,8 +41,11 @@ __all__ = [
     "FlinkApplicationArgs",
     "FlinkOperator",
     "FlinkOperatorArgs",
+    "Foundation",
     "Kafka",
     "KafkaArgs",
+    "ManagedStack",
+    "ManagedStackArgs",
     "Namespace",
     "NamespaceArgs",
     "Network",

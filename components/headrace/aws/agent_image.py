@@ -11,9 +11,9 @@ import pulumi_aws as aws
 
 from headrace.aws.encryption import key
 from headrace.aws.tags import Tags
+from headrace.environment.aws_parts import DIGEST
 from headrace.errors import HeadraceError
 
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 UNTAGGED_DAYS = 7
 """Tags never move, so what has none never had one: a push that did not end."""
 
@@ -70,7 +70,7 @@ class AgentImage(pulumi.ComponentResource):
         Raises:
             HeadraceError: it is no digest; a tag says nothing about what runs.
         """
-        if not DIGEST.fullmatch(digest):
+        if not re.fullmatch(DIGEST, digest):
             raise HeadraceError(
                 f"image: given {digest!r}; allowed: a digest, sha256: and 64 hexadecimal digits"
             )

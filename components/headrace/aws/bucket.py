@@ -24,8 +24,8 @@ class BucketRules:
     expire_days: int | None = None
     """Age at which objects go; ``None``: never."""
     versioned: bool = False
-    access_logs: pulumi.Input[str] | None = None
-    """The bucket that its access logs go to."""
+    access_logs: SecureBucket | None = None
+    """Where its access logs go."""
     log_writer: pulumi.Input[str] | None = None
     """The account whose buckets' access logs are delivered here."""
 
@@ -45,7 +45,7 @@ class SecureBucket(pulumi.ComponentResource):
         )
         self._closed()
         self._encrypted(rules.key_arn)
-        self._policy(rules.log_writer)
+        self.policy = self._policy(rules.log_writer)
         self._life_cycle(rules)
         if rules.versioned:
             aws.s3.BucketVersioning(
@@ -58,9 +58,10 @@ class SecureBucket(pulumi.ComponentResource):
             aws.s3.BucketLogging(
                 name,
                 bucket=self.bucket.bucket,
-                target_bucket=rules.access_logs,
+                target_bucket=rules.access_logs.bucket.bucket,
                 target_prefix=f"{name}/",
-                opts=self._child,
+                # S3 refuses a target that does not let it write yet.
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[rules.access_logs.policy]),
             )
         self.register_outputs({"bucket": self.bucket.bucket, "arn": self.bucket.arn})
 
@@ -96,7 +97,7 @@ class SecureBucket(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _policy(self, log_writer: pulumi.Input[str] | None) -> None:
+    def _policy(self, log_writer: pulumi.Input[str] | None) -> aws.s3.BucketPolicy:
         arn = self.bucket.arn
         everything: list[pulumi.Input[str]] = [arn, pulumi.Output.concat(arn, "/*")]
         plain: Statement = {"Bool": {"aws:SecureTransport": "false"}}
@@ -115,7 +116,7 @@ class SecureBucket(pulumi.ComponentResource):
                     "Condition": {"StringEquals": {"aws:SourceAccount": log_writer}},
                 }
             )
-        aws.s3.BucketPolicy(
+        return aws.s3.BucketPolicy(
             self._name,
             bucket=self.bucket.bucket,
             policy=document(*statements),

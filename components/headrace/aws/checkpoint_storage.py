@@ -103,7 +103,7 @@ class CheckpointStorage(pulumi.ComponentResource):
                 BucketRules(
                     key_arn=state.arn,
                     abort_uploads_days=bucket.abort_uploads_days,
-                    access_logs=logs.bucket.bucket,
+                    access_logs=logs,
                     protect=args.protect,
                     tags=args.tags,
                 ),
@@ -116,7 +116,7 @@ class CheckpointStorage(pulumi.ComponentResource):
             BucketRules(
                 key_arn=state.arn,
                 abort_uploads_days=UPLOAD_DAYS,
-                access_logs=logs.bucket.bucket,
+                access_logs=logs,
                 versioned=True,
                 protect=args.protect,
                 tags=args.tags,

@@ -12,7 +12,7 @@ import pulumi_kubernetes as k8s
 
 from headrace.aws.cluster_roles import ClusterRoles
 from headrace.aws.encryption import key
-from headrace.aws.names import fitted
+from headrace.aws.names import digest, fitted
 from headrace.aws.node_pools import NodePools
 from headrace.aws.tags import Tags
 from headrace.errors import HeadraceError
@@ -48,8 +48,12 @@ class ClusterArgs:
     version: str = field(default=KUBERNETES_VERSION)
     node_security_group_ids: Sequence[pulumi.Input[str]] = ()
     """Of the nodes, beside EKS's own: Kafka's clients', whose members reach the brokers."""
+    administrators: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """ARNs of roles that administer it too and may be known only later, by what they are: ``runner``."""
     api_clients: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Security groups outside of the cluster that reach its API, by what they are: ``runner``."""
+    api_reached: bool = True
+    """Whether the API is reached from where the program runs; if not, previews do without it."""
 
     def __post_init__(self) -> None:
         private, cidrs = self.cluster.endpoint_private, self.cluster.public_cidrs
@@ -65,7 +69,7 @@ class ClusterArgs:
             )
         if unknown := sorted(set(self.access.values()) - ROLES.keys()):
             raise HeadraceError(f"cluster: given access {unknown[0]}; allowed: {', '.join(ROLES)}")
-        if "admin" not in self.access.values():
+        if "admin" not in self.access.values() and not self.administrators:
             raise HeadraceError("cluster: given nobody with access admin; allowed: at least one principal")
 
 
@@ -104,11 +108,14 @@ class Cluster(pulumi.ComponentResource):
         self.security_group_id = cluster.vpc_config.cluster_security_group_id
         self.service_cidr = cluster.kubernetes_network_config.service_ipv4_cidr
         self.kubeconfig = _kubeconfig(cluster)
+        self._cluster_made = cluster
         self._api_clients()
         access = self._access(cluster, roles)
         self.provider = k8s.Provider(
             f"{name}-kubernetes",
-            kubeconfig=self.kubeconfig,
+            kubeconfig=self._kubeconfig_of_provider(),
+            # What makes it another cluster; else a preview without a kubeconfig would replace all in it.
+            cluster_identifier=cluster.arn,
             enable_server_side_apply=True,
             opts=pulumi.ResourceOptions(parent=self, depends_on=access),
         )
@@ -122,6 +129,15 @@ class Cluster(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self, provider=self.provider),
         )
         self.register_outputs({"name": self.name, "kubeconfig": self.kubeconfig})
+
+    def kubeconfig_as(self, role_arn: str) -> pulumi.Output[str]:
+        """The kubeconfig for who may take this role; `aws eks get-token` takes it."""
+        return _kubeconfig(self._cluster_made, role_arn)
+
+    def _kubeconfig_of_provider(self) -> pulumi.Output[str]:
+        """Unknown in a preview from where a private endpoint is not reached: then the API is not asked."""
+        asked = self._args.api_reached or not pulumi.runtime.is_dry_run()
+        return self.kubeconfig if asked else self.kubeconfig.apply(lambda _known: pulumi.UNKNOWN)
 
     def _cluster(self, roles: ClusterRoles) -> aws.eks.Cluster:
         name, args = f"{self._name}-cluster", self._args
@@ -192,15 +208,20 @@ class Cluster(pulumi.ComponentResource):
     def _access(self, cluster: aws.eks.Cluster, roles: ClusterRoles) -> list[pulumi.Resource]:
         """Who may do what in the cluster: the declared principals, and nodes as nodes."""
         made: list[pulumi.Resource] = []
-        people = [
-            (principal, "STANDARD", ROLES[role]) for principal, role in sorted(self._args.access.items())
+        everybody: list[tuple[str, pulumi.Input[str], str, str]] = [
+            # Named by who it is: another principal beside it moves nobody.
+            *(
+                (f"access-{digest(principal)}", principal, "STANDARD", ROLES[role])
+                for principal, role in sorted(self._args.access.items())
+            ),
+            *(
+                (f"access-{who}", principal, "STANDARD", ROLES["admin"])
+                for who, principal in sorted(self._args.administrators.items())
+            ),
+            ("nodes", roles.node.arn, "EC2", NODE_ROLE_POLICY),
         ]
-        everybody: list[tuple[pulumi.Input[str], str, str]] = [
-            *people,
-            (roles.node.arn, "EC2", NODE_ROLE_POLICY),
-        ]
-        for at, (principal, kind, policy) in enumerate(everybody):
-            name = f"{self._name}-nodes" if kind == "EC2" else f"{self._name}-access-{at}"
+        for who, principal, kind, policy in everybody:
+            name = f"{self._name}-{who}"
             entry = aws.eks.AccessEntry(
                 name,
                 cluster_name=cluster.name,
@@ -222,11 +243,12 @@ class Cluster(pulumi.ComponentResource):
         return made
 
 
-def _kubeconfig(cluster: aws.eks.Cluster) -> pulumi.Output[str]:
+def _kubeconfig(cluster: aws.eks.Cluster, role_arn: str | None = None) -> pulumi.Output[str]:
     def written(parts: Sequence[str]) -> str:
         name, arn, endpoint, authority = parts
         region = arn.split(":")[3]
         arguments = ["eks", "get-token", "--cluster-name", name, "--region", region, "--output", "json"]
+        arguments += ["--role-arn", role_arn] if role_arn else []
         return json.dumps(
             {
                 "apiVersion": "v1",

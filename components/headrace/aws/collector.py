@@ -118,7 +118,7 @@ class Collector(pulumi.ComponentResource):
             self._name,
             metadata={
                 "name": NAMESPACE,
-                "labels": {**tags.shared, f"{POD_SECURITY}/enforce": "privileged"},
+                "labels": {**tags.labels, f"{POD_SECURITY}/enforce": "privileged"},
             },
             opts=self._child,
         )

@@ -13,6 +13,7 @@ from headrace.aws.iam import Statement, account_of, allow, document, trust
 from headrace.aws.kafka_rights import connection, groups, kafka_arns, transactions
 from headrace.aws.names import AUTONAME_CHARS, ROLE_MAX, fitted
 from headrace.aws.tags import Tags
+from headrace.environment.aws_parts import A_SECRET_ARN, SECRET_ARN
 from headrace.environment.names import heartbeat_topic
 from headrace.errors import HeadraceError
 from headrace.plan.aws.model import ConnectorCapacityPlan
@@ -20,7 +21,6 @@ from headrace.plan.model import SourcePlan
 
 CONNECT_VERSION = "3.7.x"
 """The newest of MSK Connect's; Debezium 3 needs its Java 17."""
-SECRET_ARN = re.compile(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[\w/+=.@-]+-[A-Za-z0-9]{6}")
 SECRET_SUFFIX_CHARS = 7
 """What Secrets Manager adds to a name for its ARN: a dash and six characters."""
 HTTPS, ANYWHERE = 443, "0.0.0.0/0"
@@ -44,11 +44,10 @@ class SourceDatabase:
     """The key that it is encrypted with."""
 
     def __post_init__(self) -> None:
-        if not SECRET_ARN.fullmatch(self.secret_arn):
+        if not re.fullmatch(SECRET_ARN, self.secret_arn):
             # What was given is not quoted: it may be the password.
             raise HeadraceError(
-                "database: what is given as secret_arn is no ARN of a secret; "
-                "allowed: arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-6RANDOM"
+                f"database: what is given as secret_arn is no ARN of a secret; allowed: {A_SECRET_ARN}"
             )
 
     @property

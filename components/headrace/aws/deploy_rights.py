@@ -12,13 +12,18 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
+import pulumi
+
+from headrace.aws.handover import FOLDER
 from headrace.aws.iam import VERSION, Statement, allow
 from headrace.errors import HeadraceError
 
 POLICY_CHARS = 6_144
 """Of a managed policy, without white space (IAM quotas)."""
 STAGES = ("foundation", "platform")
+ACCOUNT_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Whose:
 class _Right:
     actions: tuple[str, ...]
     resource: str = "*"
-    """With ``{name}``, ``{region}`` and ``{account}``."""
+    """With ``{name}``, ``{environment}``, ``{region}`` and ``{account}``."""
 
 
 def _verbs(service: str, what: str, verbs: str) -> tuple[str, ...]:
@@ -60,6 +65,8 @@ def _in_ec2(*actions: str) -> _Right:
 
 ROLES, POLICIES = "arn:aws:iam::{account}:role/{name}-*", "arn:aws:iam::{account}:policy/{name}-*"
 BUCKETS, OBJECTS = "arn:aws:s3:::{name}-*", "arn:aws:s3:::{name}-*/*"
+HANDOVER_FOLDER = f"arn:aws:ssm:{{region}}:{{account}}:parameter{FOLDER}/{{environment}}"
+HANDOVER = f"{HANDOVER_FOLDER}/*"
 KEYS = "arn:aws:kms:{region}:{account}:key/*"
 ALIASES = "arn:aws:kms:{region}:{account}:alias/{name}-*"
 BUCKET_SETTINGS = _Right(
@@ -295,13 +302,26 @@ RIGHTS: dict[str, tuple[_Right, ...]] = {
     "aws:sns/topicSubscription:TopicSubscription": (
         _of("sns", "sns:GetSubscriptionAttributes", "sns:Subscribe", "sns:Unsubscribe", tags=False),
     ),
+    "aws:ssm/parameter:Parameter": (
+        _Right(
+            (
+                *_verbs("ssm", "Parameter", "Delete Get Put"),
+                *_verbs("ssm", "", "AddTagsToResource GetParameters ListTagsForResource"),
+                "ssm:RemoveTagsFromResource",
+            ),
+            HANDOVER,
+        ),
+        _Right(("ssm:DescribeParameters",)),
+    ),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": (GROUP_RULES,),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": (GROUP_RULES,),
 }
 """By the type of a resource; keys have statements of their own, as their ids do not say whose they are."""
 GROUP, POLICY = "aws:ec2/securityGroup:SecurityGroup", "aws:iam/policy:Policy"
 OF_THE_PLATFORM = ("aws:s3/bucketLogging:BucketLogging", "aws:s3/bucketObjectv2:BucketObjectv2")
-ALONE = {POLICY} | {kind for kind in RIGHTS if kind.startswith(("aws:codebuild/", "aws:ec2/"))} - {GROUP}
+ALONE = {POLICY} | {
+    kind for kind in RIGHTS if kind.startswith(("aws:codebuild/", "aws:ec2/", "aws:ssm/"))
+} - {GROUP}
 SHARED = {GROUP, "aws:cloudwatch/logGroup:LogGroup"} | {
     kind for kind in RIGHTS if kind.startswith(("aws:iam/", "aws:kms/", "aws:s3/", "aws:vpc/"))
 }
@@ -310,6 +330,14 @@ MADE = {
     "platform": frozenset(RIGHTS) - ALONE,
 }
 """Types of resources of each stage; the foundation makes some ALONE, and others are SHARED."""
+LOOKED_UP: dict[str, tuple[_Right, ...]] = {
+    "foundation": (),
+    "platform": (
+        *(_Right(("ssm:GetParametersByPath",), resource) for resource in (HANDOVER_FOLDER, HANDOVER)),
+        _Right(("ec2:DescribeSubnets",)),
+    ),
+}
+"""What a stage reads without making it: what its foundation left, and subnets that are there."""
 PASSED_TO = {
     "foundation": ("codebuild.amazonaws.com", "vpc-flow-logs.amazonaws.com"),
     "platform": ("eks.amazonaws.com", "kafkaconnect.amazonaws.com", "pods.eks.amazonaws.com"),
@@ -336,14 +364,30 @@ def deploy_policies(stage: str, whose: Whose) -> tuple[str, ...]:
     return tuple(_packed(_statements(stage, whose)))
 
 
+def documents(
+    stage: str, name: str, environment: str, region: str, account: pulumi.Output[str]
+) -> list[pulumi.Output[str]]:
+    """The same of an account that may be known only later.
+
+    Every account's number is as long, so how many there are is known before.
+    """
+
+    def part(at: int, number: str) -> str:
+        return deploy_policies(stage, Whose(name, environment, region, number))[at]
+
+    anybody = Whose(name, environment, region, "0" * ACCOUNT_DIGITS)
+    return [account.apply(partial(part, at)) for at in range(len(deploy_policies(stage, anybody)))]
+
+
 def _statements(stage: str, whose: Whose) -> Iterator[Statement]:
     by_resource: dict[str, set[str]] = defaultdict(set)
-    for kind in MADE[stage]:
-        for right in RIGHTS[kind]:
-            by_resource[right.resource].update(right.actions)
+    for right in (*LOOKED_UP[stage], *(right for kind in MADE[stage] for right in RIGHTS[kind])):
+        by_resource[right.resource].update(right.actions)
     here = {"StringEquals": {"aws:RequestedRegion": whose.region}}
     for resource, actions in sorted(by_resource.items()):
-        arn = resource.format(name=whose.name, region=whose.region, account=whose.account)
+        arn = resource.format(
+            name=whose.name, environment=whose.environment, region=whose.region, account=whose.account
+        )
         yield allow(sorted(actions), [arn], here if resource == "*" else None)
     yield from _of_keys(whose)
     roles = ROLES.format(name=whose.name, account=whose.account)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from headrace.aws.agent_identity import AgentIdentity, AgentIdentityArgs, StateBuckets, refuse_unknown_models
+from headrace.aws.agent_rights import StateBuckets, agent_rights, refuse_unknown_models
 from headrace.aws.agent_traffic import AgentTraffic, AgentTrafficArgs
 from headrace.aws.flink_deployment import (
     API_VERSION,
@@ -23,6 +23,7 @@ from headrace.aws.flink_deployment import (
     storage_options,
 )
 from headrace.aws.flink_operator import SecretKey
+from headrace.aws.pod_identity import PodIdentity, PodIdentityArgs
 from headrace.aws.pods import pinned
 from headrace.aws.tags import Tags
 from headrace.aws.traffic import refuse_open_blocks
@@ -68,6 +69,7 @@ class FlinkApplicationArgs:
     image: pulumi.Input[str]
     """As `AgentImage.at` gives it."""
     cluster_name: pulumi.Input[str]
+    cluster_arn: pulumi.Input[str]
     namespace: pulumi.Input[str]
     operator_namespace: str
     kafka: AgentKafka
@@ -135,6 +137,7 @@ class FlinkApplication(pulumi.ComponentResource):
     ...         agent=plan.agents[0],
     ...         image=images.at("sha256:..."),
     ...         cluster_name=cluster.name,
+    ...         cluster_arn=cluster.arn,
     ...         namespace=namespace.namespace,
     ...         operator_namespace="flink-operator",
     ...         kafka=AgentKafka(
@@ -163,16 +166,16 @@ class FlinkApplication(pulumi.ComponentResource):
         super().__init__("headrace:aws:FlinkApplication", name, None, opts)
         self._name, self._args, self._child = name, args, pulumi.ResourceOptions(parent=self)
         account, rights = self._service_account()
-        identity = AgentIdentity(
+        identity = PodIdentity(
             f"{name}-identity",
-            AgentIdentityArgs(
-                spec=args.agent.spec,
+            PodIdentityArgs(
                 cluster_name=args.cluster_name,
+                cluster_arn=args.cluster_arn,
                 namespace=args.namespace,
                 service_account=account.metadata["name"],
-                kafka_cluster_arn=args.kafka.cluster_arn,
-                state=args.state,
-                bedrock_models=args.bedrock_models,
+                statements=agent_rights(
+                    args.agent.spec, args.kafka.cluster_arn, args.state, args.bedrock_models
+                ),
                 tags=args.tags,
             ),
             self._child,

@@ -11,9 +11,13 @@ BUCKET_MAX, ROLE_MAX, LOG_GROUP_MAX = 63, 64, 512
 MSK_MAX, CONNECT_MAX, PROMETHEUS_MAX, POLICY_MAX = 64, 128, 100, 128
 
 
+def digest(text: str) -> str:
+    """A short name for what is too long, or has characters that no name has."""
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_CHARS]
+
+
 def fitted(name: str, limit: int) -> str:
     """`name` where it fits; else its beginning and a digest of all of it, so that two long ones differ."""
     if len(name) <= limit:
         return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:DIGEST_CHARS]
-    return f"{name[: limit - DIGEST_CHARS - 1].rstrip('-')}-{digest}"
+    return f"{name[: limit - DIGEST_CHARS - 1].rstrip('-')}-{digest(name)}"

@@ -9,21 +9,15 @@ import pulumi_aws as aws
 
 from headrace.aws.flow_logs import FlowLogs
 from headrace.aws.network_args import ExistingNetworkArgs, NetworkArgs
+from headrace.plan.aws.network import MODEL_SERVICES, PRIVATE_SERVICES
 
-PRIVATE_SERVICES = (
-    "ecr.api",
-    "ecr.dkr",
-    "eks",
-    "eks-auth",
-    "kms",
-    "logs",
-    "secretsmanager",
-    "sts",
-)
-"""Interface endpoints: what pods and connectors call, so that it never leaves the VPC."""
-MODEL_SERVICES = ("bedrock-runtime",)
 HTTPS = 443
 ANYWHERE = "0.0.0.0/0"
+
+
+def blocks_of(subnet_ids: Sequence[str], opts: pulumi.InvokeOutputOptions) -> list[pulumi.Output[str]]:
+    """Addresses of subnets that are there."""
+    return [aws.ec2.get_subnet_output(id=each, opts=opts).cidr_block for each in subnet_ids]
 
 
 class Network(pulumi.ComponentResource):
@@ -46,6 +40,8 @@ class Network(pulumi.ComponentResource):
     vpc_id: pulumi.Output[str]
     private_subnet_ids: list[pulumi.Output[str]]
     """One for each zone."""
+    private_cidrs: list[pulumi.Output[str]]
+    """Their blocks, in the same order."""
 
     def __init__(
         self,
@@ -57,6 +53,7 @@ class Network(pulumi.ComponentResource):
         if isinstance(args, ExistingNetworkArgs):
             self.vpc_id = pulumi.Output.from_input(args.vpc_id)
             self.private_subnet_ids = [pulumi.Output.from_input(each) for each in args.private_subnet_ids]
+            self.private_cidrs = blocks_of(args.private_subnet_ids, pulumi.InvokeOutputOptions(parent=self))
         else:
             self._make(name, args)
         self.register_outputs({"vpc_id": self.vpc_id, "private_subnet_ids": self.private_subnet_ids})
@@ -93,6 +90,7 @@ class Network(pulumi.ComponentResource):
         FlowLogs(f"{name}-flow", vpc, args.log_days, args.tags, self._child)
         self.vpc_id = vpc.id
         self.private_subnet_ids = [subnet.id for subnet in private]
+        self.private_cidrs = [pulumi.Output.from_input(block) for block in args.private_subnets]
 
     def _subnets(
         self, kind: str, vpc: aws.ec2.Vpc, zones: pulumi.Output[Sequence[str]], blocks: Sequence[str]

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from headrace.aws.agent_image import DIGEST
 from headrace.aws.collector import Collector, CollectorArgs
 from headrace.aws.connector_alarms import ConnectorAlarms
 from headrace.aws.dashboard import dashboard
 from headrace.aws.observed import ObservedCluster
 from headrace.aws.prometheus import Prometheus, PrometheusArgs
 from headrace.aws.tags import Tags
+from headrace.environment.aws_parts import DIGEST
 from headrace.errors import HeadraceError
 from headrace.plan.aws.model import DeploymentPlan
 
@@ -52,7 +52,7 @@ class ObservabilityArgs:
     def __post_init__(self) -> None:
         if not self.deployments:
             raise HeadraceError("observability: given no deployments; allowed: one or more, of the plan")
-        if not re.fullmatch(rf"[^@\s]+@{DIGEST.pattern}", self.collector_image):
+        if not re.fullmatch(rf"[^@\s]+@{DIGEST}", self.collector_image):
             raise HeadraceError(
                 f"observability: given collector image {self.collector_image!r}; allowed: REPOSITORY@sha256: "
                 "and 64 hexadecimal digits, as a tag says nothing about what runs"

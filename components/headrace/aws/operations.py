@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import pulumi
 import pulumi_aws as aws
 import yaml
 
 from headrace.aws.bucket import BucketRules, SecureBucket
-from headrace.aws.deploy_rights import STAGES, Whose, deploy_policies
+from headrace.aws.deploy_rights import STAGES, documents
 from headrace.aws.encryption import key, usable_by
 from headrace.aws.iam import Statement, account_of, allow, document, trust
 from headrace.aws.names import AUTONAME_CHARS, POLICY_MAX, ROLE_MAX, fitted
@@ -29,8 +28,9 @@ TIMEOUT_MINUTES = 120
 """EKS and MSK take up to an hour, one after the other."""
 STEPS = ("preview", "up", "refresh", "destroy")
 PROGRAM, STATE = "program.zip", "state"
+INSIDE = "HEADRACE_INSIDE"
+"""What tells a program that it runs where a private endpoint is reached."""
 HTTPS, ANYWHERE = 443, "0.0.0.0/0"
-ACCOUNT_DIGITS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,8 @@ class Operations(pulumi.ComponentResource):
             self._child,
         ).bucket
         self._logs = self._log_group()
-        self.policies = self._stages(name)
+        account, environment = account_of(self._key.arn), args.tags.environment
+        self.policies = {stage: documents(stage, name, environment, args.region, account) for stage in STAGES}
         role, rights = self._role(self.policies["platform"])
         group = self._security_group()
         project = self._project(role, group, rights)
@@ -148,22 +149,6 @@ class Operations(pulumi.ComponentResource):
             # CloudWatch tries the key when the group gets it.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[readable]),
         )
-
-    def _stages(self, name: str) -> dict[str, list[pulumi.Output[str]]]:
-        """Documents by stage. Every account's number is as long, so how many there are is known before."""
-        environment, region = self._args.tags.environment, self._args.region
-        account = account_of(self._key.arn)
-
-        def part(at: int, stage: str, number: str) -> str:
-            return deploy_policies(stage, Whose(name, environment, region, number))[at]
-
-        anybody = Whose(name, environment, region, "0" * ACCOUNT_DIGITS)
-        return {
-            stage: [
-                account.apply(partial(part, at, stage)) for at in range(len(deploy_policies(stage, anybody)))
-            ]
-            for stage in STAGES
-        }
 
     def _role(self, platform: Sequence[pulumi.Output[str]]) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
         tags = self._args.tags
@@ -270,6 +255,7 @@ class Operations(pulumi.ComponentResource):
                 "environment_variables": [
                     {"name": "HEADRACE_STEP", "value": STEPS[0]},
                     {"name": "HEADRACE_STACK", "value": args.tags.environment},
+                    {"name": INSIDE, "value": "true"},
                     {"name": "PULUMI_BACKEND_URL", "value": self._backend_url()},
                     {"name": "PULUMI_SKIP_CONFIRMATIONS", "value": "true"},
                 ],

@@ -20,13 +20,15 @@ class PodIdentityArgs:
     cluster_name: pulumi.Input[str]
     cluster_arn: pulumi.Input[str]
     namespace: pulumi.Input[str]
-    service_account: str
+    service_account: pulumi.Input[str]
     statements: Sequence[Statement]
     tags: Tags
 
 
 class PodIdentity(pulumi.ComponentResource):
     """A role that EKS takes for pods of the service account alone."""
+
+    role_arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: PodIdentityArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("headrace:aws:PodIdentity", name, None, opts)
@@ -59,6 +61,8 @@ class PodIdentity(pulumi.ComponentResource):
             service_account=args.service_account,
             role_arn=role.arn,
             tags=args.tags.named(name),
+            # A pod has its role from its start on, with all its rights, or none.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
-        self.register_outputs({"role_arn": role.arn})
+        self.role_arn = role.arn
+        self.register_outputs({"role_arn": self.role_arn})

@@ -10,6 +10,8 @@ from headrace.errors import HeadraceError
 VALUE = re.compile(r"[\w .:/=+\-@]{1,256}", re.ASCII)
 """What AWS takes everywhere as a tag's value (the narrowest of its services, in ASCII)."""
 
+UNLABELLED, LABEL_CHARS = re.compile(r"[^\w.-]", re.ASCII), 63
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tags:
@@ -35,6 +37,13 @@ class Tags:
     def shared(self) -> dict[str, str]:
         """The tags that are the same on everything of the stack."""
         return {"environment": self.environment, "owner": self.owner, "cost-centre": self.cost_centre}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The same as labels of Kubernetes, which takes fewer characters, and 63 at most."""
+        return {
+            tag: UNLABELLED.sub("-", value)[:LABEL_CHARS].strip("-_.") for tag, value in self.shared.items()
+        }
 
     def named(self, name: str) -> dict[str, str]:
         """The same with ``Name``, which AWS's console shows instead of an id."""

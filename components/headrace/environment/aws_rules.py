@@ -11,6 +11,8 @@ from headrace.environment.substrates import AwsSubstrate
 from headrace.environment.types import SCRIPTED, is_loopback
 
 EXPRESS_ZONES = 3
+DEPLOYMENT_MAX_CHARS = 45
+"""What the Flink Kubernetes Operator takes as the name of a deployment."""
 
 
 def express_without_its_zones(parts: Parts) -> Iterator[Problem]:
@@ -80,6 +82,77 @@ def model_of_one_machine_on_aws(parts: Parts) -> Iterator[Problem]:
             )
 
 
+def databases_are_the_sources(parts: Parts) -> Iterator[Problem]:
+    """On AWS each source has its database under `substrate.databases`, once, and nothing else has."""
+    sources = [source.value.name for source in parts.sources]
+    for aws in _aws(parts):
+        given = [database.source for database in aws.value.databases]
+        for at, name in enumerate(given):
+            if name in given[:at]:
+                yield aws.problem(
+                    "databases", at, "source", given=f"{name!r} a second time", allowed="each source once"
+                )
+            elif parts.every_source and name not in sources:
+                yield aws.problem(
+                    "databases",
+                    at,
+                    "source",
+                    given=repr(name),
+                    allowed=f"a declared source: {', '.join(sources)}",
+                )
+        for name in sources:
+            if name not in given:
+                yield aws.problem(
+                    "databases", given=f"none for source {name!r}", allowed="one for each source"
+                )
+
+
+def database_secret_of_another_region(parts: Parts) -> Iterator[Problem]:
+    """A database's secret and its key are in `substrate.region`, where connectors look them up."""
+    for aws in _aws(parts):
+        region = aws.value.region
+        for at, database in enumerate(aws.value.databases):
+            for field in ("secret_arn", "secret_key_arn"):
+                there = getattr(database, field).split(":")[3]
+                if there != region:
+                    yield aws.problem(
+                        "databases", at, field, given=f"one of {there}", allowed=f"of region {region}"
+                    )
+
+
+def public_endpoint_without_an_admin(parts: Parts) -> Iterator[Problem]:
+    """A public endpoint has an admin: without a runner, somebody has to bring the stack up."""
+    for aws in _aws(parts):
+        if aws.value.endpoint.access == "public" and not aws.value.access.admins:
+            yield aws.problem(
+                "access", "admins", given="0 principals", allowed="1 or more: endpoint.access is `public`"
+            )
+
+
+def principal_twice(parts: Parts) -> Iterator[Problem]:
+    """A principal is an admin or a viewer, once: EKS has one entry for each."""
+    for aws in _aws(parts):
+        seen: set[str] = set()
+        for role in ("admins", "viewers"):
+            for at, principal in enumerate(getattr(aws.value.access, role)):
+                if principal in seen:
+                    yield aws.problem(
+                        "access", role, at, given=f"{principal} a second time", allowed="each once"
+                    )
+                seen.add(principal)
+
+
+def agent_name_too_long_for_kubernetes(parts: Parts) -> Iterator[Problem]:
+    """On AWS an agent's name has at most 45 characters: Flink makes longer names of pods from it."""
+    if not list(_aws(parts)):
+        return
+    for agent in parts.agents:
+        if (chars := len(agent.value.name)) > DEPLOYMENT_MAX_CHARS:
+            yield agent.problem(
+                "name", given=f"{chars} characters", allowed=f"at most {DEPLOYMENT_MAX_CHARS} on AWS"
+            )
+
+
 def _aws(parts: Parts) -> Iterator[Placed[AwsSubstrate]]:
     if parts.substrate is not None and isinstance(parts.substrate.value, AwsSubstrate):
         yield Placed(parts.substrate.path, parts.substrate.value)
@@ -90,4 +163,9 @@ RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     vpc_without_its_subnets,
     endpoint_access_and_its_cidrs,
     model_of_one_machine_on_aws,
+    databases_are_the_sources,
+    database_secret_of_another_region,
+    public_endpoint_without_an_admin,
+    principal_twice,
+    agent_name_too_long_for_kubernetes,
 )

@@ -6,16 +6,23 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from headrace.environment.aws_parts import (
+    AN_IMAGE_BY_DIGEST,
+    DIGEST,
+    Access,
+    ConnectPlugin,
+    Database,
+    Endpoint,
+    FlinkOperator,
+    ImageByDigest,
+    Network,
+)
 from headrace.environment.fields import declared
 from headrace.environment.types import Declared, matching
 
 PORTS_PER_STACK = 100
 """Ports from ``port_base`` that belong to a stack, used or not: two stacks 100 apart never meet."""
 MAX_TASKMANAGERS = 16
-IP_BLOCK = r"[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}"
-AN_IP_BLOCK = "an IPv4 block such as `10.0.0.0/16`"
-
-IpBlock = Annotated[str, matching(IP_BLOCK, 18)]
 
 
 class LocalSubstrate(Declared):
@@ -43,40 +50,6 @@ class LocalSubstrate(Declared):
     )
 
 
-class Network(Declared):
-    """The VPC: a new one, or one that is there."""
-
-    cidr: IpBlock | None = declared(
-        AN_IP_BLOCK, "Addresses of a new VPC; left out, worked out. Not with `vpc_id`.", default=None
-    )
-    nat: Literal["one", "per-zone"] = declared(
-        "`one` or `per-zone`",
-        "NAT gateways of a new VPC: one is cheaper, one per zone outlives a zone.",
-        default="per-zone",
-    )
-    vpc_id: Annotated[str, matching(r"vpc-[0-9a-f]{8,17}", 21)] | None = declared(
-        "the id of a VPC, `vpc-...`", "A VPC that is there; left out, one is made.", default=None
-    )
-    private_subnet_ids: tuple[Annotated[str, matching(r"subnet-[0-9a-f]{8,17}", 24)], ...] = declared(
-        "a list of subnets' ids, `subnet-...`",
-        "Private subnets of that VPC, one in each zone.",
-        default=(),
-    )
-
-
-class Endpoint(Declared):
-    """How the Kubernetes API is reached."""
-
-    access: Literal["private", "public"] = declared(
-        "`private` or `public`",
-        "`private`: from within the VPC alone; `public`: also from `cidrs`.",
-        default="private",
-    )
-    cidrs: tuple[IpBlock, ...] = declared(
-        f"a list; each is {AN_IP_BLOCK}", "Who may reach a public endpoint.", default=()
-    )
-
-
 class AwsSubstrate(Declared):
     """EKS, S3, MSK and MSK Connect in one region."""
 
@@ -89,6 +62,33 @@ class AwsSubstrate(Declared):
     )
     network: Network = declared("a network", "The VPC.", default_factory=Network)
     endpoint: Endpoint = declared("an endpoint", "Access to the Kubernetes API.", default_factory=Endpoint)
+    access: Access = declared("who may do what", "Who may use the Kubernetes API.", default_factory=Access)
+    databases: tuple[Database, ...] = declared(
+        "a list of databases, one for each source", "Where the sources' databases are.", default=()
+    )
+    operator: FlinkOperator = declared("an operator", "The Flink Kubernetes Operator.")
+    plugin: ConnectPlugin = declared("a plugin", "What connectors are run from.")
+    collector_image: ImageByDigest = declared(
+        AN_IMAGE_BY_DIGEST,
+        "An OpenTelemetry collector with `filelog`, `otlp`, `awscloudwatchlogs` and `awsxray`: the"
+        " contributors' distribution, or AWS's.",
+    )
+    agents_image: Annotated[str, matching(DIGEST, 71)] | None = declared(
+        "`sha256:` and 64 hexadecimal digits",
+        "Digest of the agents' image in the stack's repository, as `headrace image push` prints it; left out,"
+        " everything but the agents is made, the repository too.",
+        default=None,
+    )
+    model_keys: Annotated[str, matching(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", 63)] = declared(
+        "lowercase letters, digits and dashes, at most 63 characters",
+        "Secret of Kubernetes that holds the keys of models, each under the name in its `api_key.env`.",
+        default="model-keys",
+    )
+    alarm_emails: tuple[Annotated[str, matching(r"[^@\s]+@[^@\s]+\.[^@\s.]+", 254)], ...] = declared(
+        "a list of e-mail addresses",
+        "Who is told of alarms, after saying yes once; left out, whoever subscribes to their topic.",
+        default=(),
+    )
     spot: Annotated[bool, Field(strict=True)] = declared(
         "`true` or `false`",
         "Whether TaskManagers may run on spot instances, as far as `recovery.max_recovery` allows.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pulumi.runtime import mocks
@@ -16,6 +16,8 @@ from tests.components.recording import Echo, Registered, registered
 ACCOUNT, REGION = "111122223333", "eu-central-1"
 TAGS = Tags(environment="dev", owner="data-platform", cost_centre="4711")
 ZONES_FUNCTION = "aws:index/getAvailabilityZones:getAvailabilityZones"
+SUBNET_FUNCTION = "aws:ec2/getSubnet:getSubnet"
+PARAMETERS_FUNCTION = "aws:ssm/getParametersByPath:getParametersByPath"
 EC2_TEXT = re.compile(r"[\w .:/()#,@\[\]+=&;{}!$*-]{1,255}", re.ASCII)
 UNTAGGED = {
     "aws:amp/alertManagerDefinition:AlertManagerDefinition",
@@ -44,7 +46,20 @@ UNTAGGED = {
 """Types that take no tags."""
 
 
+FOUNDATION = {
+    "vpc_id": "vpc-1",
+    "private_subnet_ids": ["subnet-a", "subnet-b", "subnet-c"],
+    "runner_role_arn": f"arn:aws:iam::{ACCOUNT}:role/runner",
+    "runner_security_group_id": "sg-runner",
+}
+"""What the foundation of an environment leaves for its platform."""
+
+
 class Cloud(Echo):
+    def __init__(self, foundation: Mapping[str, Any] | None = FOUNDATION) -> None:
+        super().__init__()
+        self.foundation = foundation
+
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if not args.typ.startswith("aws:"):
             return super().new_resource(args)
@@ -72,11 +87,21 @@ class Cloud(Echo):
     def call(self, args: mocks.MockCallArgs) -> Any:
         if args.token == ZONES_FUNCTION:
             return {"names": [f"{REGION}{letter}" for letter in "abcd"]}
+        if args.token == SUBNET_FUNCTION:
+            return {"cidrBlock": "10.20.0.0/20"}
+        if args.token == PARAMETERS_FUNCTION:
+            left = self.foundation
+            return {
+                "names": [f"{args.args['path']}/foundation"] if left else [],
+                "values": [json.dumps(left)] if left else [],
+            }
         return super().call(args)
 
 
 def arn(kind: str, name: str) -> str:
     """Of a resource, as :class:`Cloud` gives it."""
+    if kind == "aws:msk/cluster:Cluster":
+        return f"arn:aws:kafka:{REGION}:{ACCOUNT}:cluster/{name}/uuid-1"
     service = kind.removeprefix("aws:").partition("/")[0]
     return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{name}"
 
@@ -104,7 +129,7 @@ def statements(policy: str) -> list[dict[str, Any]]:
     return found
 
 
-def assert_house_rules(stack: Registered, root: str) -> None:
+def assert_house_rules(stack: Registered, root: str, tags: Tags = TAGS) -> None:
     """Every child stands below its component, is named from it, and has the tags of the stack.
 
     Security groups and their rules are described in the characters that EC2 takes.
@@ -117,6 +142,6 @@ def assert_house_rules(stack: Registered, root: str) -> None:
         assert found["parent"].startswith(root), key
         assert name.startswith(root), key
         if kind.startswith("aws:") and kind not in UNTAGGED:
-            assert found["inputs"]["tags"].items() >= TAGS.shared.items(), key
+            assert found["inputs"]["tags"].items() >= tags.shared.items(), key
         if "ecurityGroup" in kind and "default" not in kind:
             assert EC2_TEXT.fullmatch(found["inputs"]["description"]), key

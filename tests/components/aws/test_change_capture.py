@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests.components.aws.cloud import (
     kinds,
     statements,
 )
+from tests.components.aws.managed import sha256
 from tests.components.aws.planned import planned
 from tests.components.recording import Registered
 
@@ -40,15 +40,8 @@ OF_AWS = {"database.hostname", "database.port", "database.password"}
 """What the substrate adds to the plan's settings of a connector, or puts in their place."""
 
 
-@pytest.fixture
-def archive(tmp_path: Path) -> Path:
-    file = tmp_path / "debezium.zip"
-    file.write_bytes(b"a plugin")
-    return file
-
-
 def plugin(archive: Path) -> Plugin:
-    return Plugin(archive=archive, sha256=hashlib.sha256(archive.read_bytes()).hexdigest())
+    return Plugin(archive=archive, sha256=sha256(archive))
 
 
 def arguments(archive: Path, **changed: Any) -> ChangeCaptureArgs:
@@ -210,7 +203,7 @@ def test_another_plugin_is_another_file_and_resource_and_connectors_keep_their_n
         (plugin_name,) = named(stack, PLUGIN)
         assert made["plugins"] == [{"customPlugin": {"arn": arn(PLUGIN, plugin_name), "revision": 1}}]
         location = inputs(stack, PLUGIN, plugin_name)["location"]["s3"]
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        digest = sha256(file)
         assert location["fileKey"] == f"plugins/debezium-postgres-{digest[:12]}.zip"
         assert location["objectVersion"] == "version-1"
         upload = inputs(stack, "aws:s3/bucketObjectv2:BucketObjectv2", plugin_name)
@@ -267,7 +260,7 @@ def test_a_password_in_place_of_a_secret_is_refused_and_not_repeated() -> None:
 
 
 def test_another_file_than_the_pinned_one_is_refused(archive: Path, tmp_path: Path) -> None:
-    found, pinned = hashlib.sha256(archive.read_bytes()).hexdigest(), "0" * 64
+    found, pinned = sha256(archive), "0" * 64
     refusals = {
         (archive, pinned): f"plugin: given {archive} with SHA-256 {found}; allowed: the pinned one, {pinned}",
         (archive, "latest"): "plugin: given checksum 'latest'; allowed: 64 hexadecimal digits",

@@ -6,15 +6,27 @@ import json
 from collections import Counter
 from typing import Any
 
+import pulumi
 import pytest
 
 from headrace.aws import Cluster, ClusterArgs
 from headrace.aws.cluster_roles import CLUSTER_POLICIES, NODE_POLICIES
+from headrace.aws.names import digest
 from headrace.errors import HeadraceError
 from headrace.plan.aws.model import ClusterPlan
-from tests.components.aws.cloud import REGION, TAGS, arn, assert_house_rules, built, inputs, kinds, statements
+from tests.components.aws.cloud import (
+    REGION,
+    TAGS,
+    Cloud,
+    arn,
+    assert_house_rules,
+    built,
+    inputs,
+    kinds,
+    statements,
+)
 from tests.components.aws.planned import planned
-from tests.components.recording import Registered
+from tests.components.recording import Registered, registered
 
 PRIVATE = planned(spot=True).cluster
 CIDRS = ["198.51.100.0/24"]
@@ -167,7 +179,34 @@ def test_the_kubeconfig_holds_no_credential_and_is_used_once_access_is_given() -
     assert set(user["user"]) == {"exec"}
     assert user["user"]["exec"]["args"][-3:] == [REGION, "--output", "json"]
     assert provider["depends_on"].count("dev-nodes") >= 1
-    assert "dev-access-0" in provider["depends_on"]
+    assert f"dev-access-{digest(DEPLOYER)}" in provider["depends_on"]
+    assert provider["inputs"]["clusterIdentifier"] == arn(CLUSTER, "dev-cluster")
+
+
+def test_who_takes_a_role_has_a_kubeconfig_of_it() -> None:
+    found: list[str] = []
+    built(lambda: Cluster("dev", arguments()).kubeconfig_as(READER).apply(found.append))
+    (user,) = json.loads(found[0])["users"]
+    assert user["user"]["exec"]["args"][-2:] == ["--role-arn", READER]
+
+
+def test_a_preview_that_does_not_reach_the_api_asks_it_nothing() -> None:
+    def provider(*, preview: bool, **changed: Any) -> dict[str, Any]:
+        made = registered(lambda: Cluster("dev", arguments(**changed)), Cloud(), preview=preview)
+        return inputs(made, "pulumi:providers:kubernetes", "dev-kubernetes")
+
+    assert pulumi.contains_unknowns(provider(preview=True, api_reached=False)["kubeconfig"])
+    told = provider(preview=True)["kubeconfig"]
+    assert provider(preview=False, api_reached=False)["kubeconfig"] == told
+    assert json.loads(told)["kind"] == "Config"
+
+
+def test_a_runner_administers_the_cluster_and_reaches_its_api() -> None:
+    runner = {"administrators": {"runner": "arn:aws:iam::111122223333:role/runner"}}
+    stack = cluster(access={}, **runner, api_clients={"runner": "sg-runner"})
+    assert inputs(stack, ASSOCIATION, "dev-access-runner")["policyArn"].endswith("ClusterAdminPolicy")
+    rule = inputs(stack, "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "dev-api-runner")
+    assert rule["referencedSecurityGroupId"] == "sg-runner"
 
 
 @pytest.mark.parametrize(

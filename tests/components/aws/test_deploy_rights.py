@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from headrace.aws import Network, NetworkArgs, Operations
 from headrace.aws.deploy_rights import MADE, POLICY_CHARS, RIGHTS, STAGES, Whose, deploy_policies
 from headrace.errors import HeadraceError
-from tests.components.aws import test_network, test_operations
-from tests.components.aws.cloud import ACCOUNT, REGION, built, kinds
-from tests.components.aws.planned import planned
+from tests.components.aws.cloud import ACCOUNT, REGION, kinds
+from tests.components.aws.managed import foundation_of, stack_of
 from tests.components.aws.test_alarms import alarms
-from tests.components.aws.test_cluster import cluster
-from tests.components.aws.test_observability import observability
-from tests.components.aws.test_together import environment
 
 WHOSE = Whose("prod", "prod", REGION, ACCOUNT)
 
@@ -31,26 +25,18 @@ def of_aws(*stacks: dict[str, Any]) -> set[str]:
 
 
 def test_the_foundations_rights_are_those_of_what_it_makes() -> None:
-    def foundation() -> None:
-        Network("dev", NetworkArgs(**test_network.DECLARED))
-        Operations("dev", test_operations.arguments())
-
-    assert of_aws(built(foundation)) == MADE["foundation"]
+    assert of_aws(foundation_of("prod")) == MADE["foundation"]
 
 
-def test_the_platforms_rights_are_those_of_what_it_makes(tmp_path: Path) -> None:
-    archive = tmp_path / "debezium.zip"
-    archive.write_bytes(b"a plugin")
-    plan = planned(kafka="standard")
-    everything = of_aws(
-        built(lambda: environment("dev", plan, archive)),
-        alarms("oncall@example.com"),
-        cluster(api_clients={"runner": "sg-runner"}),
-        observability(),
-    )
-    of_its_network = MADE["foundation"] - MADE["platform"]
-    assert everything - of_its_network == MADE["platform"]
+def test_the_platforms_rights_are_those_of_what_it_makes() -> None:
+    alarmed = of_aws(alarms("oncall@example.com"))
+    assert of_aws(stack_of("prod")) | of_brokers() | alarmed == MADE["platform"]
     assert set(RIGHTS) == MADE["foundation"] | MADE["platform"]
+
+
+def of_brokers() -> set[str]:
+    """Of Standard brokers, whose disks grow by a policy."""
+    return {kind for kind in of_aws(stack_of("dev")) if "appautoscaling" in kind}
 
 
 @pytest.mark.parametrize("stage", STAGES)

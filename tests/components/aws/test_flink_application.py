@@ -42,6 +42,7 @@ POLICY, BUDGET = "kubernetes:networking.k8s.io/v1:NetworkPolicy", "kubernetes:po
 RBAC = "kubernetes:rbac.authorization.k8s.io/v1"
 ACCOUNT_KIND = "kubernetes:core/v1:ServiceAccount"
 ASSOCIATION, ROLE = "aws:eks/podIdentityAssociation:PodIdentityAssociation", "aws:iam/role:Role"
+EKS_CLUSTER = f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/dev-cluster"
 CLUSTER = f"arn:aws:kafka:{REGION}:{ACCOUNT}:cluster/dev-kafka/uuid-1"
 STATE_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
 STATE = ("checkpoints", "savepoints", "high-availability")
@@ -62,6 +63,7 @@ def arguments(**changed: Any) -> FlinkApplicationArgs:
         "agent": AGENT,
         "image": IMAGE,
         "cluster_name": "dev-cluster",
+        "cluster_arn": EKS_CLUSTER,
         "namespace": "flink",
         "operator_namespace": "flink-operator",
         "kafka": KAFKA,
@@ -112,7 +114,7 @@ def test_exactly_these_resources(changed: dict[str, Any]) -> None:
     assert kinds(stack) == Counter(
         {
             "headrace:aws:FlinkApplication": 1,
-            "headrace:aws:AgentIdentity": 1,
+            "headrace:aws:PodIdentity": 1,
             "headrace:aws:AgentTraffic": 1,
             FLINK: 1,
             ACCOUNT_KIND: 1,
@@ -327,7 +329,14 @@ def test_the_role_is_the_pods_of_this_agent_alone() -> None:
     (who,) = statements(inputs(stack, ROLE, name)["assumeRolePolicy"])
     assert who["Principal"] == {"Service": "pods.eks.amazonaws.com"}
     assert who["Action"] == ["sts:AssumeRole", "sts:TagSession"]
-    assert who["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    assert who["Condition"] == {
+        "StringEquals": {
+            "aws:SourceAccount": ACCOUNT,
+            "aws:RequestTag/eks-cluster-arn": EKS_CLUSTER,
+            "aws:RequestTag/kubernetes-namespace": "flink",
+            "aws:RequestTag/kubernetes-service-account": NAME,
+        }
+    }
     association = inputs(stack, ASSOCIATION, name)
     assert association["clusterName"] == "dev-cluster"
     assert (association["namespace"], association["serviceAccount"]) == ("flink", NAME)

@@ -124,6 +124,7 @@ def test_it_is_private_unprivileged_and_the_only_one_that_writes_the_state() -> 
         "HEADRACE_STACK": TAGS.environment,
         "PULUMI_BACKEND_URL": f"s3://dev-runner/state?region={REGION}",
         "PULUMI_SKIP_CONFIRMATIONS": "true",
+        "HEADRACE_INSIDE": "true",
     }
 
 

@@ -112,13 +112,36 @@ def _add_model(draw: st.DrawFn, agent: dict[str, Any], most_at_a_time: int) -> N
         agent["model"]["requests_per_minute"] = draw(st.integers(math.ceil(60 * rate * calls), 10**9))
 
 
-AWS: dict[str, Any] = {"kind": "aws", "region": "eu-central-1"}
+DIGEST = f"sha256:{'0' * 64}"
+AWS: dict[str, Any] = {
+    "kind": "aws",
+    "region": "eu-central-1",
+    "operator": {
+        "chart": "charts/flink-kubernetes-operator-1.15.0.tgz",
+        "image": f"registry.example/flink-kubernetes-operator@{DIGEST}",
+    },
+    "plugin": {"archive": "debezium-postgres.zip", "sha256": "0" * 64},
+    "collector_image": f"registry.example/collector@{DIGEST}",
+    "agents_image": DIGEST,
+    "access": {"admins": ["arn:aws:iam::111122223333:role/deployer"]},
+}
+
+
+def database(source: str) -> dict[str, Any]:
+    """Where the database of a source is, on AWS."""
+    return {
+        "source": source,
+        "host": f"{source}.db.example",
+        "security_group_id": "sg-0123456789abcdef0",
+        "secret_arn": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:headrace/support-AbCdEf",
+        "secret_key_arn": "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    }
 
 
 def on_aws(**substrate: Any) -> dict[str, Any]:
     """The shipped declaration on AWS, with a model that can be reached from there."""
     declaration = shipped()
-    declaration["substrate"] = AWS | substrate
+    declaration["substrate"] = AWS | {"databases": [database("support")]} | substrate
     for agent in declaration["agents"]:
         agent["model"] |= {"endpoint": "https://models.example/v1", "api_key": {"env": "MODEL_KEY"}}
     return declaration
@@ -130,6 +153,7 @@ def aws_environments(draw: st.DrawFn) -> Environment:
     local = draw(environments())
     zones = draw(st.sampled_from([2, 3]))
     substrate = AWS | {
+        "databases": [database(source.name) for source in local.sources],
         "zones": zones,
         "kafka": draw(st.sampled_from(["express", "standard"] if zones == 3 else ["standard"])),
         "spot": draw(st.booleans()),

@@ -34,11 +34,23 @@ def aws_plan(environment: Environment) -> AwsPlan:
     stack = build(
         AwsPlan,
         environment=because(environment.name, "the name of the stack's file"),
+        owner=because(environment.owner, "declared, the tag of 1 owner on everything"),
+        cost_centre=because(environment.cost_centre, "declared, the tag of 1 payer on everything"),
         region=because(aws.region, "declared"),
         zones=because(aws.zones, f"declared, or 3: {aws.zones}"),
         protect=because(aws.protect, "declared, or true: what holds data stays"),
         log_days=because(aws.log_days, "declared as substrate.log_days, or 30"),
-        network=network(aws),
+        alarm_emails=because(
+            aws.alarm_emails, f"declared as substrate.alarm_emails: {len(aws.alarm_emails)}"
+        ),
+        agents_image=because(
+            aws.agents_image,
+            "declared as substrate.agents_image"
+            if aws.agents_image
+            else "0 images are declared: agents come when one is pushed",
+        ),
+        collector_image=because(aws.collector_image, "declared as substrate.collector_image"),
+        network=network(environment),
         cluster=cluster(environment, jobs.value, rules.value),
         sources=captured,
         topics=planned_topics,

@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from headrace.environment.model import Environment
 from headrace.environment.units import GIB, MIB
 from headrace.plan.aws.flink import spare_taskmanagers
-from headrace.plan.aws.model import ClusterPlan, DeploymentPlan, NodePoolPlan, OperatorPlan
+from headrace.plan.aws.model import (
+    ClusterPlan,
+    DeploymentPlan,
+    NamespacePlan,
+    NodePoolPlan,
+    OperatorPlan,
+)
 from headrace.plan.aws.operator import NODE_START_MS
 from headrace.plan.because import Because, because, build, sequence
 
@@ -16,6 +22,7 @@ MIB_PER_GIB = GIB // MIB
 FAMILIES = {"c": 2, "m": 4, "r": 8}
 """GiB of memory for each vCPU: compute, general, memory."""
 ARCHITECTURE = "amd64"
+OPERATOR_NAMESPACE, AGENTS_NAMESPACE = "flink-operator", "flink"
 LIMIT_TO_NEED = 2
 """A pool may grow to so much: pods of an upgrade run beside those that they replace."""
 
@@ -23,15 +30,39 @@ LIMIT_TO_NEED = 2
 def cluster(
     environment: Environment, deployments: Sequence[DeploymentPlan], operator: OperatorPlan
 ) -> Because[ClusterPlan]:
-    """Endpoint and node pools."""
-    endpoint = environment.aws.endpoint
+    """Endpoint, who uses it, node pools, and namespaces."""
+    endpoint, access = environment.aws.endpoint, environment.aws.access
+    pools = sequence((_jobmanagers(deployments, operator), _taskmanagers(environment, deployments)))
     return build(
         ClusterPlan,
         endpoint_private=because(
             endpoint.access == "private", f"declared as substrate.endpoint.access {endpoint.access}"
         ),
         public_cidrs=because(endpoint.cidrs, f"declared: {len(endpoint.cidrs)} blocks"),
-        node_pools=sequence((_jobmanagers(deployments, operator), _taskmanagers(environment, deployments))),
+        admins=because(access.admins, f"declared as substrate.access.admins: {len(access.admins)}"),
+        viewers=because(access.viewers, f"declared as substrate.access.viewers: {len(access.viewers)}"),
+        node_pools=pools,
+        operator_namespace=_namespace(
+            OPERATOR_NAMESPACE,
+            math.ceil(LIMIT_TO_NEED * operator.replicas * operator.cpu),
+            LIMIT_TO_NEED * operator.replicas * operator.memory_mib,
+            f"{LIMIT_TO_NEED} x {operator.replicas} replicas: an upgrade's run beside those they replace",
+        ),
+        agents_namespace=_namespace(
+            AGENTS_NAMESPACE,
+            sum(pool.vcpu_limit for pool in pools.value),
+            sum(pool.memory_limit_mib for pool in pools.value),
+            f"all that {len(pools.value)} pools of nodes may have",
+        ),
+    )
+
+
+def _namespace(name: str, vcpu: int, memory_mib: int, why: str) -> Because[NamespacePlan]:
+    return build(
+        NamespacePlan,
+        name=because(name, "1 namespace for the operator, and 1 for all agents"),
+        vcpu=because(vcpu, why),
+        memory_mib=because(memory_mib, why),
     )
 
 

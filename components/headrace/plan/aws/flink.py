@@ -7,7 +7,8 @@ import math
 from headrace.environment.model import Agent, Environment
 from headrace.environment.units import GIB, SECOND_MS
 from headrace.plan import memory
-from headrace.plan.aws.model import DeploymentPlan, PodPlan, PodPortsPlan
+from headrace.plan.aws.bedrock import bedrock_models
+from headrace.plan.aws.model import DeploymentPlan, PodPlan, PodPortsPlan, SecretKeyPlan
 from headrace.plan.aws.operator import NODE_START_MS, autoscaler_options, life_options
 from headrace.plan.because import Because, because, build, merged, sequence, settings
 from headrace.plan.checkpoints import checkpoints
@@ -49,6 +50,8 @@ def _deployment(environment: Environment, agent: Agent) -> Because[DeploymentPla
     return build(
         DeploymentPlan,
         name=because(agent.name, "the agent's name: 1 deployment each"),
+        model_key=_model_key(environment, agent),
+        bedrock_models=bedrock_models(agent),
         flink=cluster(
             jobmanager,
             taskmanager,
@@ -84,6 +87,17 @@ def _deployment(environment: Environment, agent: Agent) -> Because[DeploymentPla
         upgrade_mode=because(
             "savepoint", "the old job ends with 1 savepoint, its transactions committed: nothing is redone"
         ),
+    )
+
+
+def _model_key(environment: Environment, agent: Agent) -> Because[SecretKeyPlan] | Because[None]:
+    key = agent.model.api_key if agent.model else None
+    if key is None or key.env is None:
+        return because(None, "0 keys are declared for its model")
+    return build(
+        SecretKeyPlan,
+        secret=because(environment.aws.model_keys, "declared as substrate.model_keys, or model-keys"),
+        key=because(key.env, "the name of model.api_key.env: 1 key of that secret"),
     )
 
 

@@ -9,10 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from headrace.environment.aws_parts import Database
 from headrace.environment.model import Environment
 from headrace.environment.units import DAY_MS, GIB, KIB, SECOND_MS
 from headrace.plan import recovery
-from headrace.plan.aws.model import ConnectorCapacityPlan, ConnectPlan, MskPlan
+from headrace.plan.aws.model import (
+    ConnectorCapacityPlan,
+    ConnectPlan,
+    DatabasePlan,
+    MskPlan,
+    PluginPlan,
+)
 from headrace.plan.aws.place import IN_SYNC, REPLICATION
 from headrace.plan.because import Because, because, build, sequence, settings
 from headrace.plan.kafka import IDS_KEPT_DAYS, JSON_CONVERTER, PLAIN_JSON
@@ -87,7 +94,26 @@ def connect(environment: Environment, sources: Sequence[SourcePlan]) -> Because[
                 ),
             }
         ),
+        plugin=build(
+            PluginPlan,
+            archive=because(environment.aws.plugin.archive, "declared as substrate.plugin.archive"),
+            sha256=because(environment.aws.plugin.sha256, "declared as substrate.plugin.sha256"),
+        ),
+        databases=sequence(_database(declared) for declared in environment.aws.databases),
         connectors=sequence(_capacity(environment, source) for source in sources),
+    )
+
+
+def _database(declared: Database) -> Because[DatabasePlan]:
+    where = f"declared in substrate.databases for source {declared.source}"
+    return build(
+        DatabasePlan,
+        name=because(declared.source, "the source's name: 1 database each"),
+        host=because(declared.host, where),
+        port=because(declared.port, f"declared, or PostgreSQL's own: {declared.port}"),
+        security_group_id=because(declared.security_group_id, where),
+        secret_arn=because(declared.secret_arn, where),
+        secret_key_arn=because(declared.secret_key_arn, where),
     )
 
 

@@ -17,6 +17,8 @@ class NetworkPlan(PlanModel):
     public_subnets: tuple[str, ...]
     """Blocks; for NAT gateways alone."""
     nat_gateways: int
+    bedrock: bool
+    """Whether a model is on Bedrock, which then is called within the VPC."""
 
 
 class NodePoolPlan(PlanModel):
@@ -29,11 +31,23 @@ class NodePoolPlan(PlanModel):
     memory_limit_mib: int
 
 
+class NamespacePlan(PlanModel):
+    name: str
+    vcpu: int
+    memory_mib: int
+    """What its pods may ask for together."""
+
+
 class ClusterPlan(PlanModel):
     endpoint_private: bool
     """Whether the Kubernetes API is reached from within the VPC alone."""
     public_cidrs: tuple[str, ...]
+    admins: tuple[str, ...]
+    """ARNs of IAM principals, the runner not among them."""
+    viewers: tuple[str, ...]
     node_pools: tuple[NodePoolPlan, ...]
+    operator_namespace: NamespacePlan
+    agents_namespace: NamespacePlan
 
 
 class MskPlan(PlanModel):
@@ -52,14 +66,37 @@ class ConnectorCapacityPlan(PlanModel):
     workers: int
 
 
+class DatabasePlan(PlanModel):
+    """Where a source's database is, and where its password is kept."""
+
+    name: str
+    """The source's."""
+    host: str
+    port: int
+    security_group_id: str
+    secret_arn: str
+    secret_key_arn: str
+
+
+class PluginPlan(PlanModel):
+    archive: str
+    """A path, from the project's folder."""
+    sha256: str
+
+
 class ConnectPlan(PlanModel):
     worker_configuration: dict[str, str]
+    plugin: PluginPlan
+    databases: tuple[DatabasePlan, ...]
     connectors: tuple[ConnectorCapacityPlan, ...]
 
 
 class OperatorPlan(PlanModel):
     """The Flink Kubernetes Operator."""
 
+    chart: str
+    """A path from the project's folder, or an address."""
+    image: str
     replicas: int
     cpu: float
     memory_mib: int
@@ -96,9 +133,18 @@ class PodPlan(PlanModel):
     """From then on, until it is killed."""
 
 
+class SecretKeyPlan(PlanModel):
+    secret: str
+    key: str
+
+
 class DeploymentPlan(PlanModel):
     name: str
     """The agent's."""
+    model_key: SecretKeyPlan | None
+    """Where the key of its model is kept in the cluster."""
+    bedrock_models: tuple[str, ...]
+    """ARNs of what it may invoke."""
     flink: FlinkPlan
     pods: PodPlan
     upgrade_mode: Literal["savepoint", "last-state"]
@@ -108,10 +154,16 @@ class DeploymentPlan(PlanModel):
 class AwsPlan(CommonPlan):
     """A stack on AWS: one Flink deployment for each agent."""
 
+    owner: str
+    cost_centre: str
     region: str
     zones: int
     protect: bool
     log_days: int
+    alarm_emails: tuple[str, ...]
+    agents_image: str | None
+    """A digest; ``None``: there is none yet, and no agent is deployed."""
+    collector_image: str
     network: NetworkPlan
     cluster: ClusterPlan
     kafka: MskPlan

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 
-from headrace.environment.substrates import AwsSubstrate
+from headrace.environment.model import Environment
+from headrace.plan.aws.bedrock import on_bedrock
 from headrace.plan.aws.model import NetworkPlan
 from headrace.plan.because import Because, because, build
 
@@ -12,11 +13,25 @@ USUAL_CIDR = "10.0.0.0/16"
 SUBNET_BITS = 4
 """A VPC is cut into 16: private subnets from the first on, public ones, small, from the last."""
 PUBLIC_BITS = 8
+PRIVATE_SERVICES = (
+    "ecr.api",
+    "ecr.dkr",
+    "eks",
+    "eks-auth",
+    "kms",
+    "logs",
+    "secretsmanager",
+    "sts",
+)
+"""Interface endpoints: what pods and connectors call, so that it never leaves the VPC."""
+MODEL_SERVICES = ("bedrock-runtime",)
 
 
-def network(substrate: AwsSubstrate) -> Because[NetworkPlan]:
+def network(environment: Environment) -> Because[NetworkPlan]:
     """A new VPC, or the one that is there."""
-    declared, zones = substrate.network, substrate.zones
+    declared, zones = environment.aws.network, environment.aws.zones
+    models = sum(on_bedrock(agent) for agent in environment.agents)
+    bedrock = because(models > 0, f"{models} of {len(environment.agents)} agents have a model there")
     if declared.vpc_id:
         there = f"declared: {declared.vpc_id} is there, and its routes are its own"
         return build(
@@ -26,6 +41,7 @@ def network(substrate: AwsSubstrate) -> Because[NetworkPlan]:
             private_subnets=because(declared.private_subnet_ids, f"declared, 1 for each of {zones} zones"),
             public_subnets=because((), there),
             nat_gateways=because(0, there),
+            bedrock=bedrock,
         )
     cidr = declared.cidr or USUAL_CIDR
     blocks = ipaddress.IPv4Network(cidr, strict=False)
@@ -45,4 +61,5 @@ def network(substrate: AwsSubstrate) -> Because[NetworkPlan]:
         nat_gateways=because(
             1 if declared.nat == "one" else zones, f"declared as substrate.network.nat {declared.nat}"
         ),
+        bedrock=bedrock,
     )

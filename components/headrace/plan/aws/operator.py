@@ -26,6 +26,8 @@ def operator(environment: Environment) -> Because[OperatorPlan]:
     """Its pods, its own options, and what holds for any deployment that says nothing else."""
     return build(
         OperatorPlan,
+        chart=because(environment.aws.operator.chart, "declared as substrate.operator.chart"),
+        image=because(environment.aws.operator.image, "declared as substrate.operator.image"),
         replicas=because(REPLICAS, f"{REPLICAS}: the second leads when the first's node goes"),
         cpu=because(OPERATOR_CPU, f"{OPERATOR_CPU:g} vCPU: it looks at each job now and then"),
         memory_mib=because(OPERATOR_MIB, f"{OPERATOR_MIB} MiB: a JVM with a client for each job"),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from headrace.environment.units import DAY_MS
 from headrace.plan.aws.kafka import SIZES
 from headrace.plan.aws.model import AwsPlan
+from headrace.plan.aws.network import MODEL_SERVICES, PRIVATE_SERVICES
 from headrace.plan.model import PlanModel
 from headrace.plan.summary import Driver, Running
 
@@ -21,6 +22,7 @@ DOLLARS_PER_BROKER_HOUR = {"express": 0.41, "standard": 0.20}
 DOLLARS_PER_GIB_MONTH = 0.10
 DOLLARS_PER_MCU_HOUR = 0.11
 DOLLARS_PER_NAT_HOUR = 0.045
+DOLLARS_PER_ENDPOINT_HOUR = 0.01
 DOLLARS_PER_CLUSTER_HOUR = 0.10
 DOLLARS_PER_1000_WRITES = 0.005
 PRICED_WRITES = 1_000
@@ -103,6 +105,10 @@ def _costs(plan: AwsPlan) -> Iterator[Cost]:
         plan.network.nat_gateways * DOLLARS_PER_NAT_HOUR,
         "substrate.network.nat",
     )
+    endpoints = len(plan.network.private_subnets) * _endpoint_services(plan)
+    yield _hourly(
+        f"{endpoints} interface endpoints", endpoints * DOLLARS_PER_ENDPOINT_HOUR, "substrate.zones"
+    )
     yield _hourly("the EKS cluster", DOLLARS_PER_CLUSTER_HOUR, "nothing that is declared")
     writes = sum(
         DAY_MS / one.flink.checkpoints.interval_ms * WRITES_PER_SUBTASK * agent.spec.parallelism
@@ -113,6 +119,13 @@ def _costs(plan: AwsPlan) -> Iterator[Cost]:
         dollars_a_month=writes * DAYS_A_MONTH * DOLLARS_PER_1000_WRITES / PRICED_WRITES,
         changed_by="recovery.max_replay, scaling.parallelism_min",
     )
+
+
+def _endpoint_services(plan: AwsPlan) -> int:
+    """Services that a new VPC reaches within itself, in each zone; of one that is there nothing is known."""
+    if plan.network.vpc_id is not None:
+        return 0
+    return len(PRIVATE_SERVICES) + (len(MODEL_SERVICES) if plan.network.bedrock else 0)
 
 
 def _hourly(name: str, dollars_an_hour: float, changed_by: str) -> Cost:

@@ -1,4 +1,4 @@
-"""Who an agent's pods are on AWS: a role of their own, by pod identity, that reaches what is the agent's."""
+"""What an agent's pods may do on AWS: reach what is the agent's, and nothing else."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_aws as aws
 
-from headrace.aws.iam import Statement, account_of, allow, document, trust
+from headrace.aws.iam import Statement, allow
 from headrace.aws.kafka_rights import connection, groups, kafka_arns, transactions
-from headrace.aws.names import AUTONAME_CHARS, ROLE_MAX, fitted
-from headrace.aws.tags import Tags
 from headrace.errors import HeadraceError
 from headrace.plan.state_storage import CHECKPOINTS, HIGH_AVAILABILITY, SAVEPOINTS
 from headrace.state.layout import ERASURES
 from headrace_agents.spec import AgentJobSpec
 
-POD_IDENTITY = "pods.eks.amazonaws.com"
 JOURNAL_GROUP = "headrace-journal"
 """The runtime's, for reading its journal; it commits nothing to it."""
 MODEL_ARN = re.compile(
@@ -51,20 +47,6 @@ class StateBuckets:
                 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class AgentIdentityArgs:
-    """Whose identity, where its pods run, and what they reach."""
-
-    spec: AgentJobSpec
-    cluster_name: pulumi.Input[str]
-    namespace: pulumi.Input[str]
-    service_account: pulumi.Input[str]
-    kafka_cluster_arn: pulumi.Input[str]
-    state: StateBuckets
-    bedrock_models: Sequence[str]
-    tags: Tags
-
-
 def refuse_unknown_models(agent: str, models: Sequence[str]) -> None:
     """Raises:
     HeadraceError: one is no ARN of one model of Bedrock.
@@ -77,44 +59,19 @@ def refuse_unknown_models(agent: str, models: Sequence[str]) -> None:
             )
 
 
-class AgentIdentity(pulumi.ComponentResource):
-    """A role that the agent's service account has, and no other."""
-
-    role_arn: pulumi.Output[str]
-
-    def __init__(self, name: str, args: AgentIdentityArgs, opts: pulumi.ResourceOptions) -> None:
-        super().__init__("headrace:aws:AgentIdentity", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        kafka = pulumi.Output.from_input(args.kafka_cluster_arn)
-        role = aws.iam.Role(
-            fitted(name, ROLE_MAX - AUTONAME_CHARS),
-            # Pod identity tags its sessions.
-            assume_role_policy=trust(POD_IDENTITY, account_of(kafka), ("sts:AssumeRole", "sts:TagSession")),
-            tags=args.tags.named(name),
-            opts=child,
-        )
-        policy = aws.iam.RolePolicy(
-            name,
-            role=role.name,
-            policy=document(
-                *_state_rights(args.spec.name, args.state),
-                *_kafka_rights(args.spec, kafka),
-                *_model_rights(args.bedrock_models),
-            ),
-            opts=child,
-        )
-        aws.eks.PodIdentityAssociation(
-            name,
-            cluster_name=args.cluster_name,
-            namespace=args.namespace,
-            service_account=args.service_account,
-            role_arn=role.arn,
-            tags=args.tags.named(name),
-            # A pod has its role from its start on, with all its rights, or none.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
-        )
-        self.role_arn = role.arn
-        self.register_outputs({"role_arn": self.role_arn})
+def agent_rights(
+    spec: AgentJobSpec,
+    kafka_cluster_arn: pulumi.Input[str],
+    state: StateBuckets,
+    bedrock_models: Sequence[str],
+) -> list[Statement]:
+    """Its folders of state, its topics, its models; nothing of another agent's."""
+    kafka = pulumi.Output.from_input(kafka_cluster_arn)
+    return [
+        *_state_rights(spec.name, state),
+        *_kafka_rights(spec, kafka),
+        *_model_rights(bedrock_models),
+    ]
 
 
 def _state_rights(agent: str, state: StateBuckets) -> list[Statement]:

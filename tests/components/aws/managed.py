@@ -1,0 +1,70 @@
+"""Whole environments on AWS: those that are shipped, and others, as Pulumi's mocks record them."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from headrace.aws import Foundation, ManagedStack, ManagedStackArgs
+from headrace.environment import Environment, load_environment
+from headrace.plan import AwsPlan
+from headrace.plan.aws import aws_plan
+from tests.components.aws.cloud import FOUNDATION, Cloud, built
+from tests.components.recording import Registered, registered
+from tests.unit.environment.declarations import REPOSITORY
+
+ENVIRONMENTS = ("dev", "prod")
+
+
+def write_plugin(archive: Path) -> Path:
+    archive.write_bytes(b"a plugin")
+    return archive
+
+
+def sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def shipped(environment: str) -> Environment:
+    """The declaration of ``dev`` or ``prod``, as it stands in `stacks/`."""
+    return load_environment(REPOSITORY / "stacks" / f"Pulumi.{environment}.yaml")
+
+
+def managed(
+    environment: Environment, *, preview: bool = False, foundation: Mapping[str, Any] | None = FOUNDATION
+) -> Registered:
+    """What the environment's own stack registers, with a plugin that is written here."""
+    with tempfile.TemporaryDirectory() as folder:
+        plan = with_plugin(aws_plan(environment), Path(folder))
+        args = ManagedStackArgs(plan=plan, project=Path(folder))
+        name = environment.name
+        return registered(lambda: ManagedStack(name, args), Cloud(foundation), preview=preview)
+
+
+def with_plugin(plan: AwsPlan, folder: Path) -> AwsPlan:
+    """The plan with a plugin that is there: what is shipped names none that could be."""
+    there = {"sha256": sha256(write_plugin(folder / plan.connect.plugin.archive))}
+    plugin = plan.connect.plugin.model_copy(update=there)
+    return plan.model_copy(update={"connect": plan.connect.model_copy(update={"plugin": plugin})})
+
+
+@cache
+def stack_of(environment: str) -> Registered:
+    """The stack of a shipped environment."""
+    return managed(shipped(environment))
+
+
+@cache
+def foundation_of(environment: str) -> Registered:
+    plan = aws_plan(shipped(environment))
+    return built(lambda: Foundation(environment, plan))
+
+
+def recorded(environment: str) -> Registered:
+    """Everything of a shipped environment, the foundation too where it has one."""
+    private = shipped(environment).aws.endpoint.access == "private"
+    return stack_of(environment) | (foundation_of(environment) if private else {})
