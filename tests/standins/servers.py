@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def moto(folder: Path) -> Iterator[str]:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with running(command, folder / "moto.log"):
+    # With AWS's own policies, by their names: a role that is given one that AWS lacks is refused.
+    with running(command, folder / "moto.log", environment={"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}):
         wait_until("moto", lambda: answers(f"{address}/moto-api/data.json"), START_S)
         yield address
 
@@ -78,7 +80,9 @@ def reset(address: str) -> None:
 
 
 @contextmanager
-def running(command: list[str], log: Path, grace_s: float = 20) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: list[str], log: Path, grace_s: float = 20, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process that ends with the block; killed where it has not ended within `grace_s`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -87,6 +91,7 @@ def running(command: list[str], log: Path, grace_s: float = 20) -> Iterator[subp
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
+            env={**os.environ, **(environment or {})},
         )
     try:
         yield process

@@ -10,26 +10,13 @@ from typing import Any
 import pytest
 
 from headrace.toolchain import kubernetes_for_tests
+from tests.engine.aws.cluster import clear, objects
 from tests.engine.aws.scene import REGION
 from tests.standins.aws.account import Account
 from tests.standins.kubernetes import definitions
-from tests.standins.kubernetes.api import DEFINITIONS, Api
+from tests.standins.kubernetes.api import Api
 from tests.standins.place import Place
 from tests.standins.servers import kubernetes, moto, reset
-
-OWN_SPACES = {"default", "kube-node-lease", "kube-public", "kube-system"}
-"""Namespaces that every cluster has."""
-KINDS = {
-    "v1": ("ConfigMap", "ResourceQuota", "Service", "ServiceAccount"),
-    "apps/v1": ("DaemonSet",),
-    "networking.k8s.io/v1": ("NetworkPolicy",),
-    "policy/v1": ("PodDisruptionBudget",),
-    "rbac.authorization.k8s.io/v1": ("Role", "RoleBinding"),
-    "karpenter.sh/v1": ("NodePool",),
-    "eks.amazonaws.com/v1": ("NodeClass",),
-    "flink.apache.org/v1beta1": ("FlinkDeployment",),
-}
-"""What components make in a cluster, beside namespaces."""
 
 
 @pytest.fixture(scope="session")
@@ -76,13 +63,13 @@ def api(cluster_place: Place) -> Iterator[Api]:
         for definition in definitions.of_eks():
             client.define(definition)
         yield client
-        _clear(client)
+        clear(client)
 
 
 @pytest.fixture
 def left(api: Api) -> Callable[[], list[str]]:
     """``kind name`` of what components have made in the cluster and is there."""
-    return lambda: sorted(f"{each['kind']} {each['metadata']['name']}" for each in _objects(api))
+    return lambda: sorted(f"{each['kind']} {each['metadata']['name']}" for each in objects(api))
 
 
 @pytest.fixture
@@ -90,28 +77,3 @@ def cloud(place: Place) -> Callable[[str], Any]:
     """A client of a service, for what is done behind the engine's back."""
     account = Account(place.aws_endpoint, REGION, place.record)
     return lambda service: getattr(account, service)
-
-
-def _objects(api: Api) -> Iterator[dict[str, Any]]:
-    for group_version, kinds in KINDS.items():
-        for kind in kinds:
-            if api.serves(group_version, kind):
-                yield from (each for each in api.all(group_version, kind) if not _own(each))
-    for each in api.all("v1", "Namespace"):
-        if each["metadata"]["name"] not in OWN_SPACES:
-            yield each
-
-
-def _own(found: dict[str, Any]) -> bool:
-    """Whether the API server made it for itself."""
-    name, space = found["metadata"]["name"], found["metadata"].get("namespace")
-    own_names = {"kubernetes", "kube-root-ca.crt", "extension-apiserver-authentication", "default"}
-    return name in own_names or name.startswith(("system:", "kube-apiserver")) or space == "kube-public"
-
-
-def _clear(api: Api) -> None:
-    for each in list(_objects(api)):
-        api.delete(each)
-    for each in api.all(DEFINITIONS, "CustomResourceDefinition"):
-        if each["spec"]["group"] == "flink.apache.org":
-            api.delete(each)

@@ -107,6 +107,11 @@ def _network() -> dict[str, Part]:
             },
             {"tags": RETAGGED},
         ),
+        "third-subnet": Part(
+            "aws:ec2/subnet:Subnet",
+            {"vpcId": "${vpc.id}", "cidrBlock": "10.0.3.0/24", "availabilityZone": f"{REGION}c"},
+            {"tags": RETAGGED},
+        ),
         "internet": Part(
             "aws:ec2/internetGateway:InternetGateway",
             {"vpcId": "${vpc.id}", "tags": TAGS},
@@ -352,6 +357,11 @@ def _watching() -> dict[str, Part]:
         "subscription": Part(
             "aws:sns/topicSubscription:TopicSubscription",
             {"topic": "${topic.arn}", "protocol": "email", "endpoint": "oncall@example.com"},
+        ),
+        "word": Part(
+            "aws:ssm/parameter:Parameter",
+            {"name": "/headrace/dev/foundation", "type": "String", "insecureValue": "{}", "tags": TAGS},
+            {"insecureValue": "[]", "tags": RETAGGED},
         ),
         "workspace": Part(
             "aws:amp/workspace:Workspace",

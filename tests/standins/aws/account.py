@@ -56,6 +56,7 @@ SERVICES = (
     "logs",
     "s3",
     "sns",
+    "ssm",
     "sts",
 )
 

@@ -87,6 +87,7 @@ FORCING: dict[str, tuple[str, ...]] = {
     "aws:sns/topic:Topic": ("fifoTopic", "name", "namePrefix"),
     "aws:sns/topicPolicy:TopicPolicy": ("arn",),
     "aws:sns/topicSubscription:TopicSubscription": ("endpoint", "protocol", "topic"),
+    "aws:ssm/parameter:Parameter": ("name",),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": ("securityGroupId",),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": ("securityGroupId",),
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 
 from botocore.exceptions import ClientError
@@ -10,6 +11,7 @@ from botocore.exceptions import ClientError
 from tests.standins.aws.account import Account
 from tests.standins.aws.catalogue import KINDS
 from tests.standins.aws.forcing import forcing
+from tests.standins.aws.functions import FUNCTIONS
 from tests.standins.aws.kind import Kind, gone
 from tests.standins.journal import Journal
 from tests.standins.place import Place
@@ -35,9 +37,9 @@ class AwsStandIn(StandIn):
         return self._configured
 
     def configure(self, settings: Values) -> None:
-        region = settings.get("region")
+        region = settings.get("region") or os.environ.get("AWS_REGION")
         if not region:
-            raise Refused("Missing region configuration: set `aws:region`")
+            raise Refused("Missing region configuration: set `aws:region`, or AWS_REGION")
         self._configured = Account(self._place.aws_endpoint, region, self._place.record)
 
     def check(self, asked: Asked, old: Values, new: Values, seed: bytes) -> Checked:
@@ -100,35 +102,10 @@ class AwsStandIn(StandIn):
                 raise
 
     def invoke(self, function: str, arguments: Values) -> Values:
-        account = self._account
-        if function == "aws:index/getAvailabilityZones:getAvailabilityZones":
-            zones = account.ec2.describe_availability_zones()["AvailabilityZones"]
-            names = sorted(zone["ZoneName"] for zone in zones)
-            return arguments | {
-                "id": account.region,
-                "region": account.region,
-                "names": names,
-                "zoneIds": sorted(zone["ZoneId"] for zone in zones),
-                "groupNames": [account.region],
-            }
-        if function == "aws:index/getCallerIdentity:getCallerIdentity":
-            caller = account.sts.get_caller_identity()
-            return {
-                "id": caller["Account"],
-                "accountId": caller["Account"],
-                "arn": caller["Arn"],
-                "userId": caller["UserId"],
-            }
-        if function == "aws:index/getPartition:getPartition":
-            return {
-                "id": "aws",
-                "partition": "aws",
-                "dnsSuffix": "amazonaws.com",
-                "reverseDnsPrefix": "com.amazonaws",
-            }
-        if function == "aws:index/getRegion:getRegion":
-            return {"id": account.region, "region": account.region, "name": account.region}
-        return super().invoke(function, arguments)
+        found = FUNCTIONS.get(function)
+        if found is None:
+            return super().invoke(function, arguments)
+        return arguments | {"region": self._account.region} | found(self._account, arguments)
 
     def _state(self, kind: Kind, made: str, inputs: Values, state: Values) -> Values:
         seen = _seen(kind, self._account, made, state | inputs)

@@ -323,6 +323,50 @@ class Scraper(Recorded):
         }
 
 
+class Parameter(Attached):
+    token = "aws:ssm/parameter:Parameter"
+    named = "name"
+    computed = ("arn", "version")
+
+    def put(self, account: Account, inputs: Values) -> None:
+        account.ssm.put_parameter(
+            **given(
+                Name=inputs["name"],
+                Type=inputs["type"],
+                Value=inputs["insecureValue"],
+                Description=inputs.get("description"),
+                Overwrite=True,
+            )
+        )
+        account.ssm.add_tags_to_resource(
+            ResourceType="Parameter", ResourceId=inputs["name"], Tags=tag_list(inputs.get("tags"))
+        )
+
+    def identity(self, inputs: Values) -> str:
+        name: str = inputs["name"]
+        return name
+
+    def update(self, account: Account, made: str, old: Values, new: Values) -> None:
+        _, removed = changed_tags(old, new)
+        account.ssm.remove_tags_from_resource(ResourceType="Parameter", ResourceId=made, TagKeys=removed)
+        self.put(account, new)
+
+    def read(self, account: Account, made: str, state: Values) -> Values | None:
+        found = account.ssm.get_parameter(Name=made)["Parameter"]
+        listed = account.ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=made)["TagList"]
+        return {
+            "name": made,
+            "arn": found["ARN"],
+            "type": found["Type"],
+            "version": found["Version"],
+            "insecureValue": found["Value"],
+            "tags": tags_of(listed),
+        }
+
+    def delete(self, account: Account, made: str, state: Values) -> None:
+        account.ssm.delete_parameter(Name=made)
+
+
 WATCHING: tuple[Kind, ...] = (
     LogGroup(),
     MetricAlarm(),
@@ -334,4 +378,5 @@ WATCHING: tuple[Kind, ...] = (
     RuleGroupNamespace(),
     AlertManagerDefinition(),
     Scraper(),
+    Parameter(),
 )
