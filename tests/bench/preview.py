@@ -12,6 +12,7 @@ import os
 import tempfile
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=RUNS)
     options = parser.parse_args()
     console = Console()
-    with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder:
-        with moto(Path(folder) / "moto") as address:
-            figures = {stack: _stack(Path(folder), address, stack, options.runs) for stack in STACKS}
+    with (
+        tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder,
+        moto(Path(folder) / "moto") as address,
+    ):
+        figures = {stack: _stack(Path(folder), address, stack, options.runs) for stack in STACKS}
     for stack, found in figures.items():
         console.print(stack, found)
     path = machine.write("preview", {"stacks": figures})
@@ -74,7 +77,7 @@ def _phases(events: list[dict[str, Any]], started: float, ended: float) -> dict[
     """Seconds of each; the log has whole seconds."""
     of_stack, *others = [each["timestamp"] for each in events if EVENTS in each]
     marks = [started, of_stack, min(others), max(others), ended]
-    between = [max(0.0, round(to - since, 1)) for since, to in zip(marks, marks[1:], strict=False)]
+    between = [max(0.0, round(to - since, 1)) for since, to in pairwise(marks)]
     return dict(zip(PHASES, [*between, round(ended - started, 1)], strict=True))
 
 

@@ -36,8 +36,9 @@ def objects(api: Api) -> Iterator[dict[str, Any]]:
 def _own(found: dict[str, Any]) -> bool:
     """Whether the API server made it for itself."""
     name, space = found["metadata"]["name"], found["metadata"].get("namespace")
-    own_names = {"kubernetes", "kube-root-ca.crt", "extension-apiserver-authentication", "default"}
-    return name in own_names or name.startswith(("system:", "kube-apiserver")) or space == "kube-public"
+    names = {"kubernetes", "kube-root-ca.crt", "default"}
+    beginnings = ("system:", "kube-apiserver", "extension-apiserver")
+    return name in names or name.startswith(beginnings) or space == "kube-public"
 
 
 def clear(api: Api) -> None:

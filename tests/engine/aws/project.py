@@ -60,8 +60,8 @@ class Project:
         (self.folder / "stacks").mkdir(exist_ok=True)
         self.pulumi("stack", "init", self.stack)
 
-    def up(self, **environment: str) -> Done:
-        return self.pulumi("up", "--yes", "--skip-preview", **environment)
+    def up(self, *options: str, **environment: str) -> Done:
+        return self.pulumi("up", "--yes", "--skip-preview", *options, **environment)
 
     def refresh(self) -> Done:
         return self.pulumi("refresh", "--yes", "--skip-preview")

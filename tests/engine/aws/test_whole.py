@@ -172,9 +172,9 @@ def test_the_order_holds_under_random_delays(dev: Shipped, seed: int) -> None:
     _before(made, RELEASE, JOB)
     _before(made, TOPIC, JOB)
     _before(made, TOPIC, CONNECTOR)
-    _before(made, IDENTITY, JOB, same_agent=True)
-    _before(made, ROLE_POLICY, JOB, same_agent=True)
-    _before(made, ROLE_POLICY, CONNECTOR, same_agent=True)
+    _before(made, IDENTITY, JOB, "-identity")
+    _before(made, ROLE_POLICY, JOB, "-identity")
+    _before(made, ROLE_POLICY, CONNECTOR, "-connector")
     roles = [each for each in made if each.type == ATTACHMENT and "-cluster" in each.name]
     (kubernetes,) = (each for each in made if each.type == KUBERNETES)
     assert roles
@@ -186,18 +186,17 @@ def test_the_order_holds_under_random_delays(dev: Shipped, seed: int) -> None:
     _before(gone, JOB, RELEASE)
     _before(gone, TOPIC, CLUSTER)
     _before(gone, CONNECTOR, TOPIC)
-    _before(gone, JOB, IDENTITY, same_agent=True)
 
 
-def _before(operations: list[Operation], first: str, then: str, *, same_agent: bool = False) -> None:
-    """Every `first` had ended when a `then` began; or every one whose name begins with the other's."""
+def _before(operations: list[Operation], first: str, then: str, own: str = "") -> None:
+    """Each `first` had ended when a `then` began; with `own`, the one that is named as it with that end."""
     later = [each for each in operations if each.type == then]
     assert later, then
     for each in later:
         earlier = [
             other
             for other in operations
-            if other.type == first and (not same_agent or other.name.startswith(each.name))
+            if other.type == first and (not own or other.name == f"{each.name}{own}")
         ]
         assert earlier, (first, each.name)
         for other in earlier:
