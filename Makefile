@@ -98,10 +98,7 @@ bench: setup ## measure latency, checkpoints and memory; writes JSON
 bench-agents: setup ## compare the agent runtime with other programs; writes JSON (ARGS="--quick")
 	@$(PYTHON) -m tests.bench.agents.run $(ARGS)
 
-bench-setup-tests: setup ## build what tests alone need: a Kubernetes API server; quick where it is there
-	@$(TOOLCHAIN) setup-tests
-
-up: setup ## measure a first and a second `make up`; writes JSON
+bench-up: setup ## measure a first and a second `make up`; writes JSON
 	@$(PYTHON) -m tests.bench.up
 
 bench-drill: setup ## kill TaskManager, JobManager and worker under load; writes JSON (ARGS="--runs 1")

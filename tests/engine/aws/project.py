@@ -23,7 +23,8 @@ from tests.standins.journal import Operation, operations
 from tests.standins.place import DELAY_VARIABLE, SEED_VARIABLE, VARIABLE, Place
 from tests.standins.plugins import ROOT, write_plugins
 
-ENVIRONMENT = "headrace:environment"
+DECLARATION = "headrace:environment"
+ENVIRONMENTS = ("dev", "prod")
 PASSPHRASE = "a passphrase of a test"
 Declaration = dict[str, Any]
 COMPONENTS = ("headrace:", "pulumi:")
@@ -144,16 +145,24 @@ class Shipped(Project):
     def __init__(self, folder: Path, place: Place, stack: str) -> None:
         super().__init__(folder, place, stack)
         shutil.copytree(ROOT / "stacks", folder / "stacks")
-        for stacks_own in ("dev", "prod"):
-            self.declare(stacks_own, self._with_plugin)
+        self._shipped = {environment: self._with_plugin(environment) for environment in ENVIRONMENTS}
+        self.restore()
         self.start("stacks")
 
     def declare(self, environment: str, change: Callable[[Declaration], None]) -> None:
-        """Let `change` change an environment's declaration."""
+        """Let `change` change an environment's shipped declaration."""
+        declaration = copy.deepcopy(self._shipped[environment])
+        change(declaration)
+        settings = self._settings(environment)
+        # What else the engine keeps in that file stays.
+        settings["config"][DECLARATION] = declaration
         file = self.folder / "stacks" / f"Pulumi.{environment}.yaml"
-        settings = yaml.safe_load(file.read_text(encoding="utf-8"))
-        change(settings["config"][ENVIRONMENT])
         file.write_text(json.dumps(settings), encoding="utf-8")
+
+    def restore(self) -> None:
+        """Declare what is shipped."""
+        for environment in ENVIRONMENTS:
+            self.declare(environment, lambda _: None)
 
     def beside(self, stack: str) -> Shipped:
         """Another stack of the same project."""
@@ -162,18 +171,19 @@ class Shipped(Project):
         other.pulumi("stack", "init", stack)
         return other
 
-    def restore(self) -> None:
-        """Declare what is shipped."""
-        shutil.copytree(ROOT / "stacks", self.folder / "stacks", dirs_exist_ok=True)
-        for environment in ("dev", "prod"):
-            self.declare(environment, self._with_plugin)
+    def _settings(self, environment: str) -> dict[str, Any]:
+        file = self.folder / "stacks" / f"Pulumi.{environment}.yaml"
+        found: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return found
 
-    def _with_plugin(self, declaration: Declaration) -> None:
-        """With a plugin that is there: what is shipped names none that could be."""
+    def _with_plugin(self, environment: str) -> Declaration:
+        """As shipped, with a plugin that is there: what is shipped names none that could be."""
+        declaration: Declaration = self._settings(environment)["config"][DECLARATION]
         plugin = declaration["substrate"]["plugin"]
         archive = self.folder / plugin["archive"]
         archive.write_bytes(b"a plugin")
         plugin["sha256"] = hashlib.sha256(archive.read_bytes()).hexdigest()
+        return declaration
 
 
 def random_delays(seed: int, delay_s: float) -> Mapping[str, str]:

@@ -33,9 +33,6 @@ HOLDS_DATA = (
 )
 """Types of what holds data, encrypts it, or holds what holds it."""
 IN_PLACE = {"create", "update"}
-GOES_WITH_ITS_AGENT = {
-    "aws:msk/topic:Topic dev-order-risk.decisions",
-}
 MOST_CHANGED = 30
 """Named one by one in a plan; of more, how many of each type."""
 

@@ -106,6 +106,15 @@ def test_a_drift_behind_the_back_is_read(cluster: Plugin, flink: str, api: Api) 
     assert cluster.diff(urn(QUOTA), identity, seen[1], seen[0], inputs).changes != UNCHANGED
 
 
+def test_a_field_that_somebody_else_took_is_not_taken_back_unasked(
+    cluster: Plugin, flink: str, api: Api
+) -> None:
+    identity, inputs, state = made(cluster, QUOTA, quota("1Gi"))
+    api.merge(quota(""), {"spec": {"hard": {"limits.memory": "3Gi"}}})
+    with pytest.raises(Exception, match='conflict with "somebody-else"'):
+        cluster.update(urn(QUOTA), identity, state, inputs, quota("2Gi"))
+
+
 def test_another_name_is_another_object_that_comes_after_the_old_one_went(
     cluster: Plugin, flink: str
 ) -> None:

@@ -21,6 +21,7 @@ from tests.standins.place import Place
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
 JOB = "kubernetes:flink.apache.org/v1beta1:FlinkDeployment"
+BUDGET = "kubernetes:policy/v1:PodDisruptionBudget"
 CLUSTER, TOPIC = "aws:msk/cluster:Cluster", "aws:msk/topic:Topic"
 ROLE, ROLE_POLICY = "aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"
 CONNECTOR, IDENTITY = (
@@ -123,21 +124,17 @@ def test_a_drift_behind_the_back_is_seen_by_a_refresh_and_mended(
     account.logs.put_retention_policy(logGroupName=made[group]["id"], retentionInDays=1)
     block = next(key for key in made if key.startswith("aws:s3/bucketPublicAccessBlock"))
     account.s3.delete_public_access_block(Bucket=made[block]["id"])
-    job = next(found for key, found in made.items() if key.startswith(JOB))
-    there = of("FlinkDeployment", job["outputs"]["metadata"]["name"], "flink.apache.org/v1beta1", "flink")
-    there["metadata"]["namespace"] = job["outputs"]["metadata"]["namespace"]
-    api.merge(there, {"spec": {"image": "registry.example/another"}})
+    budget = next(key for key in made if key.startswith(BUDGET))
+    metadata = made[budget]["outputs"]["metadata"]
+    there = of("PodDisruptionBudget", metadata["name"], "policy/v1", metadata["namespace"])
+    api.delete(there)
 
     assert dev.preview() == {}, "without a refresh the engine believes its state"
     dev.refresh()
-
-    key = f"{JOB} {job['urn'].split('::')[-1]}"
-    assert dev.preview() == {alarm: "create", group: "update", block: "create", key: "update"}
+    assert dev.preview() == {alarm: "create", group: "update", block: "create", budget: "create"}
     dev.up()
     assert dev.preview() == {}
-    live = api.get(there)
-    assert live is not None
-    assert live["spec"]["image"] == job["outputs"]["spec"]["image"]
+    assert api.get(there) is not None
 
 
 def test_an_interrupted_update_is_finished_by_the_next(
