@@ -13,15 +13,18 @@ AGENTS_TESTS += tests/bench/agents/programs
 SUITES := python3 tests/run_suites.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down plan status watch clean lint format lock policy
+.PHONY: help setup setup-tests up down plan status watch clean lint format lock policy
 .PHONY: test test-unit test-components test-policies test-engine test-local test-chaos chaos soak
-.PHONY: image-test bench bench-agents bench-up bench-drill bench-check
+.PHONY: image-test bench bench-agents bench-up bench-drill bench-preview bench-check
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install everything this checkout needs; quick where it is there
 	@$(TOOLCHAIN) setup
+
+setup-tests: setup ## build what tests alone need: a Kubernetes API server; quick where it is there
+	@$(TOOLCHAIN) setup-tests
 
 up: setup ## bring the stack up, from whatever state it is in (STACK=local)
 	@$(HEADRACE) up --stack $(STACK)
@@ -60,7 +63,7 @@ lock: ## resolve dependencies anew and write locks/ (UPGRADE=1 takes newer versi
 	@$(TOOLCHAIN) lock $(if $(UPGRADE),--upgrade)
 
 test: ## set up, lint, and run every suite, timed
-	@$(SUITES) setup lint unit components policies engine local chaos
+	@$(SUITES) setup setup-tests lint unit components policies engine local chaos
 
 test-unit: setup ## pure code, no network; under 30 s
 	@$(SUITES) unit
@@ -71,7 +74,7 @@ test-components: setup ## Pulumi mocks
 test-policies: setup ## the policy pack, as the engine calls it
 	@$(SUITES) policies
 
-test-engine: setup ## the real Pulumi engine
+test-engine: setup-tests ## the real Pulumi engine
 	@$(SUITES) engine
 
 test-local: setup ## the real pipeline on this machine
@@ -100,6 +103,9 @@ bench-up: setup ## measure a first and a second `make up`; writes JSON
 
 bench-drill: setup ## kill TaskManager, JobManager and worker under load; writes JSON (ARGS="--runs 1")
 	@$(PYTHON) -m tests.bench.drill $(ARGS)
+
+bench-preview: setup ## measure a cold preview of production by phase; writes JSON (ARGS="--runs 1")
+	@$(PYTHON) -m tests.bench.preview $(ARGS)
 
 bench-check: setup ## compare the newest figures with the limits
 	@$(PYTHON) -m tests.bench.check

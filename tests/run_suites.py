@@ -28,7 +28,7 @@ UNTIL = "HEADRACE_TESTS_UNTIL"
 """That moment, seconds since the epoch, as `tests/pipeline/budget.py` reads it."""
 UNIT_OF_AGENTS = ("agents", "agents_docs", "scripted_model", "support_triage")
 """Folders of tests/unit that need the agents' environment; all others need headrace's."""
-COMMANDS = ("setup", "lint")
+COMMANDS = ("setup", "setup-tests", "lint")
 """Parts that are verbs of the Makefile and collect no tests."""
 FAILURE_LINES, FAILURE_COLUMNS = 12, 240
 """What of a failure is said again at the end: who reads a cut log sees the end alone."""

@@ -176,6 +176,13 @@ LIMITS = (
         "s",
     ),
     Limit("second `make up`", "up", _seconds("with-cli", "second_up"), lambda _: 30, "s"),
+    Limit(
+        "cold preview of production, providers stood in for",
+        "preview",
+        lambda found: float(found["stacks"]["prod"]["seconds"]["whole"]["median"]),
+        lambda _: 60,
+        "s",
+    ),
     *AGENTS,
     *DRILLS,
 )

@@ -24,7 +24,7 @@ from tests.unit.environment.declarations import REPOSITORY
 
 TODAY = date(2026, 6, 1)
 ADVISORY = {"HR-AGENT-1"}
-"""Rate limit and budget of agents are declared in no field of a specification yet (docs/policies.md)."""
+"""No field of a specification declares a budget yet (docs/policies.md)."""
 IN_DEVELOPMENT = {("EKS.1", "dev-cluster")}
 """Its endpoint is reached from declared blocks."""
 EVERYTHING = {"all": "mandatory"}

@@ -1,4 +1,4 @@
-"""The command line: setup, check, lock."""
+"""The command line: setup, setup-tests, check, lock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 from . import places, requirements
 from .console import Console, StepFailed
-from .installation import MissingRequirements, Summary, setup
+from .installation import MissingRequirements, Summary, setup, setup_tests
 from .locking import write_locks
 from .runtimes import MissingRuntime
 
@@ -39,6 +39,9 @@ def main(argv: Sequence[str]) -> int:
 def _run(options: argparse.Namespace, console: Console) -> None:
     if options.command == "setup":
         _report(setup(console), console, as_json=options.json)
+    elif options.command == "setup-tests":
+        setup_tests(console)
+        console.say("What tests need is there.")
     elif options.command == "check":
         if lacks := requirements.missing(requirements.Needs(maven=True, go=True)):
             raise MissingRequirements(requirements.explain(lacks))
@@ -68,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     make = commands.add_parser("setup", help="make both environments, the runtimes and a Pulumi CLI")
     make.add_argument("--json", action="store_true", help="print a summary as JSON on standard output")
+    commands.add_parser("setup-tests", help="build what tests alone need: a Kubernetes API server")
     commands.add_parser("check", help="say what this machine lacks; change nothing")
     lock = commands.add_parser("lock", help="write locks/ and the checksums of the runtimes anew")
     lock.add_argument("--upgrade", action="store_true", help="take newer versions where they fit")

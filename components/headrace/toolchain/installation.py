@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from . import environments, places, pulumi_cli, requirements, runtimes
+from . import environments, kubernetes_for_tests, places, pulumi_cli, requirements, runtimes
 from .console import Console, Finished, Step
 
 
@@ -50,6 +50,23 @@ def setup(console: Console) -> Summary:
         runtimes.home(),
         pulumi_cli.bin_folder(),
     )
+
+
+def setup_tests(console: Console) -> None:
+    """Build what tests alone need beside :func:`setup`'s work; quick where it is there already.
+
+    Raises:
+        MissingRequirements: before anything is changed.
+        StepFailed: the build did not end well.
+    """
+    if kubernetes_for_tests.ready():
+        return
+    if lacks := requirements.missing(requirements.Needs(maven=False, go=True)):
+        raise MissingRequirements(requirements.explain(lacks))
+    lock = places.cache() / "setup.lock"
+    with places.only_one(lock, lambda holder: _say_waiting(console, holder)), console.ticking():
+        if not kubernetes_for_tests.ready():
+            _in_step(console, "Kubernetes API server (built from its Go modules)", kubernetes_for_tests.make)
 
 
 def _needs_pulumi() -> bool:

@@ -16,6 +16,9 @@ LOCKS = CHECKOUT / "locks"
 POMS = TOOLCHAIN / "poms"
 GO_MODULES = TOOLCHAIN / "pulumi"
 
+GO_ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off", "GOTOOLCHAIN": "auto"}
+"""Of builds: no C compiler, and nothing that the machine has set."""
+
 SETUP_COMMAND = "make setup"
 """What a person runs to get everything this package finds."""
 

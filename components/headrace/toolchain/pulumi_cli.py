@@ -108,7 +108,7 @@ def _build(step: Step, to: Path) -> None:
         # No C compiler needed, nothing of this machine inside, no symbol tables: half the size.
         step.run(
             "go", "build", "-mod=readonly", "-trimpath", f"-ldflags=-s -w {flags}", "-o", f"{to}/", package,
-            cwd=folder, env=_GO_ENVIRONMENT,
+            cwd=folder, env=places.GO_ENVIRONMENT,
         )  # fmt: skip
     python = _module_folder(HOST_MODULE, SDK_MODULE) / "python"
     for script in BESIDE_HOST:
@@ -120,14 +120,11 @@ def _build(step: Step, to: Path) -> None:
         copy.chmod(0o755)
 
 
-_GO_ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off", "GOTOOLCHAIN": "auto"}
-
-
 def _module_folder(folder: Path, module: str) -> Path:
     """Where Go keeps a module's source."""
     done = subprocess.run(
         ["go", "list", "-m", "-f", "{{.Dir}}", module],
-        cwd=folder, env={**os.environ, **_GO_ENVIRONMENT}, capture_output=True, text=True, check=True,
+        cwd=folder, env={**os.environ, **places.GO_ENVIRONMENT}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return Path(done.stdout.strip())
 

@@ -1,0 +1,50 @@
+"""What components have made in a cluster, and a cluster without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.standins.kubernetes.api import DEFINITIONS, Api
+
+OWN_SPACES = {"default", "kube-node-lease", "kube-public", "kube-system"}
+"""Namespaces that every cluster has."""
+KINDS = {
+    "v1": ("ConfigMap", "ResourceQuota", "Service", "ServiceAccount"),
+    "apps/v1": ("DaemonSet",),
+    "networking.k8s.io/v1": ("NetworkPolicy",),
+    "policy/v1": ("PodDisruptionBudget",),
+    "rbac.authorization.k8s.io/v1": ("Role", "RoleBinding"),
+    "karpenter.sh/v1": ("NodePool",),
+    "eks.amazonaws.com/v1": ("NodeClass",),
+    "flink.apache.org/v1beta1": ("FlinkDeployment",),
+}
+"""What components make in a cluster, beside namespaces."""
+
+
+def objects(api: Api) -> Iterator[dict[str, Any]]:
+    """What components have made."""
+    for group_version, kinds in KINDS.items():
+        for kind in kinds:
+            if api.serves(group_version, kind):
+                yield from (each for each in api.all(group_version, kind) if not _own(each))
+    for each in api.all("v1", "Namespace"):
+        if each["metadata"]["name"] not in OWN_SPACES:
+            yield each
+
+
+def _own(found: dict[str, Any]) -> bool:
+    """Whether the API server made it for itself."""
+    name, space = found["metadata"]["name"], found["metadata"].get("namespace")
+    names = {"kubernetes", "kube-root-ca.crt", "default"}
+    beginnings = ("system:", "kube-apiserver", "extension-apiserver")
+    return name in names or name.startswith(beginnings) or space == "kube-public"
+
+
+def clear(api: Api) -> None:
+    """Remove it, and the definitions that the operator's chart has brought."""
+    for each in list(objects(api)):
+        api.delete(each)
+    for each in api.all(DEFINITIONS, "CustomResourceDefinition"):
+        if each["spec"]["group"] == "flink.apache.org":
+            api.delete(each)

@@ -1,0 +1,114 @@
+"""Each component alone, in a tiny program of somebody's own: up, nothing to do, and away again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import headrace.aws
+from tests.engine.aws.project import Project
+from tests.engine.aws.scene import REGION, scene
+from tests.engine.aws.stage import Stage
+from tests.standins.kubernetes.api import Api, of
+from tests.standins.kubernetes.definitions import of_operator
+from tests.standins.place import Place
+from tests.standins.plugins import ROOT, plugin
+from tests.standins.record import Record
+
+PROGRAM = ROOT / "tests" / "engine" / "aws" / "alone"
+COMPONENTS = (
+    "AgentImage",
+    "Alarms",
+    "ChangeCapture",
+    "CheckpointStorage",
+    "Cluster",
+    "FlinkApplication",
+    "FlinkOperator",
+    "Kafka",
+    "Namespace",
+    "Network",
+    "Network of somebody else",
+    "Observability",
+    "Operations",
+)
+WHOLES = {"Foundation", "ManagedStack"}
+"""Made of the others, for a whole environment: `test_whole.py`."""
+KUBECONFIG = json.dumps(
+    {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "own", "cluster": {"server": "https://eks.example"}}],
+        "users": [{"name": "own", "user": {"exec": {"command": "aws"}}}],
+    }
+)
+
+
+@pytest.fixture
+def there(cluster_place: Place, api: Api, tmp_path: Path) -> dict[str, Any]:
+    """What somebody has already: a network, brokers, clusters, a bucket, namespaces with the operator."""
+    archive = tmp_path / "debezium.zip"
+    archive.write_bytes(b"a plugin")
+    with plugin("aws", cluster_place) as provider:
+        provider.configure(region=REGION)
+        stage = Stage(provider, scene(archive))
+        names = ("vpc", "subnet", "other-subnet", "third-subnet", "group", "bucket", "versioning")
+        made = {name: stage.make(name) for name in (*names, "brokers", "cluster")}
+    for space in ("flink", "flink-operator"):
+        api.apply(of("Namespace", space))
+    return {
+        "archive": str(archive),
+        "bootstrap": made["brokers"].state["bootstrapBrokersSaslIam"],
+        "brokers": made["brokers"].id,
+        "bucket": made["bucket"].id,
+        "cluster": made["cluster"].id,
+        "clusterArn": made["cluster"].state["arn"],
+        "group": made["group"].id,
+        "kafka": "standard",
+        "kubeconfig": KUBECONFIG,
+        "subnets": [made[name].id for name in ("subnet", "other-subnet", "third-subnet")],
+        "vpc": made["vpc"].id,
+    }
+
+
+def test_every_public_component_is_tried() -> None:
+    public = {name for name in headrace.aws.__all__ if f"{name}Args" in headrace.aws.__all__}
+    assert public - WHOLES == {each.split()[0] for each in COMPONENTS}
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_component_alone_comes_up_has_nothing_to_do_and_goes(
+    component: str,
+    there: dict[str, Any],
+    cluster_place: Place,
+    api: Api,
+    left: Callable[[], list[str]],
+    tmp_path: Path,
+) -> None:
+    if component == "FlinkApplication":
+        for definition in of_operator():
+            api.define(definition)
+    project = Project(tmp_path / "project", cluster_place, "own")
+    given = there | {"component": component}
+    shutil.copytree(PROGRAM, project.folder / "program")
+    (project.folder / "program" / "given.json").write_text(json.dumps(given), encoding="utf-8")
+    project.start("program")
+    recorded, objects = Record(cluster_place.record).left(), left()
+
+    project.up()
+    made = project.made()
+    assert (made == set()) == (component == "Network of somebody else")
+
+    project.forget()
+    project.up("--refresh")
+    assert {each.op for each in project.operations()} <= {"read"}
+    assert project.made() == made
+
+    project.destroy()
+    assert project.made() == set()
+    assert Record(cluster_place.record).left() == recorded
+    assert left() == objects
