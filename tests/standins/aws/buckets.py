@@ -88,13 +88,25 @@ class BucketPolicy(BucketPart):
     token = "aws:s3/bucketPolicy:BucketPolicy"
 
     def put(self, account: Account, inputs: Values) -> None:
-        account.s3.put_bucket_policy(Bucket=inputs["bucket"], Policy=inputs["policy"])
+        account.s3.put_bucket_policy(Bucket=inputs["bucket"], Policy=self._spelled_out(inputs["policy"]))
 
     def read(self, account: Account, made: str, state: Values) -> Values | None:
-        return {"policy": same_json(account.s3.get_bucket_policy(Bucket=made)["Policy"], state.get("policy"))}
+        seen = account.s3.get_bucket_policy(Bucket=made)["Policy"]
+        declared = state.get("policy")
+        kept = isinstance(declared, str) and json.loads(self._spelled_out(declared)) == json.loads(seen)
+        return {"policy": declared if kept else seen}
 
     def delete(self, account: Account, made: str, state: Values) -> None:
         account.s3.delete_bucket_policy(Bucket=made)
+
+    @staticmethod
+    def _spelled_out(policy: str) -> str:
+        """Everybody as ``{"AWS": "*"}``, which says the same: of ``"*"`` moto makes an error of its own."""
+        found = json.loads(policy)
+        for statement in found["Statement"]:
+            if statement.get("Principal") == "*":
+                statement["Principal"] = {"AWS": "*"}
+        return json.dumps(found)
 
 
 def same_json(seen: str, declared: Any) -> str:
