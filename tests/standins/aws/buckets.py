@@ -88,13 +88,30 @@ class BucketPolicy(BucketPart):
     token = "aws:s3/bucketPolicy:BucketPolicy"
 
     def put(self, account: Account, inputs: Values) -> None:
-        account.s3.put_bucket_policy(Bucket=inputs["bucket"], Policy=inputs["policy"])
+        account.s3.put_bucket_policy(Bucket=inputs["bucket"], Policy=self._for_moto(inputs["policy"]))
 
     def read(self, account: Account, made: str, state: Values) -> Values | None:
-        return {"policy": same_json(account.s3.get_bucket_policy(Bucket=made)["Policy"], state.get("policy"))}
+        seen = account.s3.get_bucket_policy(Bucket=made)["Policy"]
+        declared = state.get("policy")
+        kept = isinstance(declared, str) and json.loads(self._for_moto(declared)) == json.loads(seen)
+        return {"policy": declared if kept else seen}
 
     def delete(self, account: Account, made: str, state: Values) -> None:
         account.s3.delete_bucket_policy(Bucket=made)
+
+    @staticmethod
+    def _for_moto(policy: str) -> str:
+        """What moto can judge by.
+
+        Everybody is ``{"AWS": "*"}``, which says the same: of ``"*"`` moto makes an error of its own. And it
+        knows no conditions, so that what is denied under one would be denied always: this is left out.
+        """
+        found = json.loads(policy)
+        kept = [each for each in found["Statement"] if each["Effect"] != "Deny" or "Condition" not in each]
+        for statement in kept:
+            if statement.get("Principal") == "*":
+                statement["Principal"] = {"AWS": "*"}
+        return json.dumps(found | {"Statement": kept})
 
 
 def same_json(seen: str, declared: Any) -> str:
