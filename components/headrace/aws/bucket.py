@@ -132,16 +132,14 @@ class SecureBucket(pulumi.ComponentResource):
             "filter": {"prefix": ""},
             "abort_incomplete_multipart_upload": {"days_after_initiation": rules.abort_uploads_days},
         }
-        old: aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgsDict = {
-            "noncurrent_days": rules.expire_days or 0
-        }
         age: aws.s3.BucketLifecycleConfigurationRuleArgsDict = {
             "id": "age",
             "status": "Enabled",
             "filter": {"prefix": ""},
             "expiration": {"days": rules.expire_days or 0},
-            **({"noncurrent_version_expiration": old} if rules.versioned else {}),
         }
+        if rules.versioned:
+            age["noncurrent_version_expiration"] = {"noncurrent_days": rules.expire_days or 0}
         aws.s3.BucketLifecycleConfiguration(
             self._name,
             bucket=self.bucket.bucket,
