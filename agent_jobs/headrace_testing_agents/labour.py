@@ -6,8 +6,9 @@ import time
 
 LABORIOUS = "laborious"
 """Status of a ticket that the chronicle labours at."""
-LABOUR_S = 0.0015
-"""Of one processor core: a few hundred such tickets a second are all that a subtask can do."""
+LABOUR_S = 0.006
+"""Of one processor core: some 150 such tickets a second are all that a subtask can do, and what carries them
+(Kafka, Flink, the model) leaves a core for a second one."""
 
 
 def labour() -> None:

@@ -23,6 +23,7 @@ from headrace.plan.aws import aws_plan
 from headrace.plan.model import AgentPlan, FlinkPlan
 from headrace.plan.network import OVERDRAFT_BUFFERS, slot_buffers
 from headrace.toolchain.runtimes import Runtimes
+from tests.local.operator_options import DOCUMENTED, is_of_the_operator
 from tests.unit.environment.declarations import aws_environments, environments, parsed, shipped
 
 DECLARATIONS, ON_AWS = 2_000, 200
@@ -70,7 +71,11 @@ def lines(made: Cluster) -> str:
     """A cluster's options, those of its first job among them, and its widest agent."""
     options = made.flink.configuration | made.agents[0].spec.flink_configuration
     # A reporter's own options are read by the reporter's class, from the text after its name.
-    known = {key: value for key, value in options.items() if ".reporter." not in key}
+    known = {
+        key: value
+        for key, value in options.items()
+        if ".reporter." not in key and not is_of_the_operator(key)
+    }
     known["parallelism"] = str(made.widest)
     return "".join(f"{key}\t{value}\n" for key, value in known.items()) + "\n"
 
@@ -124,6 +129,8 @@ def test_random_declarations_are_accepted(
     collect()
     assert len(found) >= declarations
     made = [cluster for each in found for cluster in each]
+    of_the_operator = {key for each in made for key in each.flink.configuration if is_of_the_operator(key)}
+    assert of_the_operator <= DOCUMENTED
     said = flink_says(made)
     assert len(said) == len(made)
     assert [pair for pair in zip(said, map(expected, made), strict=True) if pair[0] != pair[1]] == []

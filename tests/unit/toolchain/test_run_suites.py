@@ -15,17 +15,17 @@ def test_counts_are_read_from_junit() -> None:
 def test_a_failure_is_named_with_the_first_lines_of_what_it_said() -> None:
     said = "&#10;".join(f"line {number}" for number in range(40))
     report = f"""<testsuites><testsuite>
-        <testcase classname="tests.local.test_a" name="test_good"/>
-        <testcase classname="tests.local.test_a" name="test_bad"><failure message="{said}">trace</failure></testcase>
-        <testcase classname="tests.local.test_b" name="test_broken"><error>trace</error></testcase>
+        <testcase classname="local.a" name="test_good"/>
+        <testcase classname="local.a" name="test_bad"><failure message="{said}">trace</failure></testcase>
+        <testcase classname="local.b" name="test_broken"><error>trace</error></testcase>
     </testsuite></testsuites>"""
 
     bad, broken = run_suites.read_failures(report)
 
     first, *rest = bad.splitlines()
-    assert first == "tests.local.test_a::test_bad"
+    assert first == "local.a::test_bad"
     assert [line.strip() for line in rest] == [f"line {n}" for n in range(run_suites.FAILURE_LINES)]
-    assert broken.splitlines() == ["tests.local.test_b::test_broken", "    trace"]
+    assert broken.splitlines() == ["local.b::test_broken", "    trace"]
 
 
 def test_unit_tests_run_in_the_environment_they_need(tmp_path: Path) -> None:
