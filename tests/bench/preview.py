@@ -58,7 +58,7 @@ def _preview(folder: Path, address: str, stack: str) -> dict[str, Any]:
     project = Shipped(folder, Place(folder / "place", aws_endpoint=address), stack)
     log = folder / "events.json"
     started = time.time()
-    project.pulumi("preview", "--event-log", str(log), PULUMI_DEBUG_COMMANDS="true")
+    project.pulumi("preview", "--event-log", str(log), environment={"PULUMI_DEBUG_COMMANDS": "true"})
     ended = time.time()
     events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     return {

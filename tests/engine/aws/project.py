@@ -27,6 +27,7 @@ DECLARATION = "headrace:environment"
 ENVIRONMENTS = ("dev", "prod")
 PASSPHRASE = "a passphrase of a test"
 Declaration = dict[str, Any]
+Variables = Mapping[str, str]
 COMPONENTS = ("headrace:", "pulumi:")
 """Prefixes of types that no provider makes."""
 
@@ -61,14 +62,14 @@ class Project:
         (self.folder / "stacks").mkdir(exist_ok=True)
         self.pulumi("stack", "init", self.stack)
 
-    def up(self, *options: str, **environment: str) -> Done:
-        return self.pulumi("up", "--yes", "--skip-preview", *options, **environment)
+    def up(self, *options: str, environment: Variables | None = None) -> Done:
+        return self.pulumi("up", "--yes", "--skip-preview", *options, environment=environment)
 
     def refresh(self) -> Done:
         return self.pulumi("refresh", "--yes", "--skip-preview")
 
-    def destroy(self, *, check: bool = True, **environment: str) -> Done:
-        return self.pulumi("destroy", "--yes", "--skip-preview", check=check, **environment)
+    def destroy(self, *, check: bool = True, environment: Variables | None = None) -> Done:
+        return self.pulumi("destroy", "--yes", "--skip-preview", check=check, environment=environment)
 
     def preview(self) -> dict[str, str]:
         """``type name`` -> what would be done to it, for everything that would not stay as it is."""
@@ -104,12 +105,16 @@ class Project:
         self.place.operations.unlink(missing_ok=True)
 
     def pulumi(
-        self, *arguments: str, check: bool = True, only_stdout: bool = False, **environment: str
+        self,
+        *arguments: str,
+        check: bool = True,
+        only_stdout: bool = False,
+        environment: Variables | None = None,
     ) -> Done:
         done = subprocess.run(
             ["pulumi", "--non-interactive", *arguments, *self._stack(arguments)],
             cwd=self.folder,
-            env=self.environment() | environment,
+            env=self.environment() | dict(environment or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if only_stdout else subprocess.STDOUT,
             text=True,
@@ -186,7 +191,7 @@ class Shipped(Project):
         return declaration
 
 
-def random_delays(seed: int, delay_s: float) -> Mapping[str, str]:
+def random_delays(seed: int, delay_s: float) -> dict[str, str]:
     """For :meth:`Project.up`: each operation is delayed, and not all alike."""
     return {SEED_VARIABLE: str(seed), DELAY_VARIABLE: str(delay_s)}
 

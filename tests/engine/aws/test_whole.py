@@ -84,12 +84,12 @@ def test_production_comes_up_on_its_foundation_and_its_data_goes_in_two_steps_al
     prod = Shipped(tmp_path / "project", cluster_place, "prod")
     foundation = prod.beside("prod-foundation")
     foundation.up()
-    prod.up(**INSIDE)
+    prod.up(environment=INSIDE)
     made = prod.made()
 
     prod.forget()
     foundation.up()
-    prod.up(**INSIDE)
+    prod.up(environment=INSIDE)
     assert prod.done() == {}
 
     protected = {key for key, found in prod.resources().items() if found.get("protect")}
@@ -101,9 +101,9 @@ def test_production_comes_up_on_its_foundation_and_its_data_goes_in_two_steps_al
     assert prod.made() >= protected & made
 
     prod.declare("prod", _unprotected)
-    prod.up(**INSIDE)
+    prod.up(environment=INSIDE)
     foundation.up()
-    prod.destroy(**INSIDE)
+    prod.destroy(environment=INSIDE)
     foundation.destroy()
     assert prod.made() == set()
     assert_nothing_is_left(account, left)
@@ -163,7 +163,7 @@ def test_an_interrupted_update_is_finished_by_the_next(
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_order_holds_under_random_delays(dev: Shipped, seed: int) -> None:
-    dev.up(**random_delays(seed, 1))
+    dev.up(environment=random_delays(seed, 1))
     made = [each for each in dev.operations() if each.op == "create"]
     _before(made, CLUSTER, TOPIC)
     _before(made, RELEASE, JOB)
@@ -204,7 +204,7 @@ def test_no_known_secret_is_in_the_state_or_on_record(
     dev: Shipped, cluster_place: Place, account: Account
 ) -> None:
     secrets = {name: f"known-secret-of-{name.lower()}" for name in ("TRIAGE_KEY", "RISK_KEY", "PGPASSWORD")}
-    done = dev.up(**secrets)
+    done = dev.up(environment=secrets)
     kept: dict[str, Any] = {
         "state": "".join(
             file.read_text() for file in (dev.folder / "state").rglob("*.json*") if file.is_file()
