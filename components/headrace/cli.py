@@ -15,6 +15,7 @@ from headrace.commands.common import AsJson, DeclarationFile, StackName, console
 from headrace.commands.drill import drill
 from headrace.local.context import HOST
 from headrace.operations.clean import clean as clean_stack
+from headrace.operations.cloud import cloud_preview, cloud_up
 from headrace.operations.decisions import follow
 from headrace.operations.down import down as down_stack
 from headrace.operations.plans import plan_differences
@@ -48,14 +49,22 @@ app.add_typer(plugin.app, name="plugin")
 def up(
     stack: StackName = "local",
     file: DeclarationFile = None,
-    demo: Annotated[bool, typer.Option(help="Send the demo load where it was not sent before.")] = True,
+    demo: Annotated[
+        bool, typer.Option(help="Send the demo load where it was not sent before (on this machine).")
+    ] = True,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, on AWS.")] = False,
 ) -> None:
     """Bring a stack up, or to its changed declaration.
 
     [dim]headrace up --stack local[/]
+    [dim]headrace up --stack dev[/]
     """
     with reported():
-        up_stack(Stack.find(stack, file), console, demo=demo)
+        found = Stack.find(stack, file)
+        if found.on_aws:
+            cloud_up(found, ask=not yes)
+        else:
+            up_stack(found, console, demo=demo)
 
 
 @app.command()
@@ -129,6 +138,9 @@ def preview(stack: StackName = "local", file: DeclarationFile = None) -> None:
     """
     with reported():
         found = Stack.find(stack, file)
+        if found.on_aws:
+            cloud_preview(found)
+            return
         with session(found.files):
             found.engine.select()
             found.engine.preview()

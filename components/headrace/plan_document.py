@@ -74,6 +74,11 @@ def managed_table(plan: AwsPlan) -> Table:
             f"spot share of {pool.name}": (f"{pool.spot_share:.0%}", f"cluster.node_pools[{at}].spot_share")
             for at, pool in enumerate(pools)
         },
+        "Kubernetes API": (
+            "private" if plan.cluster.endpoint_private else "public",
+            "cluster.endpoint_private",
+        ),
+        "agents are deployed": ("yes" if plan.agents_image else "no", "agents_image"),
         "private subnets": (str(len(plan.network.private_subnets)), "network.private_subnets"),
         "NAT gateways": (str(plan.network.nat_gateways), "network.nat_gateways"),
         "data stays when destroyed": ("yes" if plan.protect else "no", "protect"),

@@ -10,6 +10,7 @@ from headrace_policies.remedies import changed
 from headrace_policies.rule import Declared, Option, Properties, Rule
 from headrace_policies.stacks import Case
 
+NODE_POOL = "kubernetes:karpenter.sh/v1:NodePool"
 CAPACITY_TYPES = ("karpenter.sh/capacity-type", "eks.amazonaws.com/capacityType")
 SAFETY = (
     "kubernetes.operator.deployment.rollback.enabled",
@@ -89,6 +90,11 @@ def _spot(case: Case) -> Iterator[str]:
         for node in _capacity(template.at("podTemplate", "spec")):
             if node.text == "spot":
                 yield node.fault("a JobManager on spot capacity takes the whole job with it")
+        for pool, node in _of_pools(case, template.at("podTemplate", "spec")):
+            if node.text == "spot":
+                yield node.fault(
+                    f"node pool {pool}, which the JobManager chooses, takes the whole job with it"
+                )
     objective = case.config["recoveryObjectiveSeconds"]
     for node in _capacity(spec.at("taskManager", "podTemplate", "spec")):
         if node.text == "spot" and objective < SPOT_NOTICE_S:
@@ -110,6 +116,19 @@ def _capacity(pod: Node) -> list[Node]:
         for value in expression.at("values").items
     ]
     return [node for node in (*selected, *by_affinity) if node.is_unknown or node.is_set]
+
+
+def _of_pools(case: Case, pod: Node) -> Iterator[tuple[str, Node]]:
+    """Names of the node pools that a pod chooses by other labels, each with a type of its capacity."""
+    selector = pod.at("nodeSelector")
+    chosen = {key: selector.at(key).text for key in selector.keys if key not in CAPACITY_TYPES}
+    for pool in case.stack.of(NODE_POOL) if chosen else ():
+        template = pool.at("spec", "template")
+        labels = template.at("metadata", "labels")
+        if all(labels.at(key).text == value for key, value in chosen.items()):
+            for requirement in template.at("spec", "requirements").items:
+                if requirement.at("key").text in CAPACITY_TYPES:
+                    yield from ((pool.name, value) for value in requirement.at("values").items)
 
 
 RULES = (
@@ -152,6 +171,7 @@ RULES = (
         "allows",
         severity="high",
         governs=(FLINK_DEPLOYMENT,),
+        relates=(NODE_POOL,),
         decides=("spec", "jobManager", "podTemplate", "spec", "nodeSelector", CAPACITY_TYPES[0]),
         absent_is_fault=False,
         why="AWS takes spot capacity back with two minutes' notice, from all of a kind at once.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from headrace_policies.msk import CLUSTER as MSK_CLUSTER
 from headrace_policies.remedies import changed
 from headrace_policies.rule import Declared, Option, Rule
 from headrace_policies.stacks import Case
@@ -28,10 +29,19 @@ def _copies(case: Case) -> Iterator[str]:
         yield replication.fault(f"it has to be at least {case.config['replication']:g}")
     settings = case.at("configs" if case.resource.kind == MSK_TOPIC else "config").document
     in_sync = settings.at(MIN_IN_SYNC)
+    if not in_sync.is_set and _on_express_brokers(case):
+        return
     if (in_sync.number or 0) < case.config["inSync"]:
         yield in_sync.fault(
             f"it has to be at least {case.config['inSync']:g}, or one broker can lose what was acknowledged"
         )
+
+
+def _on_express_brokers(case: Case) -> bool:
+    """They fix the copies in sync at 2, and refuse to be told."""
+    clusters = case.referred(MSK_CLUSTER, "clusterArn") if case.resource.kind == MSK_TOPIC else []
+    kinds = [cluster.at("brokerNodeGroupInfo", "instanceType").text for cluster in clusters]
+    return bool(kinds) and all(kind.startswith("express.") for kind in kinds)
 
 
 RULES = (
@@ -40,9 +50,11 @@ RULES = (
         title="A topic that carries data has three copies, two of them in sync",
         severity="high",
         governs=(MSK_TOPIC, KAFKA_TOPIC),
+        relates=(MSK_CLUSTER,),
         decides=("replicationFactor",),
         absent_is_fault=True,
-        why="With fewer, the loss of one broker loses records, or stops producers that ask for all copies.",
+        why="With fewer, the loss of one broker loses records, or stops producers that ask for all copies. "
+        "Express brokers of MSK fix the second at 2 and refuse to be told: there it is left out.",
         fix="Set `replicationFactor` to 3 and min.insync.replicas to 2. No remediation: the "
         "replication of a topic that "
         "is there is changed by moving its partitions.",

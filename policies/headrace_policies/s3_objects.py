@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from headrace_policies.checkpoint_paths import FLINK_DEPLOYMENT, locations
 from headrace_policies.nodes import Node
 from headrace_policies.rule import Declared, Rule
-from headrace_policies.s3 import BUCKET_TYPE, ENCRYPTION, LIFECYCLE, VERSIONING, named, of_bucket
+from headrace_policies.s3 import BUCKET_TYPE, ENCRYPTION, LIFECYCLE, LOGGING, VERSIONING, named, of_bucket
 from headrace_policies.samples import KEY
 from headrace_policies.stacks import Case
 
@@ -47,6 +47,8 @@ def _encryption(case: Case) -> Iterator[str]:
         if not algorithms:
             yield rules.fault(f"{named(case)} is not encrypted with KMS")
         for node in algorithms:
+            if node.text == "AES256" and case.referring(LOGGING, "targetBucket"):
+                continue
             if node.text not in ("aws:kms", "aws:kms:dsse"):
                 yield node.fault(f"{named(case)} is not encrypted with KMS; it has to be aws:kms")
 
@@ -100,11 +102,12 @@ RULES = (
         title="A bucket is encrypted with KMS",
         severity="medium",
         governs=(BUCKET_TYPE,),
-        relates=(ENCRYPTION,),
+        relates=(ENCRYPTION, LOGGING),
         decides=("rules", "0", "applyServerSideEncryptionByDefault", "sseAlgorithm"),
         decides_in=1,
         absent_is_fault=True,
-        why="With a key of KMS, reading an object takes two permissions, and use of the key is on record.",
+        why="With a key of KMS, reading an object takes two permissions, and use of the key is on record. "
+        "A bucket that takes access logs has S3's own keys: S3 delivers to no other.",
         fix="Declare a BucketServerSideEncryptionConfiguration with `sseAlgorithm` aws:kms and a key.",
         judge=_encryption,
         fails=_encrypted("AES256"),

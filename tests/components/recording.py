@@ -10,7 +10,7 @@ from pulumi.runtime import mocks
 
 STACK = "pulumi:pulumi:Stack"
 Registered = dict[str, dict[str, Any]]
-"""``type name`` -> parent, depends_on, retained, inputs; protected, deleted_first, ignored if set."""
+"""``type name`` -> parent, depends_on, retained, inputs; provider, protected and so on if they are set."""
 
 
 class Echo(mocks.Mocks):
@@ -46,6 +46,7 @@ class _Recorder(mocks.MockMonitor):
                 "depends_on": sorted(map(_name, request.dependencies)),
                 "retained": request.retainOnDelete,
                 "inputs": _whole(pulumi.runtime.rpc.deserialize_properties(request.object)),
+                **({"provider": request.provider.split("::")[-2]} if request.provider else {}),
                 **({"protected": True} if request.protect else {}),
                 **({"deleted_first": True} if request.deleteBeforeReplace else {}),
                 **({"ignored": list(request.ignoreChanges)} if request.ignoreChanges else {}),

@@ -11,11 +11,18 @@ import pulumi
 from headrace.aws.flink_deployment import JOBMANAGER, TASKMANAGER, labels
 from headrace.aws.flink_operator import OPERATOR_PODS
 from headrace.aws.kafka import IAM_PORT
-from headrace.aws.traffic import HTTPS, NAMES, at, blocks, network_policy, pods, rule
+from headrace.aws.traffic import (
+    HTTP,
+    HTTPS,
+    NAMES,
+    POD_IDENTITY_AGENT,
+    at,
+    blocks,
+    network_policy,
+    pods,
+    rule,
+)
 from headrace.plan.aws.model import PodPortsPlan
-
-POD_IDENTITY_AGENT, HTTP = "169.254.170.23/32", 80
-"""On each node; pods get their role's credentials there."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ import pulumi_aws as aws
 from headrace.aws.iam import Statement, document
 from headrace.aws.names import AUTONAME_CHARS, BUCKET_MAX, fitted
 from headrace.aws.tags import Tags
+from headrace.plan.state_storage import UPLOAD_DAYS
 
 TLS_LEAST = "1.2"
 
@@ -137,9 +138,38 @@ class SecureBucket(pulumi.ComponentResource):
             "filter": {"prefix": ""},
             "expiration": {"days": rules.expire_days or 0},
         }
+        if rules.versioned:
+            age["noncurrent_version_expiration"] = {"noncurrent_days": rules.expire_days or 0}
         aws.s3.BucketLifecycleConfiguration(
             self._name,
             bucket=self.bucket.bucket,
             rules=[uploads, age] if rules.expire_days is not None else [uploads],
             opts=self._child,
         )
+
+
+def access_log_bucket(
+    name: str,
+    account: pulumi.Input[str],
+    days: int,
+    tags: Tags,
+    opts: pulumi.ResourceOptions,
+    *,
+    protect: bool,
+) -> SecureBucket:
+    """Where S3 delivers who read and wrote in other buckets of the account.
+
+    S3 delivers to none with a key of one's own. What is removed before its age stays, as a version.
+    """
+    return SecureBucket(
+        name,
+        BucketRules(
+            expire_days=days,
+            abort_uploads_days=UPLOAD_DAYS,
+            log_writer=account,
+            versioned=True,
+            protect=protect,
+            tags=tags,
+        ),
+        opts,
+    )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pulumi
 
-from headrace.aws.bucket import BucketRules, SecureBucket
-from headrace.aws.encryption import key
+from headrace.aws.bucket import BucketRules, SecureBucket, access_log_bucket
+from headrace.aws.encryption import key, shared_with
 from headrace.aws.iam import account_of
 from headrace.aws.tags import Tags
 from headrace.errors import HeadraceError
@@ -34,6 +34,8 @@ class CheckpointStorageArgs:
     access_log_days: int
     """How long it is kept who read and wrote."""
     tags: Tags
+    deployers: Sequence[pulumi.Input[str]] = ()
+    """ARNs of principals that bring artifacts, and so use the key: no policy of theirs can name it before."""
 
     def __post_init__(self) -> None:
         given = sorted(bucket.name for bucket in self.buckets)
@@ -84,17 +86,15 @@ class CheckpointStorage(pulumi.ComponentResource):
             args.tags,
             pulumi.ResourceOptions(parent=self, protect=args.protect),
         )
-        logs = SecureBucket(
+        if args.deployers:
+            shared_with(f"{name}-state", state, args.deployers, child)
+        logs = access_log_bucket(
             f"{name}-{ACCESS_LOGS}",
-            # S3 delivers access logs to buckets with its own keys alone.
-            BucketRules(
-                expire_days=args.access_log_days,
-                abort_uploads_days=UPLOAD_DAYS,
-                log_writer=account_of(state.arn),
-                protect=args.protect,
-                tags=args.tags,
-            ),
+            account_of(state.arn),
+            args.access_log_days,
+            args.tags,
             child,
+            protect=args.protect,
         )
         made = {
             bucket.name: SecureBucket(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -137,7 +138,7 @@ class Cluster(pulumi.ComponentResource):
     def _kubeconfig_of_provider(self) -> pulumi.Output[str]:
         """Unknown in a preview from where a private endpoint is not reached: then the API is not asked."""
         asked = self._args.api_reached or not pulumi.runtime.is_dry_run()
-        return self.kubeconfig if asked else self.kubeconfig.apply(lambda _known: pulumi.UNKNOWN)
+        return self.kubeconfig if asked else self.kubeconfig.apply(_not_known)
 
     def _cluster(self, roles: ClusterRoles) -> aws.eks.Cluster:
         name, args = f"{self._name}-cluster", self._args
@@ -241,6 +242,10 @@ class Cluster(pulumi.ComponentResource):
                 )
             )
         return made
+
+
+def _not_known(_known: str) -> Any:
+    return pulumi.UNKNOWN
 
 
 def _kubeconfig(cluster: aws.eks.Cluster, role_arn: str | None = None) -> pulumi.Output[str]:

@@ -20,6 +20,17 @@ from headrace.aws.iam import allow
 from headrace.aws.observed import ObservedCluster
 from headrace.aws.pod_identity import PodIdentity, PodIdentityArgs
 from headrace.aws.tags import Tags
+from headrace.aws.traffic import (
+    HTTP,
+    HTTPS,
+    NAMES,
+    POD_IDENTITY_AGENT,
+    at,
+    blocks,
+    from_anywhere_inside,
+    network_policy,
+    rule,
+)
 
 NAMESPACE, ACCOUNT = "observability", "collector"
 LABELS = {"app.kubernetes.io/name": "collector"}
@@ -27,9 +38,6 @@ MEMORY_MIB, CPU = 256, "100m"
 POSITIONS_MIB = 16
 CONFIG_FOLDER, CONFIG_FILE = "/etc/otelcol", "config.yaml"
 POD_SECURITY = "pod-security.kubernetes.io"
-HTTPS, DNS_PORT, POD_IDENTITY_PORT = 443, 53, 80
-POD_IDENTITY_ADDRESS = "169.254.170.23/32"
-"""Of EKS's agent on each node, which hands a pod the credentials of its role."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,28 +135,15 @@ class Collector(pulumi.ComponentResource):
 
     def _ways(self, namespace: pulumi.Output[str]) -> None:
         """In from pods on the same node, out to names, credentials and AWS."""
-        self._network_policy("closed", namespace, {"pod_selector": {}, "policy_types": ["Ingress", "Egress"]})
-        self._network_policy(
+        network_policy(f"{self._name}-closed", "closed", namespace, {}, self._child, ingress=[], egress=[])
+        network_policy(
+            f"{self._name}-collector",
             "collector",
             namespace,
-            {
-                "pod_selector": {"match_labels": LABELS},
-                "policy_types": ["Ingress", "Egress"],
-                "ingress": [
-                    {
-                        "from_": [{"namespace_selector": {}}],
-                        "ports": [{"protocol": "TCP", "port": OTLP_PORT}],
-                    }
-                ],
-                "egress": [
-                    {"ports": [{"protocol": each, "port": DNS_PORT} for each in ("UDP", "TCP")]},
-                    {"ports": [{"protocol": "TCP", "port": HTTPS}]},
-                    {
-                        "to": [{"ip_block": {"cidr": POD_IDENTITY_ADDRESS}}],
-                        "ports": [{"protocol": "TCP", "port": POD_IDENTITY_PORT}],
-                    },
-                ],
-            },
+            LABELS,
+            self._child,
+            ingress=[rule("from", from_anywhere_inside(), OTLP_PORT)],
+            egress=[NAMES, {"ports": at(HTTPS)}, rule("to", blocks([POD_IDENTITY_AGENT]), HTTP)],
         )
         k8s.core.v1.Service(
             self._name,
@@ -158,16 +153,6 @@ class Collector(pulumi.ComponentResource):
                 "ports": [{"name": "otlp", "port": OTLP_PORT, "target_port": OTLP_PORT}],
                 "internal_traffic_policy": "Local",
             },
-            opts=self._child,
-        )
-
-    def _network_policy(
-        self, kind: str, namespace: pulumi.Output[str], spec: k8s.networking.v1.NetworkPolicySpecArgsDict
-    ) -> None:
-        k8s.networking.v1.NetworkPolicy(
-            f"{self._name}-{kind}",
-            metadata={"name": kind, "namespace": namespace},
-            spec=spec,
             opts=self._child,
         )
 

@@ -318,7 +318,7 @@ RIGHTS: dict[str, tuple[_Right, ...]] = {
 }
 """By the type of a resource; keys have statements of their own, as their ids do not say whose they are."""
 GROUP, POLICY = "aws:ec2/securityGroup:SecurityGroup", "aws:iam/policy:Policy"
-OF_THE_PLATFORM = ("aws:s3/bucketLogging:BucketLogging", "aws:s3/bucketObjectv2:BucketObjectv2")
+OF_THE_PLATFORM = ("aws:s3/bucketObjectv2:BucketObjectv2",)
 ALONE = {POLICY} | {
     kind for kind in RIGHTS if kind.startswith(("aws:codebuild/", "aws:ec2/", "aws:ssm/"))
 } - {GROUP}
@@ -418,7 +418,8 @@ def _of_keys(whose: Whose) -> Iterator[Statement]:
         [
             *_verbs("kms", "Alias", "Create Delete Update"),
             *_verbs("kms", "KeyPolicy", "Get Put"),
-            *_verbs("kms", "", "CreateGrant Decrypt DescribeKey EnableKeyRotation GenerateDataKey"),
+            # Who may decrypt is said by the few keys that a deployment has to use.
+            *_verbs("kms", "", "CreateGrant DescribeKey EnableKeyRotation GenerateDataKey"),
             *_verbs(
                 "kms", "", "GetKeyRotationStatus ListResourceTags ScheduleKeyDeletion UpdateKeyDescription"
             ),

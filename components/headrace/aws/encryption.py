@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from headrace.aws.iam import account_of, document
+from headrace.aws.iam import Statement, account_of, document
 from headrace.aws.tags import Tags
 
 DELETION_DAYS = 30
@@ -47,23 +47,52 @@ def usable_by(
     Without a `condition` they may on behalf of the key's own account alone.
     """
     account = account_of(made.arn)
+    return _policy(
+        name,
+        made,
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": list(services)},
+            "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*"],
+            "Resource": "*",
+            "Condition": condition or {"StringEquals": {"aws:SourceAccount": account}},
+        },
+        opts,
+    )
+
+
+def shared_with(
+    name: str, made: aws.kms.Key, principals: Sequence[pulumi.Input[str]], opts: pulumi.ResourceOptions
+) -> aws.kms.KeyPolicy:
+    """These `principals` may store what is encrypted with the key, and read it; IAM decides about others."""
+    return _policy(
+        name,
+        made,
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": list(principals)},
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": "*",
+        },
+        opts,
+    )
+
+
+def _policy(
+    name: str, made: aws.kms.Key, statement: Statement, opts: pulumi.ResourceOptions
+) -> aws.kms.KeyPolicy:
+    """KMS's default, by which IAM decides, and one statement beside it."""
     return aws.kms.KeyPolicy(
         name,
         key_id=made.key_id,
         policy=document(
             {
                 "Effect": "Allow",
-                "Principal": {"AWS": pulumi.Output.concat("arn:aws:iam::", account, ":root")},
+                "Principal": {"AWS": pulumi.Output.concat("arn:aws:iam::", account_of(made.arn), ":root")},
                 "Action": "kms:*",
                 "Resource": "*",
             },
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": list(services)},
-                "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*"],
-                "Resource": "*",
-                "Condition": condition or {"StringEquals": {"aws:SourceAccount": account}},
-            },
+            statement,
         ),
         opts=opts,
     )

@@ -40,7 +40,8 @@ class Foundation(pulumi.ComponentResource):
                 "is public needs no foundation: run its own stack"
             )
         super().__init__("headrace:aws:Foundation", name, None, opts)
-        child, tags = pulumi.ResourceOptions(parent=self), tags_of(plan)
+        region = provider_of(name, plan, self)
+        child, tags = pulumi.ResourceOptions(parent=self, providers=[region]), tags_of(plan)
         self.network = network_of(name, plan, child)
         self.operations = Operations(
             name,
@@ -68,7 +69,7 @@ class Foundation(pulumi.ComponentResource):
                 runner_security_group_id=self.operations.security_group_id,
             ).apply(lambda known: json.dumps(known, sort_keys=True)),
             tags=tags.named(f"{name}-foundation"),
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self, provider=region),
         )
         runner = self.operations
         self.outputs = {
@@ -79,6 +80,11 @@ class Foundation(pulumi.ComponentResource):
             "policies": runner.policies,
         }
         self.register_outputs(self.outputs)
+
+
+def provider_of(name: str, plan: AwsPlan, parent: pulumi.Resource) -> aws.Provider:
+    """AWS in the plan's region, whatever region whoever runs the program has set for themselves."""
+    return aws.Provider(f"{name}-aws", region=plan.region, opts=pulumi.ResourceOptions(parent=parent))
 
 
 def tags_of(plan: AwsPlan) -> Tags:

@@ -21,7 +21,7 @@ from headrace.aws.connector import ConnectorPlace, SourceDatabase
 from headrace.aws.deploy_rights import STAGES, documents
 from headrace.aws.flink_application import AgentKafka, FlinkApplication, FlinkApplicationArgs
 from headrace.aws.flink_operator import FlinkOperator, FlinkOperatorArgs, SecretKey
-from headrace.aws.foundation import network_of, tags_of
+from headrace.aws.foundation import network_of, provider_of, tags_of
 from headrace.aws.handover import handover
 from headrace.aws.iam import account_of
 from headrace.aws.kafka import Kafka, KafkaArgs
@@ -77,7 +77,8 @@ class ManagedStack(pulumi.ComponentResource):
     def __init__(self, name: str, args: ManagedStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("headrace:aws:ManagedStack", name, None, opts)
         self._name, self._plan, self._project = name, args.plan, args.project
-        self._tags, self._child = tags_of(args.plan), pulumi.ResourceOptions(parent=self)
+        self._tags, self._aws = tags_of(args.plan), provider_of(name, args.plan, self)
+        self._child = pulumi.ResourceOptions(parent=self, providers=[self._aws])
         self._place = self._placed()
         self.alarms = Alarms(name, AlarmsArgs(emails=self._plan.alarm_emails, tags=self._tags), self._child)
         self.storage = self._storage()
@@ -107,7 +108,7 @@ class ManagedStack(pulumi.ComponentResource):
                 api_clients={},
                 made=[network],
             )
-        here = pulumi.InvokeOutputOptions(parent=self)
+        here = pulumi.InvokeOutputOptions(parent=self, provider=self._aws)
         left = handover(plan.environment, plan.zones, here)
         return _Place(
             vpc_id=left.vpc_id,
@@ -118,6 +119,12 @@ class ManagedStack(pulumi.ComponentResource):
             made=[],
         )
 
+    @property
+    def _deployers(self) -> list[pulumi.Input[str]]:
+        """The runner where there is one, else who administers the cluster."""
+        runner = list(self._place.administrators.values())
+        return runner or list(self._plan.cluster.admins)
+
     def _storage(self) -> CheckpointStorage:
         plan = self._plan
         return CheckpointStorage(
@@ -127,6 +134,7 @@ class ManagedStack(pulumi.ComponentResource):
                 protect=plan.protect,
                 access_log_days=plan.log_days,
                 tags=self._tags,
+                deployers=self._deployers,
             ),
             self._child,
         )
@@ -171,7 +179,9 @@ class ManagedStack(pulumi.ComponentResource):
                 tags=self._tags,
             ),
             # A connector finds its topics made and its way open; the plugin's object has a version.
-            pulumi.ResourceOptions(parent=self, depends_on=[*place.made, self.kafka, self.storage]),
+            pulumi.ResourceOptions.merge(
+                self._child, pulumi.ResourceOptions(depends_on=[*place.made, self.kafka, self.storage])
+            ),
         )
 
     def _cluster(self, *, api_reached: bool) -> Cluster:
@@ -198,7 +208,9 @@ class ManagedStack(pulumi.ComponentResource):
     def _in_cluster(self) -> pulumi.ResourceOptions:
         """Pods need nodes, and nodes the network; going away, they go before both."""
         return pulumi.ResourceOptions(
-            parent=self, provider=self.cluster.provider, depends_on=[*self._place.made, self.cluster]
+            parent=self,
+            providers=[self._aws, self.cluster.provider],
+            depends_on=[*self._place.made, self.cluster],
         )
 
     def _namespace(self, planned: NamespacePlan) -> Namespace:
@@ -258,6 +270,7 @@ class ManagedStack(pulumi.ComponentResource):
                 alarm_topic_arn=self.alarms.topic_arn,
                 log_days=plan.log_days,
                 tags=self._tags,
+                deployers=self._deployers,
             ),
             self._in_cluster,
         )

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-from headrace.aws.traffic import NAMES
+from headrace.aws.traffic import NAMES, network_policy
 from headrace.errors import HeadraceError
 
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -85,17 +84,6 @@ class Namespace(pulumi.ComponentResource):
             },
             opts=child,
         )
-        k8s.networking.v1.NetworkPolicy(
-            f"{name}-closed",
-            metadata={"name": "closed", "namespace": self.namespace},
-            spec={"pod_selector": {}, "policy_types": ["Ingress", "Egress"]},
-            opts=child,
-        )
-        names: Any = {"pod_selector": {}, "policy_types": ["Egress"], "egress": [NAMES]}
-        k8s.networking.v1.NetworkPolicy(
-            f"{name}-names",
-            metadata={"name": "names", "namespace": self.namespace},
-            spec=names,
-            opts=child,
-        )
+        network_policy(f"{name}-closed", "closed", self.namespace, {}, child, ingress=[], egress=[])
+        network_policy(f"{name}-names", "names", self.namespace, {}, child, egress=[NAMES])
         self.register_outputs({"namespace": self.namespace})

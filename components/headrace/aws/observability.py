@@ -48,6 +48,8 @@ class ObservabilityArgs:
     alarm_topic_arn: pulumi.Input[str]
     log_days: int
     tags: Tags
+    deployers: Sequence[pulumi.Input[str]] = ()
+    """ARNs of principals that make the workspace, and so use its key."""
 
     def __post_init__(self) -> None:
         if not self.deployments:
@@ -112,6 +114,7 @@ class Observability(pulumi.ComponentResource):
                 alarm_topic_arn=args.alarm_topic_arn,
                 log_days=args.log_days,
                 tags=args.tags,
+                deployers=args.deployers,
             ),
             child,
         )

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 import yaml
 
-from headrace.aws.bucket import BucketRules, SecureBucket
+from headrace.aws.bucket import BucketRules, SecureBucket, access_log_bucket
 from headrace.aws.deploy_rights import STAGES, documents
 from headrace.aws.encryption import key, usable_by
 from headrace.aws.iam import Statement, account_of, allow, document, trust
@@ -99,6 +99,14 @@ class Operations(pulumi.ComponentResource):
             BucketRules(
                 key_arn=self._key.arn,
                 abort_uploads_days=UPLOAD_DAYS,
+                access_logs=access_log_bucket(
+                    f"{self._name}-logs",
+                    account_of(self._key.arn),
+                    args.log_days,
+                    args.tags,
+                    self._child,
+                    protect=args.protect,
+                ),
                 versioned=True,
                 protect=args.protect,
                 tags=args.tags,

@@ -10,7 +10,7 @@ import pulumi_aws as aws
 import yaml
 
 from headrace.aws.alert_rules import alert_rules
-from headrace.aws.encryption import key
+from headrace.aws.encryption import key, shared_with
 from headrace.aws.names import PROMETHEUS_MAX, fitted
 from headrace.aws.observed import ObservedCluster
 from headrace.aws.scraping import scrape_configuration
@@ -28,6 +28,7 @@ class PrometheusArgs:
     alarm_topic_arn: pulumi.Input[str]
     log_days: int
     tags: Tags
+    deployers: Sequence[pulumi.Input[str]]
 
 
 class Prometheus(pulumi.ComponentResource):
@@ -45,13 +46,15 @@ class Prometheus(pulumi.ComponentResource):
             opts=child,
         )
         encryption = key(name, f"Metrics of {args.tags.environment}", args.tags, child)
+        # The service tries the key in the name of whoever makes the workspace.
+        shared = [shared_with(name, encryption, args.deployers, child)] if args.deployers else []
         workspace = aws.amp.Workspace(
             name,
             alias=fitted(name, PROMETHEUS_MAX),
             kms_key_arn=encryption.arn,
             logging_configuration={"log_group_arn": pulumi.Output.concat(logs.arn, ":*")},
             tags=tags,
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=shared),
         )
         aws.amp.Scraper(
             name,

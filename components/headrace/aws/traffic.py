@@ -11,7 +11,9 @@ import pulumi_kubernetes as k8s
 
 from headrace.errors import HeadraceError
 
-HTTPS = 443
+HTTP, HTTPS = 80, 443
+POD_IDENTITY_AGENT = "169.254.170.23/32"
+"""On each node; pods get their role's credentials there."""
 NAMES: dict[str, Any] = {"ports": [{"protocol": each, "port": 53} for each in ("UDP", "TCP")]}
 """To anywhere: Auto Mode's DNS runs on each node, in no pod that a selector could name."""
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
@@ -26,12 +28,12 @@ def network_policy(
     **ways: Sequence[Mapping[str, Any]],
 ) -> k8s.networking.v1.NetworkPolicy:
     """Closes the pods with the labels of `whose` in the given `ways`, ``ingress`` and ``egress``, but for the
-    rules of each.
+    rules of each; without labels it is all of the namespace's pods.
     """
     spec: Any = {
-        "pod_selector": {"match_labels": dict(whose)},
+        "pod_selector": {"match_labels": dict(whose)} if whose else {},
         "policy_types": [way.capitalize() for way in ways],
-        **{way: list(rules) for way, rules in ways.items()},
+        **{way: list(rules) for way, rules in ways.items() if rules},
     }
     return k8s.networking.v1.NetworkPolicy(
         name, metadata={"name": called, "namespace": namespace}, spec=spec, opts=opts
@@ -45,6 +47,11 @@ def rule(side: str, peers: Sequence[Mapping[str, Any]], *ports: int) -> dict[str
 
 def at(*ports: int) -> list[dict[str, Any]]:
     return [{"protocol": "TCP", "port": port} for port in ports]
+
+
+def from_anywhere_inside() -> list[dict[str, Any]]:
+    """Pods of every namespace."""
+    return [{"namespaceSelector": {}}]
 
 
 def blocks(cidrs: Iterable[pulumi.Input[str]]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,33 +112,50 @@ class Engine:
         config.write_text(text + (f"encryptionsalt: {salt}\n" if salt else ""))
 
     def _quiet(self, *arguments: str, stdin: str | None = None) -> str:
-        done = subprocess.run(
-            ["pulumi", "--non-interactive", *arguments],
-            cwd=self._project,
-            env=self._environment(),
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise EngineFailed(f"pulumi {' '.join(arguments)}: {done.stderr or done.stdout}")
-        return done.stdout
+        return quiet(self._project, self._environment(), *arguments, stdin=stdin)
 
     def _watched(self, *arguments: str) -> None:
-        """Run in the foreground; an interrupt reaches the engine too: it ends in order and is waited for."""
-        process = subprocess.Popen(["pulumi", *arguments], cwd=self._project, env=self._environment())
-        while True:
-            try:
-                code = process.wait()
-                break
-            except KeyboardInterrupt:
-                continue
-        if code:
-            raise EngineFailed(
-                f"pulumi {arguments[0]} ended with {code}; run the same command again to go on from there"
-            )
+        watched(self._project, self._environment(), *arguments)
+
+
+def quiet(project: Path, environment: Mapping[str, str], *arguments: str, stdin: str | None = None) -> str:
+    """What a command of Pulumi's CLI prints.
+
+    Raises:
+        EngineFailed: it ended with an error, which is told.
+    """
+    done = subprocess.run(
+        ["pulumi", "--non-interactive", *arguments],
+        cwd=project,
+        env=environment,
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise EngineFailed(f"pulumi {' '.join(arguments)}: {done.stderr or done.stdout}")
+    return done.stdout
+
+
+def watched(project: Path, environment: Mapping[str, str], *arguments: str) -> None:
+    """Run in the foreground; an interrupt reaches the engine too: it ends in order and is waited for.
+
+    Raises:
+        EngineFailed: it ended with an error.
+    """
+    process = subprocess.Popen(["pulumi", *arguments], cwd=project, env=environment)
+    while True:
+        try:
+            code = process.wait()
+            break
+        except KeyboardInterrupt:
+            continue
+    if code:
+        raise EngineFailed(
+            f"pulumi {arguments[0]} ended with {code}; run the same command again to go on from there"
+        )
 
 
 def clear_locks(folder: Path) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from headrace.environment import Environment, load_environment
+from headrace.environment import CONFIG_KEY, Environment, load_environment
+from headrace.environment.substrates import AwsSubstrate
 from headrace.errors import HeadraceError
 from headrace.local.files import StackFiles
 from headrace.local.layout import stack_files
@@ -32,7 +33,8 @@ class Stack:
         project = _project(start or Path.cwd())
         declaration = (file or project / "stacks" / f"Pulumi.{name}.yaml").resolve()
         if not declaration.is_file():
-            known = sorted(path.name[7:-5] for path in (project / "stacks").glob("Pulumi.*.yaml"))
+            files = (project / "stacks").glob("Pulumi.*.yaml")
+            known = sorted(path.name[7:-5] for path in files if CONFIG_KEY in path.read_text("utf-8"))
             raise HeadraceError(f"no declaration {declaration}; this project declares: {', '.join(known)}")
         return cls(project, declaration)
 
@@ -48,6 +50,10 @@ class Stack:
     def any_plan(self) -> StackPlan | AwsPlan:
         """The plan on whatever substrate; :attr:`plan` is for what works on this machine alone."""
         return plan_of(self.environment)
+
+    @property
+    def on_aws(self) -> bool:
+        return isinstance(self.environment.substrate, AwsSubstrate)
 
     @property
     def name(self) -> str:

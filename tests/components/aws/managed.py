@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Mapping
 from functools import cache
@@ -64,7 +65,12 @@ def foundation_of(environment: str) -> Registered:
     return built(lambda: Foundation(environment, plan))
 
 
+@cache
 def recorded(environment: str) -> Registered:
-    """Everything of a shipped environment, the foundation too where it has one."""
-    private = shipped(environment).aws.endpoint.access == "private"
-    return stack_of(environment) | (foundation_of(environment) if private else {})
+    """Everything of a shipped environment, on the foundation that it has where it has one."""
+    declared = shipped(environment)
+    if declared.aws.endpoint.access == "public":
+        return stack_of(environment)
+    foundation = foundation_of(environment)
+    left = foundation[f"aws:ssm/parameter:Parameter {environment}-foundation"]["inputs"]["insecureValue"]
+    return managed(declared, foundation=json.loads(left)) | foundation

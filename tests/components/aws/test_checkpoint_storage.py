@@ -57,7 +57,7 @@ def test_exactly_these_resources(protect: bool) -> None:
             "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": 5,
             POLICY: 5,
             LIFE_CYCLE: 5,
-            "aws:s3/bucketVersioning:BucketVersioning": 1,
+            "aws:s3/bucketVersioning:BucketVersioning": 2,
             "aws:s3/bucketLogging:BucketLogging": 4,
         }
     )
@@ -111,6 +111,16 @@ def test_state_is_encrypted_with_a_key_of_its_own_that_rotates() -> None:
     key = inputs(stack, KEY, "dev-state")
     assert (key["enableKeyRotation"], key["deletionWindowInDays"]) == (True, 30)
     assert "policy" not in key
+    assert not any("keyPolicy" in kind for kind in kinds(stack))
+
+
+def test_who_brings_artifacts_may_use_the_key_and_iam_decides_about_others() -> None:
+    deployer = f"arn:aws:iam::{ACCOUNT}:role/deployer"
+    policy = inputs(storage(deployers=[deployer]), "aws:kms/keyPolicy:KeyPolicy", "dev-state")["policy"]
+    everybody, shared = statements(policy)
+    assert everybody["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    assert shared["Principal"] == {"AWS": [deployer]}
+    assert shared["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
 
 
 def test_age_removes_access_logs_and_nothing_else() -> None:
@@ -121,6 +131,15 @@ def test_age_removes_access_logs_and_nothing_else() -> None:
         assert "expiration" not in uploads
         assert [rule["expiration"] for rule in by_age] == ([{"days": 7}] if "logs" in bucket else [])
         assert all("transitions" not in rule for rule in (uploads, *by_age))
+        assert [rule["noncurrentVersionExpiration"] for rule in by_age] == [{"noncurrentDays": 7}] * len(
+            by_age
+        )
+
+
+def test_logs_are_delivered_to_a_bucket_that_lets_them_in() -> None:
+    stack = storage()
+    waiting = [found["depends_on"] for key, found in stack.items() if "bucketLogging" in key]
+    assert all("dev-access-logs" in needs for needs in waiting)
 
 
 def test_reads_and_writes_of_every_bucket_are_logged() -> None:
@@ -132,10 +151,11 @@ def test_reads_and_writes_of_every_bucket_are_logged() -> None:
     assert {each["targetPrefix"] for each in logged.values()} == {f"{name}/" for name in logged}
 
 
-def test_only_artifacts_keep_versions() -> None:
+def test_state_keeps_no_versions() -> None:
     versioning = "aws:s3/bucketVersioning:BucketVersioning"
     stack = storage()
-    assert [key for key in stack if key.startswith(versioning)] == [f"{versioning} dev-artifacts"]
+    kept = [key.split()[1] for key in stack if key.startswith(versioning)]
+    assert kept == ["dev-access-logs", "dev-artifacts"]
 
 
 @pytest.mark.parametrize("protect", [True, False])

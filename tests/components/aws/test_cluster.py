@@ -202,8 +202,8 @@ def test_a_preview_that_does_not_reach_the_api_asks_it_nothing() -> None:
 
 
 def test_a_runner_administers_the_cluster_and_reaches_its_api() -> None:
-    runner = {"administrators": {"runner": "arn:aws:iam::111122223333:role/runner"}}
-    stack = cluster(access={}, **runner, api_clients={"runner": "sg-runner"})
+    role = {"runner": "arn:aws:iam::111122223333:role/runner"}
+    stack = cluster(access={}, administrators=role, api_clients={"runner": "sg-runner"})
     assert inputs(stack, ASSOCIATION, "dev-access-runner")["policyArn"].endswith("ClusterAdminPolicy")
     rule = inputs(stack, "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "dev-api-runner")
     assert rule["referencedSecurityGroupId"] == "sg-runner"

@@ -69,6 +69,16 @@ def test_all_are_children_named_and_tagged_alike(environment: str) -> None:
     assert {key.split()[0] for key in stack} >= NAMED_FURTHER
 
 
+@both
+def test_everything_is_in_the_declared_region_and_cluster(environment: str) -> None:
+    stack = recorded(environment)
+    assert inputs(stack, "pulumi:providers:aws", f"{environment}-aws")["region"] == REGION
+    for key, found in stack.items():
+        if key.startswith(("aws:", "kubernetes:")):
+            kind = "kubernetes" if key.startswith("kubernetes:") else "aws"
+            assert found["provider"] == f"{environment}-{kind}", key
+
+
 def test_production_stands_on_its_foundation_and_development_needs_none() -> None:
     of_a_foundation = {kind for kind in kinds(foundation_of("prod")) if kind.startswith("aws:ec2/")}
     assert of_a_foundation >= {"aws:ec2/vpc:Vpc", "aws:ec2/natGateway:NatGateway"}

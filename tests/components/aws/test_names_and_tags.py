@@ -31,3 +31,12 @@ def test_a_tag_that_aws_would_refuse_is_refused(owner: str) -> None:
     assert str(refused.value) == (
         f"tag owner: given {owner!r}; allowed: 1 to 256 letters, digits, spaces and . : / = + - @ _"
     )
+
+
+def test_labels_of_kubernetes_are_tags_in_the_characters_that_it_takes() -> None:
+    tags = Tags(environment="dev", owner="Data Platform: team @ one", cost_centre="x" * 64)
+    assert tags.labels == {
+        "environment": "dev",
+        "owner": "Data-Platform--team---one",
+        "cost-centre": "x" * 63,
+    }

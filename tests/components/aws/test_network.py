@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from headrace.aws import ExistingNetworkArgs, Network, NetworkArgs
-from headrace.aws.network import MODEL_SERVICES, PRIVATE_SERVICES
 from headrace.errors import HeadraceError
+from headrace.plan.aws.network import MODEL_SERVICES, PRIVATE_SERVICES
 from tests.components.aws.cloud import (
     ACCOUNT,
     REGION,

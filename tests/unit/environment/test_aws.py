@@ -9,9 +9,12 @@ import pytest
 from headrace.environment import DeclarationError
 from headrace.environment.problem import dotted
 from headrace.errors import HeadraceError
-from tests.unit.environment.declarations import on_aws, parsed, shipped
+from tests.unit.environment.declarations import AWS, database, on_aws, parsed, shipped
 
 VPC = "vpc-0123456789abcdef0"
+PUBLIC = {"access": "public", "cidrs": ["198.51.100.0/24"]}
+DEPLOYER = "arn:aws:iam::111122223333:role/deployer"
+ELSEWHERE = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:support-AbCdEf"
 SUBNETS = [f"subnet-0123456789abcdef{at}" for at in range(3)]
 
 
@@ -19,6 +22,7 @@ def test_defaults_are_safe() -> None:
     aws = parsed(on_aws()).aws
     assert (aws.endpoint.access, aws.protect, aws.spot, aws.zones) == ("private", True, False, 3)
     assert (aws.kafka, aws.network.nat) == ("express", "per-zone")
+    assert (aws.model_keys, aws.alarm_emails, aws.databases[0].port) == ("model-keys", (), 5432)
 
 
 def test_a_vpc_that_is_there_is_taken() -> None:
@@ -29,6 +33,12 @@ def test_a_vpc_that_is_there_is_taken() -> None:
 def with_model(**model: Any) -> dict[str, Any]:
     declaration = on_aws()
     declaration["agents"][0]["model"] |= model
+    return declaration
+
+
+def long_named() -> dict[str, Any]:
+    declaration = on_aws()
+    declaration["agents"][0]["name"] = "a" * 46
     return declaration
 
 
@@ -83,6 +93,66 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "substrate.endpoint.cidrs",
         "1 blocks",
         "access is `private`",
+    ),
+    "a source without a database": (
+        on_aws(databases=[]),
+        "substrate.databases",
+        "none for source 'support'",
+        "one for each source",
+    ),
+    "a database of no source": (
+        on_aws(databases=[database("support"), database("billing")]),
+        "substrate.databases[1].source",
+        "'billing'",
+        "a declared source: support",
+    ),
+    "two databases of a source": (
+        on_aws(databases=[database("support"), database("support")]),
+        "substrate.databases[1].source",
+        "'support' a second time",
+        "each source once",
+    ),
+    "a secret elsewhere": (
+        on_aws(databases=[database("support") | {"secret_arn": ELSEWHERE}]),
+        "substrate.databases[0].secret_arn",
+        "one of eu-west-1",
+        "of region eu-central-1",
+    ),
+    "what may be the password itself": (
+        on_aws(databases=[database("support") | {"secret_arn": "hunter2"}]),
+        "substrate.databases[0].secret_arn",
+        "a value that is not shown",
+        "arn:aws:secretsmanager:",
+    ),
+    "a public endpoint that nobody administers": (
+        on_aws(endpoint=PUBLIC, access={}),
+        "substrate.access.admins",
+        "0 principals",
+        "1 or more",
+    ),
+    "a principal twice": (
+        on_aws(access={"admins": [DEPLOYER], "viewers": [DEPLOYER]}),
+        "substrate.access.viewers[0]",
+        f"{DEPLOYER} a second time",
+        "each once",
+    ),
+    "an image by its tag": (
+        on_aws(collector_image="registry.example/collector:latest"),
+        "substrate.collector_image",
+        "latest",
+        "sha256:",
+    ),
+    "a chart by another way": (
+        on_aws(operator=AWS["operator"] | {"chart": "http://charts.example/a.tgz"}),
+        "substrate.operator.chart",
+        "http://",
+        "without a login",
+    ),
+    "a name that Kubernetes cuts": (
+        long_named(),
+        "agents[0].name",
+        "46 characters",
+        "at most 45 on AWS",
     ),
     "the scripted model": (
         with_model(endpoint="scripted", api_key=None),

@@ -71,7 +71,7 @@ def test_a_folder_without_a_project_is_refused(tmp_path: Path, monkeypatch: pyte
 def test_an_unknown_stack_is_refused(in_project: Path) -> None:
     refused = run("plan", "--stack", "staging")
     assert refused.exit_code == FAILED
-    assert "this project declares: local" in refused.stderr
+    assert "this project declares: dev, local, prod" in refused.stderr
 
 
 def test_a_plan_for_programs_is_json(in_project: Path) -> None:

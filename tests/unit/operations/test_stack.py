@@ -31,7 +31,7 @@ def test_an_unknown_stack_is_refused_with_those_that_are_declared(project: Path)
     with pytest.raises(HeadraceError) as refused:
         Stack.find("locl", start=project)
     assert "Pulumi.locl.yaml" in str(refused.value)
-    assert "this project declares: another, local" in str(refused.value)
+    assert "this project declares: another, dev, local, prod" in str(refused.value)
 
 
 def test_a_folder_without_a_project_is_refused(tmp_path: Path) -> None:

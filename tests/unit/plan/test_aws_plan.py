@@ -204,3 +204,35 @@ def test_a_load_over_the_largest_size_has_more_brokers() -> None:
     # 500 000/s x 4 records x 2 KiB = 4 096 MB/s; the largest takes 153.6: 27 brokers.
     kafka = aws_plan(parsed(declaration)).kafka
     assert (kafka.brokers, kafka.instance_type) == (27, "kafka.m7g.16xlarge")
+
+
+def test_a_models_key_is_looked_for_under_the_name_that_is_declared_for_every_substrate() -> None:
+    for deployment in aws_plan(parsed(on_aws(model_keys="keys"))).deployments:
+        assert deployment.model_key
+        assert (deployment.model_key.secret, deployment.model_key.key) == ("keys", "MODEL_KEY")
+
+
+def test_a_model_of_bedrock_is_known_by_its_endpoint() -> None:
+    declaration = on_aws()
+    endpoint = "https://bedrock-runtime.eu-central-1.amazonaws.com/openai/v1"
+    declaration["agents"][0]["model"] |= {"endpoint": endpoint, "name": "some.model-v1:0"}
+    made, other = aws_plan(parsed(declaration)), aws_plan(parsed(on_aws()))
+    first, second = made.deployments
+    assert first.bedrock_models == ("arn:aws:bedrock:eu-central-1::foundation-model/some.model-v1:0",)
+    assert second.bedrock_models == ()
+    assert (made.network.bedrock, other.network.bedrock) == (True, False)
+
+
+def test_namespaces_hold_what_their_pools_may_have() -> None:
+    cluster = aws_plan(parsed(on_aws())).cluster
+    agents, operator = cluster.agents_namespace, cluster.operator_namespace
+    assert agents.vcpu == sum(pool.vcpu_limit for pool in cluster.node_pools)
+    assert agents.memory_mib == sum(pool.memory_limit_mib for pool in cluster.node_pools)
+    assert (operator.vcpu, operator.memory_mib) == (2, 4096)
+
+
+def test_endpoints_of_a_new_network_are_among_what_costs() -> None:
+    there = {"vpc_id": VPC_ID, "private_subnet_ids": SUBNETS}
+    for network, expected in ({}, 24), (there, 0):
+        drivers = [one.name for one in aws_cost_drivers(aws_plan(parsed(on_aws(network=network))))]
+        assert f"{expected} interface endpoints" in drivers
