@@ -19,6 +19,7 @@ import yaml
 
 from headrace.toolchain.runtimes import Runtimes
 from tests.engine.aws.scene import REGION
+from tests.standins.aws.account import Account
 from tests.standins.journal import Operation, operations
 from tests.standins.place import DELAY_VARIABLE, SEED_VARIABLE, VARIABLE, Place
 from tests.standins.plugins import ROOT, write_plugins
@@ -150,7 +151,8 @@ class Shipped(Project):
     def __init__(self, folder: Path, place: Place, stack: str) -> None:
         super().__init__(folder, place, stack)
         shutil.copytree(ROOT / "stacks", folder / "stacks")
-        self._shipped = {environment: self._with_plugin(environment) for environment in ENVIRONMENTS}
+        self._account = Account(place.aws_endpoint, REGION, place.record)
+        self._shipped = {environment: self._with_what_is_there(environment) for environment in ENVIRONMENTS}
         self.restore()
         self.start("stacks")
 
@@ -181,13 +183,17 @@ class Shipped(Project):
         found: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
         return found
 
-    def _with_plugin(self, environment: str) -> Declaration:
-        """As shipped, with a plugin that is there: what is shipped names none that could be."""
+    def _with_what_is_there(self, environment: str) -> Declaration:
+        """As shipped, with a plugin and groups of databases that are there: what is shipped names none."""
         declaration: Declaration = self._settings(environment)["config"][DECLARATION]
         plugin = declaration["substrate"]["plugin"]
         archive = self.folder / plugin["archive"]
         archive.write_bytes(b"a plugin")
         plugin["sha256"] = hashlib.sha256(archive.read_bytes()).hexdigest()
+        for database in declaration["substrate"]["databases"]:
+            database["security_group_id"] = self._account.ec2.create_security_group(
+                GroupName=f"{environment}-{database['source']}", Description="A source database"
+            )["GroupId"]
         return declaration
 
 
