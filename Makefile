@@ -14,7 +14,7 @@ SUITES := python3 tests/run_suites.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests up down plan status watch clean lint format lock policy
-.PHONY: test test-unit test-components test-policies test-engine test-local test-chaos chaos soak
+.PHONY: test test-unit test-components test-policies test-engine test-local test-chaos engine chaos soak
 .PHONY: image-test bench bench-agents bench-up bench-drill bench-preview bench-check
 
 help: ## list the verbs
@@ -82,6 +82,9 @@ test-local: setup ## the real pipeline on this machine
 
 test-chaos: setup ## the real pipeline, broken on purpose, small sizes
 	@$(SUITES) chaos
+
+engine: setup-tests ## the real Pulumi engine, every case of AWS's stacks too
+	@HEADRACE_TEST_SIZE=full $(SUITES) engine
 
 chaos: setup ## the same at full size
 	@HEADRACE_TEST_SIZE=full HEADRACE_RECORD=1 $(SUITES) chaos

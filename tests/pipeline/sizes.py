@@ -60,4 +60,13 @@ SIZES = FULL if IS_FULL else SMALL
 
 def in_make_chaos_alone(what: str) -> pytest.MarkDecorator:
     """Leaves out what `make test` has no time for, and says what is not proved then."""
-    return pytest.mark.skipif(not IS_FULL, reason=f"not proved: {what} (`make chaos` does)")
+    return _at_full_size_alone(what, "make chaos")
+
+
+def in_make_engine_alone(what: str) -> pytest.MarkDecorator:
+    """The same, of the engine's suite."""
+    return _at_full_size_alone(what, "make engine")
+
+
+def _at_full_size_alone(what: str, verb: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(not IS_FULL, reason=f"not proved: {what} (`{verb}` does)")

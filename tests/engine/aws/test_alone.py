@@ -14,6 +14,7 @@ import headrace.aws
 from tests.engine.aws.project import Project
 from tests.engine.aws.scene import REGION, scene
 from tests.engine.aws.stage import Stage
+from tests.pipeline.sizes import in_make_engine_alone
 from tests.standins.kubernetes.api import Api, of
 from tests.standins.kubernetes.definitions import of_operator
 from tests.standins.place import Place
@@ -36,6 +37,8 @@ COMPONENTS = (
     "Observability",
     "Operations",
 )
+IN_MAKE_TEST = ("ChangeCapture", "FlinkApplication", "Network")
+"""Those whose resources depend on each other most."""
 WHOLES = {"Foundation", "ManagedStack"}
 """Made of the others, for a whole environment: `test_whole.py`."""
 KUBECONFIG = json.dumps(
@@ -80,7 +83,13 @@ def test_every_public_component_is_tried() -> None:
     assert public - WHOLES == {each.split()[0] for each in COMPONENTS}
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize(
+    "component",
+    [
+        name if name in IN_MAKE_TEST else pytest.param(name, marks=in_make_engine_alone(f"{name} alone"))
+        for name in COMPONENTS
+    ],
+)
 def test_a_component_alone_comes_up_has_nothing_to_do_and_goes(
     component: str,
     there: dict[str, Any],

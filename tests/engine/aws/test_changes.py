@@ -16,10 +16,13 @@ from syrupy.extensions.json import JSONSnapshotExtension
 from tests.engine.aws.changes import CHANGES
 from tests.engine.aws.cluster import clear
 from tests.engine.aws.project import Shipped
+from tests.pipeline.sizes import in_make_engine_alone
 from tests.standins.kubernetes import definitions
 from tests.standins.kubernetes.api import Api
 from tests.standins.place import Place
 from tests.standins.servers import reset
+
+pytestmark = in_make_engine_alone("what a change of each fact does to a stack on AWS")
 
 HOLDS_DATA = (
     "aws:ec2/subnet:Subnet",

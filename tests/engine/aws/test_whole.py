@@ -14,6 +14,7 @@ import pytest
 from headrace.local.waiting import wait_until
 from tests.engine.aws.project import Declaration, Shipped, random_delays
 from tests.engine.aws.scene import REGION
+from tests.pipeline.sizes import in_make_engine_alone
 from tests.standins.aws.account import Account
 from tests.standins.journal import Operation
 from tests.standins.kubernetes.api import Api, of
@@ -113,6 +114,7 @@ def _unprotected(declaration: Declaration) -> None:
     declaration["substrate"]["protect"] = False
 
 
+@in_make_engine_alone("drift of a stack on AWS")
 def test_a_drift_behind_the_back_is_seen_by_a_refresh_and_mended(
     dev: Shipped, account: Account, api: Api
 ) -> None:
@@ -137,6 +139,7 @@ def test_a_drift_behind_the_back_is_seen_by_a_refresh_and_mended(
     assert api.get(there) is not None
 
 
+@in_make_engine_alone("an interrupted update of a stack on AWS")
 def test_an_interrupted_update_is_finished_by_the_next(
     dev: Shipped, account: Account, left: Callable[[], list[str]]
 ) -> None:
@@ -161,6 +164,7 @@ def test_an_interrupted_update_is_finished_by_the_next(
     assert_nothing_is_left(account, left)
 
 
+@in_make_engine_alone("the order of a stack on AWS under random delays")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_order_holds_under_random_delays(dev: Shipped, seed: int) -> None:
     dev.up(environment=random_delays(seed, 1))
