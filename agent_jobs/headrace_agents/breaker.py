@@ -16,8 +16,9 @@ from dataclasses import dataclass
 OPENS_AFTER = 5
 """Failures one after the other, with no answer between: fewer are bad luck."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
-"""Before a probe where the endpoint does not say: doubled each time, with full jitter from half of it up. The
-longest is how late the end of an outage may be noticed."""
+"""Before a probe where the endpoint does not say: doubled each time, with jitter from half of it up."""
+_DOUBLINGS = 4
+"""From the first pause past the longest."""
 
 
 @dataclass(slots=True)
@@ -54,6 +55,8 @@ class Breaker:
         self._pauses = 0
         """Since it was closed."""
         self._entered = 0
+        self._old = 0
+        """The last token from before it was closed."""
         self._probe: int | None = None
         """The token of the call that is let through."""
 
@@ -71,32 +74,45 @@ class Breaker:
             self._entered += 1
         return self._entered
 
+    def is_probe(self, token: int) -> bool:
+        return token == self._probe
+
+    def lets(self, token: int) -> bool:
+        """Whether the call may still be made: it may have been opened since."""
+        return self._open_until is None or self.is_probe(token)
+
     def answered(self, token: int) -> None:
         """The endpoint works; an answer to a call from before it was opened says nothing."""
         if self._open_until is None:
             self._failures = 0
-        elif token == self._probe:
-            self._open_until, self._failures, self._pauses = None, 0, 0
+        elif self.is_probe(token):
+            self._open_until, self._failures, self._pauses, self._old = None, 0, 0, self._entered
             self.figures.breaker_open = 0
             self._settle()
 
     def failed(self, token: int, retry_after_s: float | None = None) -> None:
         """The endpoint could not take the call; ``retry_after_s`` is what it asked for."""
-        self._failures += 1
-        of_probe = token == self._probe
-        if retry_after_s is not None:
-            self._open(self._clock() + retry_after_s)
-        elif of_probe or (self._open_until is None and self._failures >= OPENS_AFTER):
-            longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**self._pauses)
-            self._pauses += 1
-            self._open(self._clock() + self._spread(longest / 2, longest))
+        of_probe = self.is_probe(token)
         if of_probe:
             self._settle()
+        elif token > self._old:
+            self._failures += 1
+        if of_probe:
+            self._open(max(retry_after_s or 0.0, self._pause_s()))
+        elif retry_after_s is not None:
+            self._open(retry_after_s)
+        elif self._open_until is None and self._failures >= OPENS_AFTER:
+            self._open(self._pause_s())
 
     def abandoned(self, token: int) -> None:
         """Nobody waits for the call any more: another one may find out."""
-        if token == self._probe:
+        if self.is_probe(token):
             self._settle()
+
+    def _pause_s(self) -> float:
+        longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._pauses, _DOUBLINGS))
+        self._pauses += 1
+        return self._spread(longest / 2, longest)
 
     def _may_probe(self) -> bool:
         return self._probe is None and self._open_until is not None and self._clock() >= self._open_until
@@ -107,10 +123,11 @@ class Breaker:
         else:
             await asyncio.sleep(max(0.0, until - self._clock()))
 
-    def _open(self, until: float) -> None:
+    def _open(self, for_s: float) -> None:
         if self._open_until is None:
             self.figures.breaker_openings += 1
             self.figures.breaker_open = 1
+        until = self._clock() + for_s
         self._open_until = max(until, self._open_until or until)
 
     def _settle(self) -> None:

@@ -33,6 +33,7 @@ from headrace_agents.spec import JournalSpec
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Client = TypeVar("Client", Producer, Consumer)
 
 CLOCK_SKEW_MS = 60_000
 """Clocks of the machines that write events and journal differ by less."""
@@ -73,7 +74,8 @@ class KafkaJournal:
             "log_level": 0,
             **with_login(spec.client_properties),
         }
-        self._producer = Producer({**self._client, "acks": "all", "enable.idempotence": True, "linger.ms": 0})
+        acknowledged = {"acks": "all", "enable.idempotence": True, "linger.ms": 0}
+        self._producer = self._made(Producer, acknowledged)
         self._shards = shards
         self._partitions = sorted({self._partition(shard) for shard in shards})
         self._progress = Progress({shard: self._partition(shard) for shard in shards})
@@ -235,15 +237,21 @@ class KafkaJournal:
         self._failure = JournalError(f"topic {self._spec.topic}: {error.str()}")
 
     def _consumer(self) -> Consumer:
-        return Consumer(
+        return self._made(
+            Consumer,
             {
-                **self._client,
                 "group.id": "headrace-journal",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
                 "enable.partition.eof": False,
-            }
+            },
         )
+
+    def _made(self, kind: Callable[[dict[str, object]], Client], properties: dict[str, object]) -> Client:
+        try:
+            return kind({**self._client, **properties})
+        except KafkaException as error:
+            raise JournalError(f"no client of {self._client['bootstrap.servers']}: {error}") from error
 
     def _first_claim(self, partition: int) -> int:
         return min(offset for shard, offset in self._claims.items() if self._partition(shard) == partition)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import time
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ from headrace_agents.turns import Turns
 
 _FIRST_BACKOFF_S = 0.25
 _MAX_BACKOFF_S = 8.0
+_LONGEST_WORD_S = 600.0
+"""Of a ``Retry-After``: whoever asks for more is asked again after that."""
 _REFUSAL_CHARACTERS = 1_000
 """Of what an endpoint says; it goes into a dead letter's header."""
 _OF_THE_PROVIDER: frozenset[ModelErrorKind] = frozenset({"rate_limited", "overloaded", "timeout"})
@@ -78,6 +81,7 @@ class OpenAiModel:
         self._slots = slots
         self._turns = turns
         self._breaker = breaker or Breaker()
+        self._probes: set[asyncio.Task[Completion]] = set()
         self._spec = spec
         self._url = f"{spec.endpoint.rstrip('/')}/chat/completions"
         self._headers = {"Authorization": f"Bearer {_api_key(spec)}", "Content-Type": "application/json"}
@@ -97,15 +101,46 @@ class OpenAiModel:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def close(self) -> None:
+        for probe in self._probes:
+            probe.cancel()
         await self._client.aclose()
 
     async def _let_through(self, request: ChatRequest) -> Completion:
         """One attempt, once the endpoint takes calls and its limit has room."""
+        token = await self._turn()
+        if not self._breaker.is_probe(token):
+            return await self._heard(token, request)
+        # What a probe finds out is not lost with the run that it was made for: that run has waited longest.
+        probe = asyncio.create_task(self._heard(token, request))
+        self._probes.add(probe)
+        probe.add_done_callback(self._probe_ended)
+        return await asyncio.shield(probe)
+
+    def _probe_ended(self, probe: asyncio.Task[Completion]) -> None:
+        self._probes.discard(probe)
+        if not probe.cancelled():
+            probe.exception()  # looked at, as nobody may wait for it any more
+
+    async def _turn(self) -> int:
+        """The breaker's token, when a call may be made."""
         breaker = self._breaker
-        token = await breaker.enter()
-        try:
-            if self._turns is not None:
+        while True:
+            token = await breaker.enter()
+            if self._turns is None:
+                return token
+            try:
                 await self._turns.wait()
+            except BaseException:
+                breaker.abandoned(token)
+                raise
+            if breaker.lets(token):
+                return token
+            breaker.abandoned(token)
+
+    async def _heard(self, token: int, request: ChatRequest) -> Completion:
+        """An attempt, of whose end the breaker hears."""
+        breaker = self._breaker
+        try:
             completion = await self._counted(request)
         except ModelError as error:
             if error.kind in _OF_THE_PROVIDER:
@@ -130,7 +165,7 @@ class OpenAiModel:
             else:
                 figures.calls_failed += 1
             if self._slots is not None and error.kind in _OF_THE_PROVIDER:
-                self._slots.limited()
+                self._slots.limited(error.retry_after_s or 0.0)
             raise
         finally:
             figures.calls_in_flight -= 1
@@ -261,17 +296,17 @@ def _refusal(status: int, code: object, message: str) -> ModelErrorKind:
 
 
 def _seconds(header: str | None) -> float | None:
-    """From now; None for what is neither seconds nor a date."""
+    """From now, within bounds; None for what is neither seconds nor a date."""
     if header is None:
         return None
     try:
-        return max(0.0, float(header))
+        asked = float(header)
     except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
-    except ValueError:
-        return None
+        try:
+            asked = parsedate_to_datetime(header).timestamp() - time.time()
+        except ValueError:
+            return None
+    return None if math.isnan(asked) else min(max(0.0, asked), _LONGEST_WORD_S)
 
 
 def _pause_s(attempt: int, retry_after_s: float | None) -> float:

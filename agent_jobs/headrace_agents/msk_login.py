@@ -6,8 +6,11 @@ librdkafka knows no ``AWS_MSK_IAM``; MSK takes a presigned ``kafka-cluster:Conne
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 MECHANISM = "OAUTHBEARER"
 REGION = "region="
@@ -34,5 +37,10 @@ def _token(configured: str) -> tuple[str, float]:
     from aws_msk_iam_sasl_signer import MSKAuthTokenProvider  # noqa: PLC0415
 
     sign: Callable[[str], tuple[str, int]] = MSKAuthTokenProvider.generate_auth_token
-    token, expires_ms = sign(configured.removeprefix(REGION))
+    try:
+        token, expires_ms = sign(configured.removeprefix(REGION))
+    except Exception:
+        # librdkafka tells of no reason, only that no token came.
+        log.exception("no token for MSK could be made with this process's credentials")
+        raise
     return token, expires_ms / 1000

@@ -59,9 +59,9 @@ class Slots:
         if busy < self._busy_share and now >= self._calm_from:
             self.limit = min(self._most, self.limit + max(1, self.limit // STEP_SHARE))
 
-    def limited(self) -> None:
-        """The provider refused a call for its rate, or could not keep up."""
-        self._calm_from = self._clock() + CALM_S
+    def limited(self, for_s: float = 0.0) -> None:
+        """The provider refused a call for its rate, or could not keep up; ``for_s`` is what it asked for."""
+        self._calm_from = self._clock() + for_s + CALM_S
         self.limit = self._start
 
 

@@ -19,6 +19,8 @@ LATE_S = 1.0
 """So long after its moment a call may still be made; what is not used by then is lost. In a minute and this
 second there are fewer moments than the limit, as 61 x 0.97 is less than 60."""
 
+_LOOK_S = 1.0
+
 
 class Turns:
     """The moments of one subtask; it has none that began before it did, as another may have used those.
@@ -44,12 +46,18 @@ class Turns:
         """Returns when a call may be made, in the order of asking; one that is cancelled takes no turn."""
         async with self._first:
             while (wait_s := self._next() * self._every_s - self._clock()) > 0:  # noqa: ASYNC110 - of the clock
-                await asyncio.sleep(wait_s)
+                # The clock may be put right meanwhile.
+                await asyncio.sleep(min(wait_s, _LOOK_S))
             self._used = self._next()
 
     def _next(self) -> int:
         """The first moment of this subtask that is not used and not too long ago, by its number."""
-        not_late = math.floor((self._clock() - LATE_S) / self._every_s)
+        now = self._clock()
+        begun = math.floor(now / self._every_s)
+        if self._used > begun + 1:
+            # The clock was put back: its moments come once more, as far apart as they were.
+            self._used = begun
+        not_late = math.floor((now - LATE_S) / self._every_s)
         at = max(self._used, not_late) + 1
         return at + (self._subtask - at) % self._subtasks
 

@@ -14,6 +14,7 @@ from headrace_agents.breaker import LONGEST_PAUSE_S, OPENS_AFTER, Breaker
 from headrace_agents.chat import ChatRequest, Message, ModelError
 from headrace_agents.model import OpenAiModel
 from headrace_agents.spec import ModelSpec
+from headrace_agents.turns import Turns
 
 SPEC = ModelSpec(
     endpoint="http://model.test/v1", name="m", timeout_ms=60_000, max_attempts=20, max_concurrency=64
@@ -177,6 +178,102 @@ def test_it_takes_failures_in_a_row_to_open_it() -> None:
     few = [fail] * (OPENS_AFTER - 1)
     assert in_turn(*few, answer, *few).figures.breaker_open == 0
     assert in_turn(*few, fail).figures.breaker_open == 1
+
+
+def test_an_outage_of_days_ends_like_any_other(time: Time) -> None:
+    breaker = Breaker(clock=time, spread=middle)
+
+    async def run() -> None:
+        for _ in range(3_000):
+            task = asyncio.create_task(breaker.enter())
+            await time.run_until(task.done)
+            breaker.failed(task.result())
+        task = asyncio.create_task(breaker.enter())
+        await time.run_until(task.done)
+        breaker.answered(task.result())
+
+    asyncio.run(run())
+    assert breaker.figures.breaker_open == 0
+    assert breaker.figures.breaker_probes == 3_000 - OPENS_AFTER + 1
+
+
+def test_a_probe_that_is_told_to_come_back_at_once_pauses_all_the_same(time: Time) -> None:
+    breaker = Breaker(clock=time, spread=middle)
+
+    async def run() -> None:
+        breaker.failed(await breaker.enter(), retry_after_s=0)
+        for _ in range(20):
+            task = asyncio.create_task(breaker.enter())
+            await time.run_until(task.done)
+            breaker.failed(task.result(), retry_after_s=0)
+
+    asyncio.run(run())
+    assert time.now > 15 * LONGEST_PAUSE_S / 2
+
+
+def test_calls_from_before_it_closed_do_not_open_it_again(time: Time) -> None:
+    breaker = Breaker(clock=time, spread=middle)
+
+    async def run() -> None:
+        early = [await breaker.enter() for _ in range(2 * OPENS_AFTER)]
+        breaker.failed(await breaker.enter(), retry_after_s=1)
+        task = asyncio.create_task(breaker.enter())
+        await time.run_until(task.done)
+        breaker.answered(task.result())
+        for token in early:
+            breaker.failed(token)
+
+    asyncio.run(run())
+    assert breaker.figures.breaker_open == 0
+
+
+def test_calls_that_wait_for_their_turn_are_not_made_once_it_is_open(time: Time) -> None:
+    """Many have passed the breaker when one is refused for a minute."""
+    breaker = Breaker(clock=time, spread=middle)
+    endpoint = Endpoint(
+        time, lambda now: httpx2.Response(429, headers={"Retry-After": "60"}) if now < 30 else None
+    )
+    ended: list[float] = []
+
+    async def call(client: OpenAiModel) -> None:
+        await client.complete(REQUEST)
+        ended.append(time.now)
+
+    async def run() -> None:
+        client = OpenAiModel(
+            SPEC,
+            httpx2.AsyncClient(transport=httpx2.MockTransport(endpoint)),
+            breaker=breaker,
+            turns=Turns(60, 0, 1, clock=time),
+        )
+        tasks = [asyncio.create_task(call(client)) for _ in range(40)]
+        await time.run_until(lambda: all(task.done() for task in tasks))
+        await client.close()
+
+    asyncio.run(run())
+    assert len(ended) == 40
+    assert len(endpoint.failed) == 1
+    assert min(call for call in endpoint.calls if call not in endpoint.failed) >= endpoint.failed[0] + 60
+
+
+def test_a_probe_outlives_the_run_that_it_was_made_for(time: Time) -> None:
+    """Whoever waited longest probes, and has the least time left."""
+    breaker = Breaker(clock=time, spread=middle)
+    endpoint = Endpoint(time, lambda _: None)
+
+    async def run() -> None:
+        client = OpenAiModel(
+            SPEC, httpx2.AsyncClient(transport=httpx2.MockTransport(endpoint)), breaker=breaker
+        )
+        breaker.failed(await breaker.enter(), retry_after_s=5)
+        call = asyncio.create_task(client.complete(REQUEST))
+        await time.run_until(lambda: bool(endpoint.calls))
+        call.cancel()
+        await time.run_until(lambda: breaker.figures.breaker_open == 0)
+        assert call.cancelled()
+        await client.close()
+
+    asyncio.run(run())
 
 
 def test_an_answer_from_before_it_opened_does_not_close_it() -> None:

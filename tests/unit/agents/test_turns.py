@@ -116,6 +116,27 @@ def test_after_quiet_a_call_is_made_at_once_and_what_was_not_used_is_lost() -> N
     assert all(gap == pytest.approx(MINUTE_S / (600 * 0.97), rel=1e-3) for gap in apart)
 
 
+@pytest.mark.parametrize("jump_s", [-3600.0, 3600.0])
+def test_a_clock_that_is_put_right_holds_nobody_up(jump_s: float) -> None:
+    clock = Clock(STARTED)
+    own = Turns(60, 0, 1, clock=clock)
+    waited = []
+
+    async def ask() -> None:
+        for number in range(6):
+            before = clock.now
+            await own.wait()
+            waited.append(clock.now - before)
+            if number == 2:
+                clock.now += jump_s
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio, "sleep", clock.sleep)
+        asyncio.run(ask())
+    assert max(waited) < 2.1
+    assert sum(waited[3:]) > 1
+
+
 def test_one_that_is_cancelled_takes_no_turn_and_others_go_on_in_their_order() -> None:
     async def ask() -> list[int]:
         own, order = Turns(600, 0, 1), []
