@@ -18,10 +18,10 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.bench import machine
+from tests.bench import machine, report
 from tests.engine.aws.project import Shipped
 from tests.standins.place import Place
-from tests.standins.servers import moto
+from tests.standins.servers import moto, reset
 
 STACKS = ("prod", "prod-foundation", "dev")
 RUNS = 3
@@ -41,6 +41,7 @@ def main() -> None:
     for stack, found in figures.items():
         console.print(stack, found)
     path = machine.write("preview", {"stacks": figures})
+    report.write()
     console.print(f"written to {os.path.relpath(path)}")
 
 
@@ -55,6 +56,7 @@ PHASES = ("engine", "program", "resources", "end", "whole")
 
 
 def _preview(folder: Path, address: str, stack: str) -> dict[str, Any]:
+    reset(address)
     project = Shipped(folder, Place(folder / "place", aws_endpoint=address), stack)
     log = folder / "events.json"
     started = time.time()

@@ -41,6 +41,7 @@ def text() -> str:
         _section("After a kill", "make chaos", machine.newest("healing"), _healing),
         _section("An agent while everything breaks", "make chaos", machine.newest("agents"), _faults),
         _section("Python's memory", "make soak", machine.newest("soak"), _soak),
+        _section("A cold preview on AWS", "make bench-preview", machine.newest("preview"), _preview),
         AGENTS,
         *(_scenario(scenario) for scenario in scenarios.ALL),
     ]
@@ -155,6 +156,23 @@ def _soak(found: dict[str, Any]) -> str:
 def _healing(found: dict[str, Any]) -> str:
     rows = [[victim, ", ".join(f"{s:.0f}" for s in seconds)] for victim, seconds in found["seconds"].items()]
     return _table(["`kill -9` of, under load", "seconds until new events are decided"], rows)
+
+
+def _preview(found: dict[str, Any]) -> str:
+    phases = ("engine", "program", "resources", "end", "whole")
+    rows = [
+        [
+            f"`{stack}`",
+            *("{median:.1f} ({min:.1f}-{max:.1f})".format(**seen["seconds"][phase]) for phase in phases),
+            str(seen["resources"]),
+        ]
+        for stack, seen in found["stacks"].items()
+    ]
+    told = (
+        "Seconds. The real engine; providers are stand-ins, so what AWS and Kubernetes take to answer is not"
+        " in it. The engine's events are told to the second.\n\n"
+    )
+    return told + _table(["stack", *phases, "resources"], rows)
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
