@@ -123,7 +123,7 @@ def _report(findings: Iterable[Finding], report: ReportViolation, register: Regi
             register.note(finding)
         elif finding.kind == "violation":
             report(finding.message, finding.resource.urn)
-        elif _is_preview():
+        elif is_preview():
             undecided.append(f"{finding.resource.name}: {finding.message} before the update, which judges it")
         else:
             report(f"{finding.message}, so the rule can't be judged", finding.resource.urn)
@@ -141,7 +141,7 @@ MARKS = frozenset(value for name, value in vars(proxy).items() if name.startswit
 """What stands for unknown values where the SDK does not raise: in remediations."""
 
 
-def _is_preview() -> bool:
+def is_preview() -> bool:
     """As the engine has said; where nobody has, an unknown value must not pass."""
     return os.environ.get(DRY_RUN, "false").lower() in ("true", "1")
 

@@ -23,7 +23,21 @@ from tests.engine.aws.project import Shipped
 from tests.standins.place import Place
 from tests.standins.servers import moto, reset
 
-STACKS = ("prod", "prod-foundation", "dev")
+POLICIES = machine.PROJECT / "policies"
+JUDGED = "prod, judged"
+STACKS = {
+    "prod": ("prod", ()),
+    JUDGED: (
+        "prod",
+        (
+            *("--policy-pack", str(POLICIES / "headrace-policies")),
+            *("--policy-pack-config", str(POLICIES / "environments" / "prod.json")),
+        ),
+    ),
+    "prod-foundation": ("prod-foundation", ()),
+    "dev": ("dev", ()),
+}
+"""What is told of, and the stack and the options that it is the preview of."""
 RUNS = 3
 EVENTS = "resourcePreEvent"
 
@@ -37,7 +51,7 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder,
         moto(Path(folder) / "moto") as address,
     ):
-        figures = {stack: _stack(Path(folder), address, stack, options.runs) for stack in STACKS}
+        figures = {told: _stack(Path(folder), address, told, options.runs) for told in STACKS}
     for stack, found in figures.items():
         console.print(stack, found)
     path = machine.write("preview", {"stacks": figures})
@@ -45,8 +59,8 @@ def main() -> None:
     console.print(f"written to {os.path.relpath(path)}")
 
 
-def _stack(folder: Path, address: str, stack: str, runs: int) -> dict[str, Any]:
-    previews = [_preview(folder / f"{stack}-{run}", address, stack) for run in range(runs)]
+def _stack(folder: Path, address: str, told: str, runs: int) -> dict[str, Any]:
+    previews = [_preview(folder / f"{told}-{run}", address, *STACKS[told]) for run in range(runs)]
     phases = {phase: machine.spread([run["seconds"][phase] for run in previews]) for phase in PHASES}
     return {"seconds": phases, "resources": previews[0]["resources"], "of_types": previews[0]["of_types"]}
 
@@ -55,12 +69,14 @@ PHASES = ("engine", "program", "resources", "end", "whole")
 """The engine's and its plugins' start; the program until its first resource; all resources; the rest."""
 
 
-def _preview(folder: Path, address: str, stack: str) -> dict[str, Any]:
+def _preview(folder: Path, address: str, stack: str, options: tuple[str, ...]) -> dict[str, Any]:
     reset(address)
     project = Shipped(folder, Place(folder / "place", aws_endpoint=address), stack)
     log = folder / "events.json"
     started = time.time()
-    project.pulumi("preview", "--event-log", str(log), environment={"PULUMI_DEBUG_COMMANDS": "true"})
+    project.pulumi(
+        "preview", *options, "--event-log", str(log), environment={"PULUMI_DEBUG_COMMANDS": "true"}
+    )
     ended = time.time()
     events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     return {

@@ -41,6 +41,8 @@ class Analyzer:
     stub: Any
     dependencies: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
     """Resource's name -> property -> names of the resources it was made from."""
+    unmade: frozenset[str] = frozenset()
+    """Names of resources that a whole stack has without a property, as their provider can't be asked yet."""
 
     def configure(self, config: Mapping[str, Mapping[str, Any]], level: str = "MANDATORY") -> None:
         request = analyzer_pb2.ConfigureAnalyzerRequest()
@@ -73,7 +75,7 @@ class Analyzer:
     def _in_stack(self, resource: Declared) -> Any:
         made = analyzer_pb2.AnalyzerResource(
             type=resource.kind,
-            properties=_struct(resource.properties),
+            properties=_struct({} if resource.name in self.unmade else resource.properties),
             urn=urn(resource),
             name=resource.name,
         )

@@ -47,6 +47,25 @@ def test_a_setting_of_an_unknown_bucket_leaves_it_open(
     assert "`versioning.bucket` is not known before the update" in said.message
 
 
+@pytest.mark.parametrize("preview", [True, False])
+def test_a_resource_whose_provider_cant_be_asked_yet_is_judged_by_what_was_asked_for_in_a_preview(
+    versioning: Analyzer, monkeypatch: pytest.MonkeyPatch, preview: bool
+) -> None:
+    """Without that a deployment in a cluster that is to be made would name no bucket."""
+    state = Declared("aws:s3/bucket:Bucket", {"bucket": "state", "tags": {}}, "state")
+    configuration = {"execution.checkpointing.dir": "s3://state/orders"}
+    job = Declared(
+        "kubernetes:flink.apache.org/v1beta1:FlinkDeployment",
+        {"spec": {"flinkConfiguration": configuration}},
+        "job",
+    )
+    monkeypatch.setenv(DRY_RUN, "unsaid")
+    versioning.configure_stack(preview=preview)
+    assert versioning.judge([state, job]) == []
+    versioning.unmade = frozenset({"job"})
+    assert bool(versioning.judge([state, job])) is not preview
+
+
 def test_types_of_the_provider_before_are_the_same_resources(versioning: Analyzer) -> None:
     old = Declared("aws:s3/bucketV2:BucketV2", {"bucket": "orders"})
     setting = Declared("aws:s3/bucketVersioningV2:BucketVersioningV2", enabled("orders").properties, "v")
