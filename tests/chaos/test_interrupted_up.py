@@ -126,7 +126,9 @@ def nothing_is_there_twice(stack: LiveStack) -> None:
     until("the command's plugins have ended", lambda: not stack.session_members(), ENDS_WITHIN_S)
     members = stack.members()
     assert sum("supervisor.supervisord" in process.cmdline() for process in members) == 1
-    assert stack.processes().keys() == {path.stem for path in stack.files.programs.glob("*.conf")}
+    standby = {each["name"] for each in stack.json("status")["processes"] if each["state"] == "STANDBY"}
+    assert standby == {"taskmanager-3"} - stack.processes().keys(), "the one above those that always run"
+    assert stack.processes().keys() | standby == {path.stem for path in stack.files.programs.glob("*.conf")}
     commands = Counter(command for process in members if (command := command_of_a_server(process)))
     twice = {command: count for command, count in commands.items() if count > 1}
     assert commands
