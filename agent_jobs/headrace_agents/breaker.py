@@ -40,12 +40,11 @@ class Breaker:
 
     def __init__(
         self,
-        figures: BreakerFigures | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         spread: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self.figures = figures or BreakerFigures()
+        self.figures = BreakerFigures()
         self._clock, self._spread = clock, spread
         self._order = asyncio.Lock()
         self._settled = asyncio.Event()
@@ -92,14 +91,13 @@ class Breaker:
 
     def failed(self, token: int, retry_after_s: float | None = None) -> None:
         """The endpoint could not take the call; ``retry_after_s`` is what it asked for."""
-        of_probe = self.is_probe(token)
-        if of_probe:
+        if self.is_probe(token):
             self._settle()
-        elif token > self._old:
-            self._failures += 1
-        if of_probe:
             self._open(max(retry_after_s or 0.0, self._pause_s()))
-        elif retry_after_s is not None:
+            return
+        if token > self._old:
+            self._failures += 1
+        if retry_after_s is not None:
             self._open(retry_after_s)
         elif self._open_until is None and self._failures >= OPENS_AFTER:
             self._open(self._pause_s())

@@ -17,9 +17,9 @@ USED_SHARE = 0.97
 """Of the limit: what is left is for calls that come late, and for clocks that differ."""
 LATE_S = 1.0
 """So long after its moment a call may still be made; what is not used by then is lost. In a minute and this
-second there are fewer moments than the limit, as 61 x 0.97 is less than 60."""
-
+second there are no more moments than the limit, as 61 x 0.97 is less than 60."""
 _LOOK_S = 1.0
+"""The longest between two looks at the clock, which may be put right meanwhile."""
 
 
 class Turns:
@@ -46,7 +46,6 @@ class Turns:
         """Returns when a call may be made, in the order of asking; one that is cancelled takes no turn."""
         async with self._first:
             while (wait_s := self._next() * self._every_s - self._clock()) > 0:  # noqa: ASYNC110 - of the clock
-                # The clock may be put right meanwhile.
                 await asyncio.sleep(min(wait_s, _LOOK_S))
             self._used = self._next()
 

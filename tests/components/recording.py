@@ -8,6 +8,8 @@ from typing import Any
 import pulumi
 from pulumi.runtime import mocks
 
+from tests.standins.values import whole
+
 STACK = "pulumi:pulumi:Stack"
 Registered = dict[str, dict[str, Any]]
 """``type name`` -> parent, depends_on, retained, inputs; provider, protected and so on if they are set."""
@@ -45,7 +47,7 @@ class _Recorder(mocks.MockMonitor):
                 "parent": _name(request.parent),
                 "depends_on": sorted(map(_name, request.dependencies)),
                 "retained": request.retainOnDelete,
-                "inputs": _whole(pulumi.runtime.rpc.deserialize_properties(request.object)),
+                "inputs": whole(pulumi.runtime.rpc.deserialize_properties(request.object)),
                 **({"provider": request.provider.split("::")[-2]} if request.provider else {}),
                 **({"protected": True} if request.protect else {}),
                 **({"deleted_first": True} if request.deleteBeforeReplace else {}),
@@ -56,12 +58,3 @@ class _Recorder(mocks.MockMonitor):
 
 def _name(urn: str) -> str:
     return urn.rpartition("::")[2]
-
-
-def _whole(value: Any) -> Any:
-    """The wire knows only doubles."""
-    if isinstance(value, dict):
-        return {name: _whole(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_whole(inner) for inner in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value

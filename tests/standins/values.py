@@ -17,15 +17,16 @@ DEFAULTS = "__defaults"
 
 def plain(message: struct_pb2.Struct) -> Values:
     """Numbers that are whole become integers: the wire knows only doubles."""
-    found: Values = _whole(json_format.MessageToDict(message))
+    found: Values = whole(json_format.MessageToDict(message))
     return found
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
+    """The wire knows only doubles."""
     if isinstance(value, dict):
-        return {name: _whole(inner) for name, inner in value.items()}
+        return {name: whole(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_whole(inner) for inner in value]
+        return [whole(inner) for inner in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

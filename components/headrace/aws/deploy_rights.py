@@ -365,18 +365,21 @@ def deploy_policies(stage: str, whose: Whose) -> tuple[str, ...]:
 
 
 def documents(
-    stage: str, name: str, environment: str, region: str, account: pulumi.Output[str]
-) -> list[pulumi.Output[str]]:
-    """The same of an account that may be known only later.
+    name: str, environment: str, region: str, account: pulumi.Output[str]
+) -> dict[str, list[pulumi.Output[str]]]:
+    """The same of each stage, of an account that may be known only later.
 
     Every account's number is as long, so how many there are is known before.
     """
 
-    def part(at: int, number: str) -> str:
+    def part(stage: str, at: int, number: str) -> str:
         return deploy_policies(stage, Whose(name, environment, region, number))[at]
 
     anybody = Whose(name, environment, region, "0" * ACCOUNT_DIGITS)
-    return [account.apply(partial(part, at)) for at in range(len(deploy_policies(stage, anybody)))]
+    return {
+        stage: [account.apply(partial(part, stage, at)) for at in range(len(deploy_policies(stage, anybody)))]
+        for stage in STAGES
+    }
 
 
 def _statements(stage: str, whose: Whose) -> Iterator[Statement]:

@@ -18,7 +18,7 @@ from headrace.aws.change_capture import ChangeCapture, ChangeCaptureArgs, Plugin
 from headrace.aws.checkpoint_storage import ARTIFACTS, CheckpointStorage, CheckpointStorageArgs
 from headrace.aws.cluster import Cluster, ClusterArgs
 from headrace.aws.connector import ConnectorPlace, SourceDatabase
-from headrace.aws.deploy_rights import STAGES, documents
+from headrace.aws.deploy_rights import documents
 from headrace.aws.flink_application import AgentKafka, FlinkApplication, FlinkApplicationArgs
 from headrace.aws.flink_operator import FlinkOperator, FlinkOperatorArgs, SecretKey
 from headrace.aws.foundation import network_of, provider_of, tags_of
@@ -339,10 +339,7 @@ class ManagedStack(pulumi.ComponentResource):
             "metrics_endpoint": self.observability.metrics_endpoint,
             "log_group": self.observability.log_group_name,
             "otlp_endpoint": self.observability.otlp_endpoint,
-            "policies": {
-                stage: documents(stage, self._name, plan.environment, plan.region, account)
-                for stage in STAGES
-            },
+            "policies": documents(self._name, plan.environment, plan.region, account),
         }
 
 

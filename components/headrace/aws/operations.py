@@ -10,7 +10,7 @@ import pulumi_aws as aws
 import yaml
 
 from headrace.aws.bucket import BucketRules, SecureBucket, access_log_bucket
-from headrace.aws.deploy_rights import STAGES, documents
+from headrace.aws.deploy_rights import documents
 from headrace.aws.encryption import key, usable_by
 from headrace.aws.iam import Statement, account_of, allow, document, trust
 from headrace.aws.names import AUTONAME_CHARS, POLICY_MAX, ROLE_MAX, fitted
@@ -115,7 +115,7 @@ class Operations(pulumi.ComponentResource):
         ).bucket
         self._logs = self._log_group()
         account, environment = account_of(self._key.arn), args.tags.environment
-        self.policies = {stage: documents(stage, name, environment, args.region, account) for stage in STAGES}
+        self.policies = documents(name, environment, args.region, account)
         role, rights = self._role(self.policies["platform"])
         group = self._security_group()
         project = self._project(role, group, rights)

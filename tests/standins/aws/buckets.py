@@ -79,9 +79,7 @@ def _set_or(call: Any, otherwise: Any) -> Any:
 class BucketPart(Attached):
     """What is set on a bucket as a whole."""
 
-    def identity(self, inputs: Values) -> str:
-        bucket: str = inputs["bucket"]
-        return bucket
+    identified_by = "bucket"
 
 
 class BucketPolicy(BucketPart):

@@ -237,13 +237,10 @@ class Alias(Kind):
 
 class KeyPolicy(Attached):
     token = "aws:kms/keyPolicy:KeyPolicy"
+    identified_by = "keyId"
 
     def put(self, account: Account, inputs: Values) -> None:
         account.kms.put_key_policy(KeyId=inputs["keyId"], PolicyName="default", Policy=inputs["policy"])
-
-    def identity(self, inputs: Values) -> str:
-        key: str = inputs["keyId"]
-        return key
 
     def read(self, account: Account, made: str, state: Values) -> Values | None:
         if account.kms.describe_key(KeyId=made)["KeyMetadata"]["KeyState"] == "PendingDeletion":

@@ -48,6 +48,9 @@ class Kind(ABC):
 class Attached(Kind):
     """A part of another resource that is set as a whole: its making and its change are the same call."""
 
+    identified_by: ClassVar[str]
+    """The input that is its id."""
+
     def create(self, account: Account, inputs: Values) -> str:
         self.put(account, inputs)
         return self.identity(inputs)
@@ -58,9 +61,10 @@ class Attached(Kind):
     @abstractmethod
     def put(self, account: Account, inputs: Values) -> None: ...
 
-    @abstractmethod
     def identity(self, inputs: Values) -> str:
         """The id."""
+        made: str = inputs[self.identified_by]
+        return made
 
 
 def gone(error: ClientError) -> bool:

@@ -64,16 +64,13 @@ class Repository(Kind):
 
 class LifecyclePolicy(Attached):
     token = "aws:ecr/lifecyclePolicy:LifecyclePolicy"
+    identified_by = "repository"
     computed = ("registryId",)
 
     def put(self, account: Account, inputs: Values) -> None:
         account.ecr.put_lifecycle_policy(
             repositoryName=inputs["repository"], lifecyclePolicyText=inputs["policy"]
         )
-
-    def identity(self, inputs: Values) -> str:
-        repository: str = inputs["repository"]
-        return repository
 
     def read(self, account: Account, made: str, state: Values) -> Values | None:
         found = account.ecr.get_lifecycle_policy(repositoryName=made)
@@ -455,6 +452,7 @@ def _scaled(inputs: Values) -> Values:
 
 class ScalingPolicy(Attached):
     token = "aws:appautoscaling/policy:Policy"
+    identified_by = "name"
     named = "name"
     computed = ("alarmArns", "arn")
 
@@ -466,10 +464,6 @@ class ScalingPolicy(Attached):
             PolicyType=inputs.get("policyType", "TargetTrackingScaling"),
             TargetTrackingScalingPolicyConfiguration=pascal(tracking),
         )
-
-    def identity(self, inputs: Values) -> str:
-        name: str = inputs["name"]
-        return name
 
     def read(self, account: Account, made: str, state: Values) -> Values | None:
         found = first(

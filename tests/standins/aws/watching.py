@@ -54,6 +54,7 @@ class LogGroup(Kind):
 
 class MetricAlarm(Attached):
     token = "aws:cloudwatch/metricAlarm:MetricAlarm"
+    identified_by = "name"
     named = "name"
     computed = ("arn",)
     plain = (
@@ -72,10 +73,6 @@ class MetricAlarm(Attached):
         account.cloudwatch.put_metric_alarm(
             AlarmName=inputs["name"], Tags=tag_list(inputs.get("tags")), **asked
         )
-
-    def identity(self, inputs: Values) -> str:
-        name: str = inputs["name"]
-        return name
 
     def read(self, account: Account, made: str, state: Values) -> Values | None:
         found = first(account.cloudwatch.describe_alarms(AlarmNames=[made])["MetricAlarms"])
@@ -118,6 +115,7 @@ def _query(query: Values) -> Values:
 
 class Dashboard(Attached):
     token = "aws:cloudwatch/dashboard:Dashboard"
+    identified_by = "dashboardName"
     named = "dashboardName"
     computed = ("dashboardArn",)
 
@@ -125,10 +123,6 @@ class Dashboard(Attached):
         account.cloudwatch.put_dashboard(
             DashboardName=inputs["dashboardName"], DashboardBody=inputs["dashboardBody"]
         )
-
-    def identity(self, inputs: Values) -> str:
-        name: str = inputs["dashboardName"]
-        return name
 
     def read(self, account: Account, made: str, state: Values) -> Values | None:
         found = account.cloudwatch.get_dashboard(DashboardName=made)
@@ -180,16 +174,13 @@ class Topic(Kind):
 
 class TopicPolicy(Attached):
     token = "aws:sns/topicPolicy:TopicPolicy"
+    identified_by = "arn"
     computed = ("owner",)
 
     def put(self, account: Account, inputs: Values) -> None:
         account.sns.set_topic_attributes(
             TopicArn=inputs["arn"], AttributeName="Policy", AttributeValue=inputs["policy"]
         )
-
-    def identity(self, inputs: Values) -> str:
-        arn: str = inputs["arn"]
-        return arn
 
     def read(self, account: Account, made: str, state: Values) -> Values | None:
         found = account.sns.get_topic_attributes(TopicArn=made)["Attributes"]
@@ -325,6 +316,7 @@ class Scraper(Recorded):
 
 class Parameter(Attached):
     token = "aws:ssm/parameter:Parameter"
+    identified_by = "name"
     named = "name"
     computed = ("arn", "version")
 
@@ -341,10 +333,6 @@ class Parameter(Attached):
         account.ssm.add_tags_to_resource(
             ResourceType="Parameter", ResourceId=inputs["name"], Tags=tag_list(inputs.get("tags"))
         )
-
-    def identity(self, inputs: Values) -> str:
-        name: str = inputs["name"]
-        return name
 
     def update(self, account: Account, made: str, old: Values, new: Values) -> None:
         _, removed = changed_tags(old, new)
