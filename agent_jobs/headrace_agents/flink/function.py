@@ -17,18 +17,19 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from headrace_agents.agent import load
-from headrace_agents.breaker import Breaker
 from headrace_agents.flink.state import BYTES, FlinkState
 from headrace_agents.kafka_journal import KafkaJournal
 from headrace_agents.loop import RunLoop
-from headrace_agents.model import CallFigures, OpenAiModel
+from headrace_agents.model.breaker import Breaker
+from headrace_agents.model.connecting import connected
+from headrace_agents.model.endpoint import CallFigures
+from headrace_agents.model.turns import turns_of
 from headrace_agents.operator import AgentOperator, memory_format
 from headrace_agents.records import InputRecord, OutputRecord, Position
 from headrace_agents.runs import AgentRuns
 from headrace_agents.shards import shard_ids, shards_of
 from headrace_agents.slots import shared_out, slots_of
 from headrace_agents.spec import AgentJobSpec
-from headrace_agents.turns import turns_of
 
 BUNDLE_EVENTS = 500
 """``python.fn-execution.bundle.size``: a bundle costs the same messages for few events as for many, and a
@@ -64,7 +65,7 @@ class AgentFunction(KeyedProcessFunction):
         model, calls, breaker = shared_out(spec, subtasks), CallFigures(), Breaker()
         slots = slots_of(spec, model)
         turns = turns_of(model.requests_per_minute, subtask, subtasks) if model else None
-        connect = partial(OpenAiModel, slots=slots, turns=turns, breaker=breaker, figures=calls)
+        connect = partial(connected, slots=slots, turns=turns, breaker=breaker, figures=calls)
         ids = shard_ids(spec.shards, spec.max_parallelism)
         runner = RunLoop(runs, lambda: connect(model) if model else None, slots=slots)
         self._state = state = FlinkState(runtime_context, lambda: operator.end_bundle(state))

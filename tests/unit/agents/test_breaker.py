@@ -10,11 +10,12 @@ from itertools import pairwise
 import httpx2
 import pytest
 
-from headrace_agents.breaker import LONGEST_PAUSE_S, OPENS_AFTER, Breaker
 from headrace_agents.chat import ChatRequest, Message, ModelError
-from headrace_agents.model import OpenAiModel
+from headrace_agents.model.breaker import LONGEST_PAUSE_S, OPENS_AFTER, Breaker
+from headrace_agents.model.endpoint import Endpoint as ModelEndpoint
+from headrace_agents.model.openai_provider import OpenAiProvider
+from headrace_agents.model.turns import Turns
 from headrace_agents.spec import ModelSpec
-from headrace_agents.turns import Turns
 
 SPEC = ModelSpec(
     endpoint="http://model.test/v1", name="m", timeout_ms=60_000, max_attempts=20, max_concurrency=64
@@ -83,13 +84,18 @@ class Endpoint:
         return failure
 
 
+def client_of(endpoint: Endpoint, breaker: Breaker, turns: Turns | None = None) -> ModelEndpoint:
+    provider = OpenAiProvider(SPEC, httpx2.AsyncClient(transport=httpx2.MockTransport(endpoint)))
+    return ModelEndpoint(SPEC, provider, breaker=breaker, turns=turns)
+
+
 def under_load(
     time: Time, endpoint: Endpoint, breaker: Breaker, per_second: int, seconds: int
 ) -> list[float | ModelError]:
     """When each of the calls, which come evenly, was answered, or with what it ended."""
     ended: list[float | ModelError] = []
 
-    async def call(client: OpenAiModel, at: float) -> None:
+    async def call(client: ModelEndpoint, at: float) -> None:
         await time.sleep(at)
         try:
             await client.complete(REQUEST)
@@ -98,9 +104,7 @@ def under_load(
             ended.append(error)
 
     async def run() -> None:
-        client = OpenAiModel(
-            SPEC, httpx2.AsyncClient(transport=httpx2.MockTransport(endpoint)), breaker=breaker
-        )
+        client = client_of(endpoint, breaker)
         tasks = [asyncio.create_task(call(client, n / per_second)) for n in range(per_second * seconds)]
         await time.run_until(lambda: all(task.done() for task in tasks))
         await client.close()
@@ -235,17 +239,12 @@ def test_calls_that_wait_for_their_turn_are_not_made_once_it_is_open(time: Time)
     )
     ended: list[float] = []
 
-    async def call(client: OpenAiModel) -> None:
+    async def call(client: ModelEndpoint) -> None:
         await client.complete(REQUEST)
         ended.append(time.now)
 
     async def run() -> None:
-        client = OpenAiModel(
-            SPEC,
-            httpx2.AsyncClient(transport=httpx2.MockTransport(endpoint)),
-            breaker=breaker,
-            turns=Turns(60, 0, 1, clock=time),
-        )
+        client = client_of(endpoint, breaker, turns=Turns(60, 0, 1, clock=time))
         tasks = [asyncio.create_task(call(client)) for _ in range(40)]
         await time.run_until(lambda: all(task.done() for task in tasks))
         await client.close()
@@ -262,9 +261,7 @@ def test_a_probe_outlives_the_run_that_it_was_made_for(time: Time) -> None:
     endpoint = Endpoint(time, lambda _: None)
 
     async def run() -> None:
-        client = OpenAiModel(
-            SPEC, httpx2.AsyncClient(transport=httpx2.MockTransport(endpoint)), breaker=breaker
-        )
+        client = client_of(endpoint, breaker)
         breaker.failed(await breaker.enter(), retry_after_s=5)
         call = asyncio.create_task(client.complete(REQUEST))
         await time.run_until(lambda: bool(endpoint.calls))

@@ -14,9 +14,11 @@ import httpx2
 import pytest
 from pydantic import BaseModel
 
-from headrace_agents.breaker import Breaker
 from headrace_agents.chat import ChatRequest, Completion, Message, ModelError, ToolCall, ToolSchema, Usage
-from headrace_agents.model import CallFigures, OpenAiModel
+from headrace_agents.model.breaker import Breaker
+from headrace_agents.model.endpoint import CallFigures
+from headrace_agents.model.endpoint import Endpoint as ModelEndpoint
+from headrace_agents.model.openai_provider import OpenAiProvider
 from headrace_agents.slots import Slots
 from headrace_agents.spec import ModelSpec
 
@@ -86,16 +88,21 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         slept.append(seconds)
         passed += seconds
 
-    monkeypatch.setattr("headrace_agents.model.asyncio.sleep", sleep)
-    monkeypatch.setattr("headrace_agents.model.Breaker", lambda: Breaker(clock=lambda: passed))
+    monkeypatch.setattr("headrace_agents.model.endpoint.asyncio.sleep", sleep)
+    monkeypatch.setattr("headrace_agents.model.endpoint.Breaker", lambda: Breaker(clock=lambda: passed))
     return slept
+
+
+def client_of(spec: ModelSpec, endpoint: Callable[[httpx2.Request], Any], **layers: Any) -> ModelEndpoint:
+    transport = httpx2.MockTransport(endpoint)
+    return ModelEndpoint(spec, OpenAiProvider(spec, httpx2.AsyncClient(transport=transport)), **layers)
 
 
 def ask(
     endpoint: Callable[[httpx2.Request], Any], spec: ModelSpec = SPEC, request: ChatRequest = REQUEST
 ) -> Completion:
     async def run() -> Completion:
-        client = OpenAiModel(spec, httpx2.AsyncClient(transport=httpx2.MockTransport(endpoint)))
+        client = client_of(spec, endpoint)
         try:
             return await client.complete(request)
         finally:
@@ -240,7 +247,7 @@ def test_no_more_calls_at_once_than_allowed() -> None:
         return completion(GOOD)
 
     async def run() -> None:
-        client = OpenAiModel(SPEC, httpx2.AsyncClient(transport=httpx2.MockTransport(answer)))
+        client = client_of(SPEC, answer)
         await asyncio.gather(*(client.complete(REQUEST) for _ in range(10)))
         await client.close()
 
@@ -260,8 +267,7 @@ def test_calls_are_counted_and_slots_hear_of_what_the_provider_cant_take(pauses:
         return httpx2.Response(429) if len(heard) == 1 else completion(GOOD)
 
     async def run() -> None:
-        transport = httpx2.MockTransport(answer)
-        client = OpenAiModel(SPEC, httpx2.AsyncClient(transport=transport), slots=slots, figures=figures)
+        client = client_of(SPEC, answer, slots=slots, figures=figures)
         await client.complete(REQUEST)
         await client.close()
 

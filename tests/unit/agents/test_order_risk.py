@@ -15,7 +15,7 @@ from headrace_agents import AgentError, ToolCall
 from headrace_agents.agent import load
 from headrace_agents.chat import ChatRequest
 from headrace_agents.events import EventReader
-from headrace_agents.model import OpenAiModel
+from headrace_agents.model.connecting import connected
 from headrace_agents.operator import memory_format
 from headrace_agents.records import InputRecord, Position
 from headrace_agents.runs import AgentRuns, RunRequest
@@ -246,7 +246,7 @@ def test_the_scripted_model_calls_both_tools_and_answers(tmp_path: Path) -> None
 
     async def run() -> None:
         async with serving(Settings(), tmp_path / "calls.jsonl") as url:
-            model = OpenAiModel(
+            model = connected(
                 ModelSpec(
                     endpoint=url, name="scripted-triage", timeout_ms=5_000, max_attempts=1, max_concurrency=1
                 )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace_agents.turns import LATE_S, MINUTE_S, Turns, turns_of
+from headrace_agents.model.turns import LATE_S, MINUTE_S, Turns, turns_of
 
 STARTED = 1_764_000_000.0
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from headrace_agents import RunModel
-from headrace_agents.model import OpenAiModel
+from headrace_agents.model.connecting import connected
 from headrace_agents.scripted_model import Settings, serving
 from headrace_agents.spec import ModelSpec
 from tests.unit.agents.journal import Journal
@@ -42,7 +42,7 @@ async def test_named_tools_are_called_in_turn_and_the_structured_answer_follows(
         spec = ModelSpec(
             endpoint=url, name="scripted-triage", timeout_ms=5000, max_attempts=1, max_concurrency=1
         )
-        client = OpenAiModel(spec)
+        client = connected(spec)
         try:
             ask = RunModel(client, Journal())
             prompt = "the api is down: lookup the order and reopen it"

@@ -16,7 +16,7 @@ from pyflink.table.types import DataTypes
 from headrace_agents.chat import ChatModel
 from headrace_agents.flink import sql
 from headrace_agents.flink.function import OUTPUT_TYPE
-from headrace_agents.model import OpenAiModel
+from headrace_agents.model.connecting import connected
 from headrace_agents.spec import AgentJobSpec
 from tests.bench.agents.programs.work import decide
 
@@ -32,7 +32,7 @@ class Ask(AsyncFunction):  # type: ignore[misc]  # PyFlink has no types
     async def async_invoke(self, value: Row) -> list[Row]:
         key, data, topic, partition, offset, _timestamp = value
         if self._model is None and self._spec.model is not None:
-            self._model = OpenAiModel(self._spec.model)  # on the loop that uses it
+            self._model = connected(self._spec.model)  # on the loop that uses it
         decided = await decide(data, f"{topic}/{partition}@{offset}", self._model)
         return [Row(self._spec.outputs.decisions, key, decided, {})]
 

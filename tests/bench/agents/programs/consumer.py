@@ -14,7 +14,7 @@ from pathlib import Path
 from confluent_kafka import Consumer, Message, Producer
 
 from headrace_agents.chat import ChatModel
-from headrace_agents.model import OpenAiModel
+from headrace_agents.model.connecting import connected
 from headrace_agents.spec import AgentJobSpec
 from tests.bench.agents.programs.work import decide
 
@@ -25,7 +25,7 @@ class Program:
     def __init__(self, spec: AgentJobSpec) -> None:
         self._spec = spec
         self._free = asyncio.Semaphore(spec.model.max_concurrency if spec.model else BATCH)
-        self._model: ChatModel | None = None if spec.model is None else OpenAiModel(spec.model)
+        self._model: ChatModel | None = None if spec.model is None else connected(spec.model)
         servers = {"bootstrap.servers": spec.kafka.bootstrap_servers}
         group = {"group.id": spec.name, "auto.offset.reset": "earliest", "isolation.level": "read_committed"}
         self._consumer = Consumer(servers | group)

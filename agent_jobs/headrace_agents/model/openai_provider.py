@@ -1,18 +1,15 @@
-"""The client of an OpenAI-compatible endpoint: one layer of attempts, errors as :class:`ModelError`.
+"""OpenAI-compatible endpoints: one attempt each, errors as :class:`ModelError`.
 
 It is the openai package's transport without the layers above it, which took half of a call's processor
-time (``docs/decisions/0016-model-calls-without-layers.md``). A call's total time is bound by the run's
-deadline, which cancels it. Whether an answer fits the wanted structure is not looked at here.
+time (``docs/decisions/0016-model-calls-without-layers.md``). Whether an answer fits the wanted structure is
+not looked at here.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
-import random
 import time
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,6 @@ from typing import Any
 import httpx2
 import openai
 
-from headrace_agents.breaker import Breaker
 from headrace_agents.chat import (
     ChatRequest,
     Completion,
@@ -32,162 +28,46 @@ from headrace_agents.chat import (
     Usage,
     answer_schema,
 )
-from headrace_agents.slots import Slots
 from headrace_agents.spec import ModelSpec
-from headrace_agents.turns import Turns
 
-_FIRST_BACKOFF_S = 0.25
-_MAX_BACKOFF_S = 8.0
 _LONGEST_WORD_S = 600.0
 """Of a ``Retry-After``: whoever asks for more is asked again after that."""
 _REFUSAL_CHARACTERS = 1_000
 """Of what an endpoint says; it goes into a dead letter's header."""
-_OF_THE_PROVIDER: frozenset[ModelErrorKind] = frozenset({"rate_limited", "overloaded", "timeout"})
-"""More calls at once would only be more of these."""
-_WORTH_ANOTHER: frozenset[ModelErrorKind] = frozenset({"rate_limited", "overloaded", "timeout", "malformed"})
 
 
-@dataclass(slots=True)
-class CallFigures:
-    """Of this subtask since it started; an attempt is a call."""
-
-    calls_in_flight: int = 0
-    calls_answered: int = 0
-    calls_limited: int = 0
-    """Answered 429."""
-    calls_failed: int = 0
-    """In any other way."""
-
-
-class OpenAiModel:
-    """A :class:`ChatModel`, with at most ``max_concurrency`` calls at once.
+class OpenAiProvider:
+    """A :class:`ChatModel` that asks once.
 
     Make it on the event loop that uses it. Raises OSError if the file of the key can't be read.
-    ``slots`` hear of what the provider can't take; each attempt waits until ``breaker`` lets it through and
-    for one of ``turns``; ``http_client`` is closed with it.
+    ``http_client`` is closed with it.
     """
 
-    def __init__(
-        self,
-        spec: ModelSpec,
-        http_client: httpx2.AsyncClient | None = None,
-        *,
-        slots: Slots | None = None,
-        turns: Turns | None = None,
-        breaker: Breaker | None = None,
-        figures: CallFigures | None = None,
-    ) -> None:
-        self.figures = figures or CallFigures()
-        self._slots = slots
-        self._turns = turns
-        self._breaker = breaker or Breaker()
-        self._probes: set[asyncio.Task[Completion]] = set()
-        self._spec = spec
+    def __init__(self, spec: ModelSpec, http_client: httpx2.AsyncClient | None = None) -> None:
+        self._name, self._endpoint = spec.name, spec.endpoint
         self._url = f"{spec.endpoint.rstrip('/')}/chat/completions"
         self._headers = {"Authorization": f"Bearer {_api_key(spec)}", "Content-Type": "application/json"}
-        # An attempt's timeout is kept in one place, around all of it.
+        # The endpoint's layer keeps an attempt's time.
         self._client = http_client or openai.DefaultAioHttpClient(limits=_limits(spec), timeout=None)
-        self._free = asyncio.Semaphore(spec.max_concurrency)
 
     async def complete(self, request: ChatRequest) -> Completion:
-        for attempt in range(1, self._spec.max_attempts + 1):
-            try:
-                async with self._free:
-                    return await self._let_through(request)
-            except ModelError as error:
-                if error.kind not in _WORTH_ANOTHER or attempt == self._spec.max_attempts:
-                    raise
-                await asyncio.sleep(_pause_s(attempt, error.retry_after_s))
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    async def close(self) -> None:
-        for probe in self._probes:
-            probe.cancel()
-        await self._client.aclose()
-
-    async def _let_through(self, request: ChatRequest) -> Completion:
-        """One attempt, once the endpoint takes calls and its limit has room."""
-        token = await self._turn()
-        if not self._breaker.is_probe(token):
-            return await self._heard(token, request)
-        # What a probe finds out is not lost with the run that it was made for: that run has waited longest.
-        probe = asyncio.create_task(self._heard(token, request))
-        self._probes.add(probe)
-        probe.add_done_callback(self._probe_ended)
-        return await asyncio.shield(probe)
-
-    def _probe_ended(self, probe: asyncio.Task[Completion]) -> None:
-        self._probes.discard(probe)
-        if not probe.cancelled():
-            probe.exception()  # looked at, as nobody may wait for it any more
-
-    async def _turn(self) -> int:
-        """The breaker's token, when a call may be made."""
-        breaker = self._breaker
-        while True:
-            token = await breaker.enter()
-            if self._turns is None:
-                return token
-            try:
-                await self._turns.wait()
-            except BaseException:
-                breaker.abandoned(token)
-                raise
-            if breaker.lets(token):
-                return token
-            breaker.abandoned(token)
-
-    async def _heard(self, token: int, request: ChatRequest) -> Completion:
-        """An attempt, of whose end the breaker hears."""
-        breaker = self._breaker
-        try:
-            completion = await self._counted(request)
-        except ModelError as error:
-            if error.kind in _OF_THE_PROVIDER:
-                breaker.failed(token, error.retry_after_s)
-            else:
-                breaker.answered(token)
-            raise
-        except BaseException:
-            breaker.abandoned(token)
-            raise
-        breaker.answered(token)
-        return completion
-
-    async def _counted(self, request: ChatRequest) -> Completion:
-        figures = self.figures
-        figures.calls_in_flight += 1
-        try:
-            completion = await self._attempt(request)
-        except ModelError as error:
-            if error.kind == "rate_limited":
-                figures.calls_limited += 1
-            else:
-                figures.calls_failed += 1
-            if self._slots is not None and error.kind in _OF_THE_PROVIDER:
-                self._slots.limited(error.retry_after_s or 0.0)
-            raise
-        finally:
-            figures.calls_in_flight -= 1
-        figures.calls_answered += 1
-        return completion
-
-    async def _attempt(self, request: ChatRequest) -> Completion:
-        content = json.dumps(_body(self._spec.name, request)).encode()
+        content = json.dumps(_body(self._name, request)).encode()
         headers = {**self._headers, "Idempotency-Key": request.idempotency_key}
         try:
-            async with asyncio.timeout(self._spec.timeout_ms / 1000):
-                response = await self._client.post(self._url, content=content, headers=headers)
-        except (TimeoutError, httpx2.TimeoutException) as error:
-            raise ModelError("timeout", f"no answer within {self._spec.timeout_ms} ms") from error
+            response = await self._client.post(self._url, content=content, headers=headers)
+        except httpx2.TimeoutException as error:
+            raise ModelError("timeout", f"{self._endpoint}: {error}") from error
         except httpx2.HTTPError as error:
-            raise ModelError("overloaded", f"{self._spec.endpoint}: {error}") from error
+            raise ModelError("overloaded", f"{self._endpoint}: {error}") from error
         if not response.is_success:
             raise _status_error(response)
         try:
             return _completion(response.json())
         except ValueError as error:
             raise ModelError("malformed", f"not a chat completion: {error}") from error
+
+    async def close(self) -> None:
+        await self._client.aclose()
 
 
 def _limits(spec: ModelSpec) -> httpx2.Limits:
@@ -307,12 +187,6 @@ def _seconds(header: str | None) -> float | None:
         except ValueError:
             return None
     return None if math.isnan(asked) else min(max(0.0, asked), _LONGEST_WORD_S)
-
-
-def _pause_s(attempt: int, retry_after_s: float | None) -> float:
-    """Full jitter, on top of what the endpoint asked for."""
-    longest = min(_MAX_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** (attempt - 1))
-    return (retry_after_s or 0.0) + random.uniform(0, longest)  # noqa: S311 - spreads retries, keeps no secret
 
 
 def _api_key(spec: ModelSpec) -> str:
