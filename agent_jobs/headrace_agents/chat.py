@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -35,12 +36,22 @@ class ModelError(Exception):
     ``malformed`` (no completion, or an answer that does not fit the wanted structure), ``too_long`` (for
     the model's context or the endpoint's limit of an answer), ``auth``, ``budget`` (of tokens or money),
     ``unknown``.
+
+    ``taken`` is what the failed attempt will be billed for: None for one that the endpoint refused.
     """
 
-    def __init__(self, kind: ModelErrorKind, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        kind: ModelErrorKind,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        taken: Usage | Literal["unknown"] | None = None,
+    ) -> None:
         super().__init__(f"{kind}: {message}")
         self.kind: ModelErrorKind = kind
         self.retry_after_s = retry_after_s
+        self.taken = taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +124,18 @@ class ToolSchema:
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """The run that a call is made for."""
+
+    shard: int
+    """Its key's, by the index."""
+    key_hash: str
+    """Of the business key: says nothing of it to who does not know the keys."""
+    suspended: Callable[[], AbstractContextManager[None]]
+    """While it is entered, the run's deadline stands still."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChatRequest:
     """One call to the model."""
 
@@ -123,6 +146,8 @@ class ChatRequest:
     tools: tuple[ToolSchema, ...] = ()
     temperature: float | None = None
     max_output_tokens: int | None = None
+    caller: Caller | None = None
+    """No part of what is asked."""
 
     def inputs(self) -> bytes:
         """The same bytes for the same question, in every process. The idempotency key is no part of it."""

@@ -183,6 +183,11 @@ def idempotency_key(agent: str, key: bytes, position: Position, step: str, occur
     return _digest(agent, key.decode(), *position, step, occurrence)
 
 
+def key_hash(key: bytes) -> str:
+    """16 hex digits, by which money is counted per business key without the key."""
+    return hashlib.sha256(key).hexdigest()[:16]
+
+
 def reminder_position(agent: str, set_by: Position, index: int) -> Position:
     """The same whenever the event that sets the reminder is decided again."""
     return Position(f"{_REMINDER}{_digest(agent, *set_by, 'reminder', index)}", 0, 0)

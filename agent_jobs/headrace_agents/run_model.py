@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from headrace_agents.chat import (
     Bound,
+    Caller,
     ChatModel,
     ChatRequest,
     Completion,
@@ -32,9 +33,10 @@ Function = Callable[..., object]
 class RunModel:
     """The model as one run sees it. ``calls`` counts its completions, made or read back."""
 
-    def __init__(self, model: ChatModel | None, steps: Steps) -> None:
+    def __init__(self, model: ChatModel | None, steps: Steps, caller: Caller | None = None) -> None:
         self._model = model
         self._steps = steps
+        self._caller = caller
         self.calls = 0
 
     @overload
@@ -109,7 +111,8 @@ class RunModel:
             raise ModelError("refused", "the agent's declaration has no model")
 
         async def execute(idempotency_key: str) -> bytes:
-            return (await model.complete(replace(request, idempotency_key=idempotency_key))).encode()
+            asked = replace(request, idempotency_key=idempotency_key, caller=self._caller)
+            return (await model.complete(asked)).encode()
 
         self.calls += 1
         return Completion.decode(await self._steps.run(name, request.inputs(), execute, kind="model"))

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from headrace_agents.agent import LoadedAgent
-from headrace_agents.chat import ChatModel, LoopLimitError, ModelError
+from headrace_agents.chat import Caller, ChatModel, LoopLimitError, ModelError
 from headrace_agents.codec import JournalEntry, StoredReminder
 from headrace_agents.context import Context, SetReminder
 from headrace_agents.events import RejectedError, ReminderBody, Work
@@ -29,6 +29,7 @@ from headrace_agents.records import (
     Review,
     decision_id,
     idempotency_key,
+    key_hash,
     reminder_position,
     review_id,
 )
@@ -224,10 +225,11 @@ class AgentRuns:
         steps = attempt.steps
         effects = _Effects()
         rejected: RejectedError | None = None
+        caller = Caller(request.shard, key_hash(request.business_key), attempt.deadline.suspended)
         try:
             context: Context[Any, Any] = Context(
                 memory=before,
-                model=RunModel(model, steps),
+                model=RunModel(model, steps, caller),
                 steps=steps,
                 key=request.work.key,
                 now_ms=request.accepted_at_ms,

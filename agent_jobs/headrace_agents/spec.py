@@ -85,6 +85,44 @@ class KafkaSpec(_Spec):
     max_request_bytes: int = Field(gt=0)
 
 
+class PricesSpec(_Spec):
+    """In micro-dollars per million tokens."""
+
+    input_microdollars: int = Field(ge=0)
+    output_microdollars: int = Field(ge=0)
+
+
+class AllowanceSpec(_Spec):
+    """Of a day of UTC; at least one of both."""
+
+    tokens: int | None = Field(default=None, gt=0)
+    """Input and output together."""
+    microdollars: int | None = Field(default=None, gt=0)
+
+
+class BudgetSpec(_Spec):
+    """What a model may take a day; calls that could take more are not made."""
+
+    agent: AllowanceSpec | None
+    """Of all subtasks together."""
+    key: AllowanceSpec | None
+    """Of each business key: a call past it fails."""
+    at_limit: Literal["wait", "fail", "pause"]
+    """What becomes of a call past the agent's: it waits for the next day, it fails (``budget``), or it waits
+    and no other run is started until somebody says so."""
+
+
+class SpendingSpec(_Spec):
+    """Where what models take is kept."""
+
+    budgets: str
+    """Topic of what is granted."""
+    costs: str
+    """Topic of what was spent, compacted."""
+    partitions: int = Field(gt=0)
+    """Of the topic of budgets; a shard's keys are all in one."""
+
+
 class ModelSpec(_Spec):
     """An OpenAI-compatible chat endpoint."""
 
@@ -103,6 +141,10 @@ class ModelSpec(_Spec):
     ``max_concurrency``; None: the most at once."""
     requests_per_minute: int | None = Field(default=None, gt=0)
     """Attempts of all subtasks together; None: no limit is known."""
+    max_output_tokens: int | None = Field(default=None, gt=0)
+    """That one call may put out; None: the endpoint's own limit."""
+    prices: PricesSpec | None = None
+    budget: BudgetSpec | None = None
 
 
 class Limits(_Spec):
@@ -143,6 +185,7 @@ class AgentJobSpec(_Spec):
     journal: JournalSpec
     kafka: KafkaSpec
     model: ModelSpec | None
+    spending: SpendingSpec
     limits: Limits
     runtime: RuntimeSpec
     settings: dict[str, Any] = Field(default_factory=dict)

@@ -45,6 +45,7 @@ from headrace_agents.spec import (
     Limits,
     OutputTopics,
     RuntimeSpec,
+    SpendingSpec,
 )
 from headrace_agents.steps import WriteAhead
 
@@ -294,6 +295,7 @@ def in_memory_spec(
         ),
         kafka=KafkaSpec(bootstrap_servers="none", transaction_timeout_ms=1, max_request_bytes=1),
         model=None,
+        spending=SpendingSpec(budgets="budgets", costs="costs", partitions=1),
         limits=limits,
         runtime=RuntimeSpec(tick_ms=10, busy_share=1),
         shards=1,

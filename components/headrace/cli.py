@@ -12,6 +12,7 @@ import typer
 
 from headrace.commands import agents, deadletters, image, memory, plugin, reviews, state
 from headrace.commands.common import AsJson, DeclarationFile, StackName, console, print_json, reported
+from headrace.commands.costs import costs
 from headrace.commands.drill import drill
 from headrace.local.context import HOST
 from headrace.operations.clean import clean as clean_stack
@@ -41,6 +42,7 @@ app.add_typer(deadletters.app, name="deadletters")
 app.add_typer(reviews.app, name="reviews")
 app.add_typer(state.app, name="state")
 app.command()(drill)
+app.command()(costs)
 app.add_typer(image.app, name="image")
 app.add_typer(plugin.app, name="plugin")
 

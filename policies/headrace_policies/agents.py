@@ -32,7 +32,7 @@ GOOD_SPEC: Mapping[str, Any] = {
         "endpoint": "https://models.example.com/v1",
         "api_key_file": "/secrets/model/api-key",
         "requests_per_minute": 600,
-        "budget": {"usd_per_day": 50},
+        "budget": {"agent": {"microdollars": 50_000_000}, "at_limit": "wait"},
     },
 }
 

@@ -236,7 +236,7 @@ CHANGES: dict[str, Change] = {
     "HR-CDC-2": changed(
         CONNECTOR, "prod-support", put("connectorConfiguration", "database.password", to="hunter2")
     ),
-    "HR-AGENT-1": changed(FLINK, "prod-order-risk", job("outputs", "dead_letters", to=None)),
+    "HR-AGENT-1": changed(FLINK, "prod-order-risk", job("model", "budget", to=None)),
     "HR-AGENT-2": changed(FLINK, "prod-order-risk", job("model", "endpoint", to="http://models.example/v1")),
     "HR-TAG-1": changed("aws:kms/key:Key", "prod-state", put("tags", to={"environment": "prod"})),
 }

@@ -23,8 +23,6 @@ from tests.policies.mutations import ALSO, CHANGES, Resources, changed, put
 from tests.unit.environment.declarations import REPOSITORY
 
 TODAY = date(2026, 6, 1)
-ADVISORY = {"HR-AGENT-1"}
-"""No field of a specification declares a budget yet (docs/policies.md)."""
 IN_DEVELOPMENT = {("EKS.1", "dev-cluster")}
 """Its endpoint is reached from declared blocks."""
 EVERYTHING = {"all": "mandatory"}
@@ -71,21 +69,17 @@ def findings(resources: Resources) -> set[tuple[str, str, str]]:
 
 
 def test_production_passes_with_everything_mandatory() -> None:
-    said = findings(saved("prod"))
-    assert {rule for rule, _resource, _message in said} == ADVISORY
-    agents = {resource for _rule, resource, _message in said}
-    assert agents == {"prod-support-triage", "prod-order-risk"}
+    assert findings(saved("prod")) == set()
     config = json.loads((REPOSITORY / "policies" / "environments" / "prod.json").read_text())
     assert [one.rule.id for one in check(stack(saved("prod")), config, TODAY) if one.stopping] == []
     assert {rule for rule, level in config.items() if level == "advisory"} == {
         "SecretsManager.1",
         "HR-EXCEPTIONS",
-        *ADVISORY,
     }
 
 
 def test_development_passes_but_for_its_public_endpoint() -> None:
-    said = {(rule, resource) for rule, resource, _message in findings(saved("dev")) if rule not in ADVISORY}
+    said = {(rule, resource) for rule, resource, _message in findings(saved("dev"))}
     assert said == IN_DEVELOPMENT
 
 

@@ -21,8 +21,11 @@ from headrace_agents.flink.state import BYTES, FlinkState
 from headrace_agents.kafka_journal import KafkaJournal
 from headrace_agents.loop import RunLoop
 from headrace_agents.model.breaker import Breaker
-from headrace_agents.model.connecting import connected
+from headrace_agents.model.budget import BudgetFigures
+from headrace_agents.model.connecting import connected, metered
+from headrace_agents.model.costs import CostFigures
 from headrace_agents.model.endpoint import CallFigures
+from headrace_agents.model.kafka_ledger import KafkaLedger
 from headrace_agents.model.turns import turns_of
 from headrace_agents.operator import AgentOperator, memory_format
 from headrace_agents.records import InputRecord, OutputRecord, Position
@@ -65,7 +68,10 @@ class AgentFunction(KeyedProcessFunction):
         model, calls, breaker = shared_out(spec, subtasks), CallFigures(), Breaker()
         slots = slots_of(spec, model)
         turns = turns_of(model.requests_per_minute, subtask, subtasks) if model else None
-        connect = partial(connected, slots=slots, turns=turns, breaker=breaker, figures=calls)
+        budgets, costs = BudgetFigures(), CostFigures()
+        ledger = KafkaLedger(spec, own) if model else None
+        meter = metered(model, ledger, subtasks, budgets, costs) if model and ledger else None
+        connect = partial(connected, slots=slots, turns=turns, breaker=breaker, meter=meter, figures=calls)
         ids = shard_ids(spec.shards, spec.max_parallelism)
         runner = RunLoop(runs, lambda: connect(model) if model else None, slots=slots)
         self._state = state = FlinkState(runtime_context, lambda: operator.end_bundle(state))
@@ -80,9 +86,11 @@ class AgentFunction(KeyedProcessFunction):
             journal=journal,
         )
         self._process, self._on_timer = operator.process, operator.on_timer
-        self._closing = [operator.close, *([] if journal is None else [journal.close])]
+        kafkas = [each for each in (ledger, journal) if each is not None]
+        self._closing = [operator.close, *(each.close for each in kafkas)]
         kept = None if journal is None else journal.figures
-        _show(runtime_context, operator.figures, runner.figures, calls, breaker.figures, kept)
+        of_model = (calls, breaker.figures, budgets, costs) if model else ()
+        _show(runtime_context, operator.figures, runner.figures, *of_model, kept)
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         timers = ctx.timer_service()

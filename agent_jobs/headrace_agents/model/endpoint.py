@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headrace_agents.chat import ChatModel, ChatRequest, Completion, ModelError, ModelErrorKind
 from headrace_agents.model.breaker import Breaker
+from headrace_agents.model.metering import Charge, Meter
 from headrace_agents.model.turns import Turns
 from headrace_agents.slots import Slots
 from headrace_agents.spec import ModelSpec
@@ -49,9 +50,11 @@ class Endpoint:
         slots: Slots | None = None,
         turns: Turns | None = None,
         breaker: Breaker | None = None,
+        meter: Meter | None = None,
         figures: CallFigures | None = None,
     ) -> None:
         self.figures = figures or CallFigures()
+        self._meter = meter or Meter(spec, None, None)
         self._slots = slots
         self._turns = turns
         self._breaker = breaker or Breaker()
@@ -61,6 +64,7 @@ class Endpoint:
         self._free = asyncio.Semaphore(spec.max_concurrency)
 
     async def complete(self, request: ChatRequest) -> Completion:
+        request = _bounded(request, self._spec.max_output_tokens)
         for attempt in range(1, self._spec.max_attempts + 1):
             try:
                 async with self._free:
@@ -72,17 +76,25 @@ class Endpoint:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def close(self) -> None:
-        for probe in self._probes:
+        probes = list(self._probes)
+        for probe in probes:
             probe.cancel()
+        await asyncio.gather(*probes, return_exceptions=True)
+        self._meter.close()
         await self._provider.close()
 
     async def _let_through(self, request: ChatRequest) -> Completion:
         """One attempt, once the endpoint takes calls and its limit has room."""
-        token = await self._turn()
+        charge = await self._meter.charge(request)
+        try:
+            token = await self._turn()
+        except BaseException:
+            charge.not_made()
+            raise
         if not self._breaker.is_probe(token):
-            return await self._heard(token, request)
+            return await self._heard(token, request, charge)
         # What a probe finds out is not lost with the run that it was made for: that run has waited longest.
-        probe = asyncio.create_task(self._heard(token, request))
+        probe = asyncio.create_task(self._heard(token, request, charge))
         self._probes.add(probe)
         probe.add_done_callback(self._probe_ended)
         return await asyncio.shield(probe)
@@ -108,11 +120,11 @@ class Endpoint:
                 return token
             breaker.abandoned(token)
 
-    async def _heard(self, token: int, request: ChatRequest) -> Completion:
+    async def _heard(self, token: int, request: ChatRequest, charge: Charge) -> Completion:
         """An attempt, of whose end the breaker hears."""
         breaker = self._breaker
         try:
-            completion = await self._counted(request)
+            completion = await self._counted(request, charge)
         except ModelError as error:
             if error.kind in _OF_THE_PROVIDER:
                 breaker.failed(token, error.retry_after_s)
@@ -125,12 +137,13 @@ class Endpoint:
         breaker.answered(token)
         return completion
 
-    async def _counted(self, request: ChatRequest) -> Completion:
+    async def _counted(self, request: ChatRequest, charge: Charge) -> Completion:
         figures = self.figures
         figures.calls_in_flight += 1
         try:
             completion = await self._attempt(request)
         except ModelError as error:
+            charge.failed(error)
             if error.kind == "rate_limited":
                 figures.calls_limited += 1
             else:
@@ -138,8 +151,12 @@ class Endpoint:
             if self._slots is not None and error.kind in _OF_THE_PROVIDER:
                 self._slots.limited(error.retry_after_s or 0.0)
             raise
+        except BaseException:
+            charge.unanswered()
+            raise
         finally:
             figures.calls_in_flight -= 1
+        charge.answered(completion.usage)
         figures.calls_answered += 1
         return completion
 
@@ -148,7 +165,15 @@ class Endpoint:
             async with asyncio.timeout(self._spec.timeout_ms / 1000):
                 return await self._provider.complete(request)
         except TimeoutError as error:
-            raise ModelError("timeout", f"no answer within {self._spec.timeout_ms} ms") from error
+            late = f"no answer within {self._spec.timeout_ms} ms"
+            raise ModelError("timeout", late, taken="unknown") from error
+
+
+def _bounded(request: ChatRequest, most: int | None) -> ChatRequest:
+    """No answer puts out more than the model's bound."""
+    if most is None or (request.max_output_tokens is not None and request.max_output_tokens <= most):
+        return request
+    return replace(request, max_output_tokens=most)
 
 
 def _pause_s(attempt: int, retry_after_s: float | None) -> float:

@@ -12,7 +12,7 @@ import math
 import time
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 import openai
@@ -56,15 +56,17 @@ class OpenAiProvider:
         try:
             response = await self._client.post(self._url, content=content, headers=headers)
         except httpx2.TimeoutException as error:
-            raise ModelError("timeout", f"{self._endpoint}: {error}") from error
-        except httpx2.HTTPError as error:
+            raise ModelError("timeout", f"{self._endpoint}: {error}", taken="unknown") from error
+        except httpx2.ConnectError as error:
             raise ModelError("overloaded", f"{self._endpoint}: {error}") from error
+        except httpx2.HTTPError as error:
+            raise ModelError("overloaded", f"{self._endpoint}: {error}", taken="unknown") from error
         if not response.is_success:
             raise _status_error(response)
         try:
             return _completion(response.json())
         except ValueError as error:
-            raise ModelError("malformed", f"not a chat completion: {error}") from error
+            raise ModelError("malformed", f"not a chat completion: {error}", taken="unknown") from error
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -110,6 +112,8 @@ def _message(message: Message) -> dict[str, Any]:
 
 def _completion(sent: Any) -> Completion:
     """``sent`` is what the endpoint sent, so its parts may be of any type."""
+    usage = _usage(sent)
+    taken: Usage | Literal["unknown"] = usage if usage.total_tokens else "unknown"
     try:
         choice = sent["choices"][0]
         message = choice["message"]
@@ -119,13 +123,12 @@ def _completion(sent: Any) -> Completion:
             for call in message.get("tool_calls") or ()
         )
         cut_off = choice.get("finish_reason") == "length"
-        usage = _usage(sent.get("usage"))
     except (AttributeError, IndexError, KeyError, TypeError) as error:
-        raise ModelError("malformed", "not a chat completion") from error
+        raise ModelError("malformed", "not a chat completion", taken=taken) from error
     if refusal:
-        raise ModelError("refused", f"by the model: {refusal}")
+        raise ModelError("refused", f"by the model: {refusal}", taken=taken)
     if not isinstance(text, str) and not calls:
-        raise ModelError("malformed", "the answer has neither text nor calls of tools")
+        raise ModelError("malformed", "the answer has neither text nor calls of tools", taken=taken)
     return Completion(text if isinstance(text, str) else None, calls, usage, cut_off)
 
 
@@ -135,10 +138,13 @@ def _text(value: Any) -> str:
     return value
 
 
-def _usage(counted: Any) -> Usage:
+def _usage(sent: Any) -> Usage:
     """An endpoint that counts no tokens is taken at its word: none."""
-    counts = ((counted or {}).get(name) for name in ("prompt_tokens", "completion_tokens"))
-    return Usage(*(count if isinstance(count, int) else 0 for count in counts))
+    counted = sent.get("usage") if isinstance(sent, dict) else None
+    if not isinstance(counted, dict):
+        return Usage()
+    counts = (counted.get(name) for name in ("prompt_tokens", "completion_tokens"))
+    return Usage(*(count if isinstance(count, int) and count > 0 else 0 for count in counts))
 
 
 def _status_error(response: httpx2.Response) -> ModelError:

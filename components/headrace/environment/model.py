@@ -13,6 +13,7 @@ from pydantic import Field
 from headrace.environment.duration import ALLOWED as A_DURATION
 from headrace.environment.duration import Duration
 from headrace.environment.fields import declared
+from headrace.environment.money_parts import USUAL_OUTPUT_TOKENS, Budget, Prices
 from headrace.environment.substrates import AwsSubstrate, LocalSubstrate, Substrate
 from headrace.environment.types import (
     A_KEY_REFERENCE,
@@ -134,6 +135,24 @@ class Model(Declared):
         " and never exceed it.",
         default=None,
     )
+    max_output_tokens: Count | None = declared(
+        A_POSITIVE,
+        "What one call may put out; left out, the endpoint's own limit, and 4096 where there is a budget.",
+        default=None,
+    )
+    prices: Prices | None = declared(
+        "prices", "What the endpoint bills; `headrace costs` and budgets in money go by them.", default=None
+    )
+    budget: Budget | None = declared(
+        "a budget", "What the model may take a day; left out, there is no bound.", default=None
+    )
+
+    @property
+    def most_output_tokens(self) -> int | None:
+        """That one call may put out; None: what the endpoint allows."""
+        if self.max_output_tokens is not None or self.budget is None:
+            return self.max_output_tokens
+        return USUAL_OUTPUT_TOKENS
 
 
 class Limits(Declared):

@@ -70,6 +70,14 @@ def journal_topic(agent: str) -> str:
     return f"{agent}.journal"
 
 
+def budgets_topic(agent: str) -> str:
+    return f"{agent}.budgets"
+
+
+def costs_topic(agent: str) -> str:
+    return f"{agent}.costs"
+
+
 def agent_topics(agent: str) -> tuple[str, ...]:
     return tuple(
         topic(agent)
@@ -83,5 +91,7 @@ def agent_topics(agent: str) -> tuple[str, ...]:
             replays_topic,
             control_topic,
             journal_topic,
+            budgets_topic,
+            costs_topic,
         )
     )

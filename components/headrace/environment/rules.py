@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from headrace.environment import aws_rules, contradictions, names, overload
+from headrace.environment import aws_rules, contradictions, money_rules, names, overload
 from headrace.environment.model import Agent, Table
 from headrace.environment.parts import Parts, Placed, parts_of
 from headrace.environment.problem import Path, Problem
@@ -231,6 +231,7 @@ RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     settings_are_not_data,
     *contradictions.RULES,
     *overload.RULES,
+    *money_rules.RULES,
     *aws_rules.RULES,
 )
 """Every rule, in the order in which their findings are listed."""

@@ -24,6 +24,7 @@ from headrace.plan.model import AgentPlan, CheckpointPlan
 from headrace.plan.place import Place
 from headrace.plan.scaling import NORMAL_LAG_S, UTILISATION_TARGET
 from headrace.plan.slots import max_parallelism, shards
+from headrace.plan.spending import budget, max_output_tokens, prices, spending
 from headrace.plan.state import planned_state_bytes
 from headrace.plan.topics import journal_partitions
 from headrace_agents.spec import (
@@ -101,6 +102,7 @@ def _spec(
         journal=_journal(agent, rhythm, place),
         kafka=_kafka(environment, agent, place),
         model=_model(agent, place, in_flight),
+        spending=spending(agent),
         limits=limits(agent),
         runtime=build(
             RuntimeSpec,
@@ -195,6 +197,9 @@ def _model(agent: Agent, place: Place, in_flight: int) -> Because[ModelSpec] | B
         ),
         max_concurrency=calls_in_flight_max(model, in_flight, subtasks),
         requests_per_minute=requests_per_minute(model),
+        max_output_tokens=max_output_tokens(model),
+        prices=prices(model),
+        budget=budget(model),
     )
 
 

@@ -24,6 +24,8 @@ KEEP_REPORTS_DAYS = 1
 KEEP_SAID_DAYS = 2 * KEEP_DEAD_LETTERS_DAYS
 """What was replayed and answered: if it went before its dead letter or review, it could be done twice."""
 JOURNAL_DAYS = 2
+BUDGETS_DAYS = 2
+KEEP_COSTS_DAYS = 100
 HEARTBEAT_DAYS = 1
 KEEP_TO_OUTAGE = 10
 
@@ -92,6 +94,22 @@ def _agent_topics(environment: Environment, place: Place, agent: Agent) -> Itera
         policy=("delete", "steps of 1 run are read together: none replaces another"),
         kept=_kept(JOURNAL_DAYS, outage, ": longer than any run goes on"),
         largest=_output_bytes("a step's result may be as large as an event"),
+    )
+    yield _topic(
+        place,
+        because(names.budgets_topic(name), "the agent's name and what is in it: what is granted of budgets"),
+        journal_partitions(agent),
+        policy=("delete", "grants of 1 day are summed up: none replaces another"),
+        kept=_kept(BUDGETS_DAYS, outage, ": a budget's day, and the one before"),
+        largest=None,
+    )
+    yield _topic(
+        place,
+        because(names.costs_topic(name), "the agent's name and what is in it: what was spent"),
+        because(1, "1: few records stay of it"),
+        policy=("compact,delete", "only the last sum of 1 key means anything"),
+        kept=(KEEP_COSTS_DAYS * DAY_MS, f"{KEEP_COSTS_DAYS} days, to compare a quarter"),
+        largest=None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Forty declarations whose facts can't both hold: each refusal names both with their numbers."""
+"""Forty-five declarations whose facts can't both hold: each refusal names both with their numbers."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ LEAST, MOST = "agents[0].scaling.parallelism_min", "agents[0].scaling.parallelis
 KEYS, LATENCY = "agents[0].workload.keys", "agents[0].workload.model_latency"
 PER_EVENT, STATE = "agents[0].workload.model_calls_per_event", "agents[0].workload.state_bytes_per_key"
 LIMITS, TIMEOUT, INTERVAL = "agents[0].limits", "agents[0].model.timeout", "checkpoints.interval"
+BUDGET = "agents[0].model.budget"
 
 CONTRADICTORY: tuple[tuple[dict[str, Any], str, tuple[str, ...]], ...] = (
     # The provider's limit is below the load.
@@ -225,14 +226,38 @@ CONTRADICTORY: tuple[tuple[dict[str, Any], str, tuple[str, ...]], ...] = (
         CALLS,
         ("3", "at least scaling.parallelism_min, 4"),
     ),
+    # Budgets.
+    (agent(model={"budget": {"at_limit": "fail"}}), BUDGET, ("0 limits", "usd_per_day, tokens_per_day")),
+    (agent(model={"budget": {"per_key": {}}}), f"{BUDGET}.per_key", ("0 limits", "at least one")),
+    (
+        agent(model={"budget": {"usd_per_day": 5}, "prices": None}),
+        f"{BUDGET}.usd_per_day",
+        ("5 without prices", "model.prices"),
+    ),
+    (
+        agent(model={"budget": {"tokens_per_day": 4096}}),
+        f"{BUDGET}.tokens_per_day",
+        ("4096", "more than the 4096 tokens of model.max_output_tokens"),
+    ),
+    (
+        agent(
+            model={
+                "budget": {"tokens_per_day": 10**6, "per_key": {"usd_per_day": 0.001}},
+                "prices": {"input": 0, "output": 2.5},
+                "max_output_tokens": 1000,
+            }
+        ),
+        f"{BUDGET}.per_key.usd_per_day",
+        ("0.001", "more than the 0.0025", "1000 tokens"),
+    ),
     # Objectives.
     (objectives("11s", "10s"), INTERVAL, ("11s", "at most recovery.max_replay, 10s")),
     (objectives("1h", "59m"), INTERVAL, ("1h", "at most recovery.max_replay, 59m")),
 )
 
 
-def test_there_are_forty() -> None:
-    assert len(CONTRADICTORY) == 40
+def test_there_are_forty_five() -> None:
+    assert len(CONTRADICTORY) == 45
 
 
 def test_without_the_contradiction_the_declaration_is_accepted() -> None:

@@ -1,0 +1,147 @@
+"""What was spent, as it is kept: sums by day, model and key, in a compacted topic.
+
+A worker writes a sum anew after each call, under a record key of its own: the last record of each key is
+what counts, so all of them add up to what was spent, whoever was killed when. A sum that was not touched for
+long is begun anew under another key, so a worker holds few of them.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from headrace_agents.chat import Usage
+from headrace_agents.model.amounts import Amount
+
+SUMS_HELD = 4_096
+
+Write = Callable[[bytes, bytes], None]
+"""A record's key and value, to the topic; it waits for nothing."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def encode(self) -> bytes:
+        return self.model_dump_json().encode()
+
+
+class CostKey(_Record):
+    """The key of a record of the costs topic."""
+
+    day: int
+    """Days of UTC since the epoch."""
+    model: str
+    key_hash: str
+    writer: str
+    """Random; sums of different writers add up."""
+
+
+class Spent(_Record):
+    """The value: sums so far."""
+
+    calls: int = 0
+    """That were answered, also with what could not be used."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    picodollars: int = 0
+    unanswered_calls: int = 0
+    """That may have been billed: nobody heard what they took."""
+    unanswered_tokens: int = 0
+    """At most."""
+    unanswered_picodollars: int = 0
+
+    def __add__(self, other: Spent) -> Spent:
+        names = Spent.model_fields
+        return Spent(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+
+@dataclass(slots=True)
+class CostFigures:
+    """Of this subtask since it started."""
+
+    tokens_input: int = 0
+    tokens_output: int = 0
+    cost_microdollars: float = 0.0
+    """By the declared prices."""
+    calls_unanswered: int = 0
+    """That ended without an answer after they were sent; they may have been billed."""
+    cost_unanswered_microdollars: float = 0.0
+    """At most."""
+
+
+class Costs:
+    """Keeps the sums of one subtask. ``day`` gives the current day of UTC."""
+
+    def __init__(self, write: Write, day: Callable[[], int], figures: CostFigures | None = None) -> None:
+        self.figures = figures or CostFigures()
+        self._write, self._day = write, day
+        self._sums: OrderedDict[tuple[int, str, str], tuple[bytes, Spent]] = OrderedDict()
+
+    def answered(self, model: str, key_hash: str, usage: Usage, amount: Amount) -> None:
+        figures = self.figures
+        figures.tokens_input += usage.input_tokens
+        figures.tokens_output += usage.output_tokens
+        figures.cost_microdollars += amount.picodollars / 1e6
+        self._add(
+            model,
+            key_hash,
+            Spent(
+                calls=1,
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                picodollars=amount.picodollars,
+            ),
+        )
+
+    def unanswered(self, model: str, key_hash: str, most: Amount) -> None:
+        figures = self.figures
+        figures.calls_unanswered += 1
+        figures.cost_unanswered_microdollars += most.picodollars / 1e6
+        self._add(
+            model,
+            key_hash,
+            Spent(
+                unanswered_calls=1,
+                unanswered_tokens=most.tokens,
+                unanswered_picodollars=most.picodollars,
+            ),
+        )
+
+    def _add(self, model: str, key_hash: str, spent: Spent) -> None:
+        at = self._day(), model, key_hash
+        found = self._sums.pop(at, None)
+        if found is None:
+            key = CostKey(day=at[0], model=model, key_hash=key_hash, writer=uuid.uuid4().hex[:16]).encode()
+            found = key, Spent()
+        key, so_far = found
+        self._sums[at] = key, (total := so_far + spent)
+        if len(self._sums) > SUMS_HELD:
+            self._sums.popitem(last=False)
+        self._write(key, total.encode())
+
+
+class Cost(NamedTuple):
+    """A line of the bill."""
+
+    day: int
+    model: str
+    key_hash: str
+    spent: Spent
+
+
+def costs_in(records: Iterable[tuple[bytes | None, bytes | None]]) -> Iterator[Cost]:
+    """Sums by day, model and key, of the topic's records in their order. Raises ValueError for others."""
+    last = {key: value for key, value in records if key is not None and value is not None}
+    sums: dict[tuple[int, str, str], Spent] = {}
+    for encoded, value in last.items():
+        key = CostKey.model_validate_json(encoded)
+        at = key.day, key.model, key.key_hash
+        sums[at] = sums.get(at, Spent()) + Spent.model_validate_json(value)
+    for (day, model, key_hash), spent in sorted(sums.items()):
+        yield Cost(day, model, key_hash, spent)

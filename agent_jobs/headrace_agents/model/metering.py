@@ -1,0 +1,66 @@
+"""What each attempt takes: reserved before it, settled and counted after it."""
+
+from __future__ import annotations
+
+from headrace_agents.chat import ChatRequest, ModelError, Usage
+from headrace_agents.model.amounts import NOTHING, Amount, amount_of, most_of
+from headrace_agents.model.budget import Budget, Loan
+from headrace_agents.model.costs import Costs
+from headrace_agents.spec import ModelSpec
+
+
+class Charge:
+    """Of one attempt; exactly one of its methods is called, once."""
+
+    __slots__ = ("_costs", "_key_hash", "_loan", "_most", "_spec")
+
+    def __init__(
+        self, spec: ModelSpec, request: ChatRequest, most: Amount, loan: Loan | None, costs: Costs | None
+    ) -> None:
+        self._spec, self._most, self._loan, self._costs = spec, most, loan, costs
+        self._key_hash = "" if request.caller is None else request.caller.key_hash
+
+    def answered(self, usage: Usage) -> None:
+        amount = amount_of(usage, self._spec.prices)
+        self._settle(amount)
+        if self._costs is not None:
+            self._costs.answered(self._spec.name, self._key_hash, usage, amount)
+
+    def unanswered(self) -> None:
+        """It may have been billed: the budget takes it as if it had taken the most."""
+        self._settle(self._most)
+        if self._costs is not None:
+            self._costs.unanswered(self._spec.name, self._key_hash, self._most)
+
+    def failed(self, error: ModelError) -> None:
+        if error.taken == "unknown":
+            self.unanswered()
+        elif error.taken is None:
+            self.not_made()
+        else:
+            self.answered(error.taken)
+
+    def not_made(self) -> None:
+        """Or refused, which costs nothing."""
+        self._settle(NOTHING)
+
+    def _settle(self, used: Amount) -> None:
+        if self._loan is not None:
+            self._loan.settle(used)
+
+
+class Meter:
+    """Of one model of one subtask."""
+
+    def __init__(self, spec: ModelSpec, budget: Budget | None, costs: Costs | None) -> None:
+        self._spec, self._budget, self._costs = spec, budget, costs
+
+    async def charge(self, request: ChatRequest) -> Charge:
+        """Raises ModelError (``budget``)."""
+        most = most_of(request, self._spec)
+        loan = None if self._budget is None else await self._budget.reserve(most, request.caller)
+        return Charge(self._spec, request, most, loan, self._costs)
+
+    def close(self) -> None:
+        if self._budget is not None:
+            self._budget.close()
