@@ -16,7 +16,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from headrace_agents.chat import Usage
-from headrace_agents.model.amounts import Amount
+from headrace_agents.model.amounts import PICODOLLARS_PER_MICRODOLLAR, Amount
 
 SUMS_HELD = 4_096
 
@@ -67,11 +67,11 @@ class CostFigures:
 
     tokens_input: int = 0
     tokens_output: int = 0
-    cost_microdollars: float = 0.0
-    """By the declared prices."""
+    cost_microdollars: int = 0
+    """By the declared prices; what is less than one is not shown."""
     calls_unanswered: int = 0
     """That ended without an answer after they were sent; they may have been billed."""
-    cost_unanswered_microdollars: float = 0.0
+    cost_unanswered_microdollars: int = 0
     """At most."""
 
 
@@ -81,13 +81,16 @@ class Costs:
     def __init__(self, write: Write, day: Callable[[], int], figures: CostFigures | None = None) -> None:
         self.figures = figures or CostFigures()
         self._write, self._day = write, day
+        self._answered = self._unanswered = 0
+        """Picodollars."""
         self._sums: OrderedDict[tuple[int, str, str], tuple[bytes, Spent]] = OrderedDict()
 
     def answered(self, model: str, key_hash: str, usage: Usage, amount: Amount) -> None:
         figures = self.figures
         figures.tokens_input += usage.input_tokens
         figures.tokens_output += usage.output_tokens
-        figures.cost_microdollars += amount.picodollars / 1e6
+        self._answered += amount.picodollars
+        figures.cost_microdollars = self._answered // PICODOLLARS_PER_MICRODOLLAR
         self._add(
             model,
             key_hash,
@@ -102,7 +105,8 @@ class Costs:
     def unanswered(self, model: str, key_hash: str, most: Amount) -> None:
         figures = self.figures
         figures.calls_unanswered += 1
-        figures.cost_unanswered_microdollars += most.picodollars / 1e6
+        self._unanswered += most.picodollars
+        figures.cost_unanswered_microdollars = self._unanswered // PICODOLLARS_PER_MICRODOLLAR
         self._add(
             model,
             key_hash,

@@ -15,8 +15,8 @@ from headrace.plan.state_storage import CHECKPOINTS, HIGH_AVAILABILITY, SAVEPOIN
 from headrace.state.layout import ERASURES
 from headrace_agents.spec import AgentJobSpec
 
-JOURNAL_GROUP = "headrace-journal"
-"""The runtime's, for reading its journal; it commits nothing to it."""
+RUNTIME_GROUPS = ("headrace-journal", "headrace-ledger")
+"""The runtime's, for reading its journal and what is granted of budgets; it commits nothing to them."""
 MODEL_ARN = re.compile(
     r"arn:[a-z-]+:bedrock:[a-z0-9-]*:[0-9]{0,12}:"
     r"(foundation-model|inference-profile|application-inference-profile|provisioned-model|custom-model)/"
@@ -105,16 +105,17 @@ def _state_rights(agent: str, state: StateBuckets) -> list[Statement]:
 
 
 def _kafka_rights(spec: AgentJobSpec, cluster: pulumi.Output[str]) -> list[Statement]:
-    read = [*(each.topic for each in spec.inputs), *spec.feedback.all]
+    read = [*(each.topic for each in spec.inputs), spec.feedback.answers, spec.feedback.replays]
     # The sink looks for its own transactions among a topic's producers, which is to read; the journal is
-    # read after a failure.
-    both = [*spec.outputs.all, spec.journal.topic]
+    # read after a failure; whoever is past a budget may pause the agent.
+    kept = [spec.journal.topic, spec.spending.budgets, spec.spending.costs]
+    both = [*spec.outputs.all, *kept, spec.feedback.control]
     describe_and_read = ["kafka-cluster:DescribeTopic", "kafka-cluster:ReadData"]
     return [
         connection(cluster),
         allow(describe_and_read, kafka_arns(cluster, "topic", read)),
         allow([*describe_and_read, "kafka-cluster:WriteData"], kafka_arns(cluster, "topic", both)),
-        groups(cluster, [spec.name, JOURNAL_GROUP]),
+        groups(cluster, [spec.name, *RUNTIME_GROUPS]),
         transactions(cluster, [f"{spec.transactional_id_prefix}*"]),
     ]
 

@@ -369,11 +369,19 @@ def test_the_role_may_what_is_the_agents_and_no_more() -> None:
     def topics(*names: str) -> list[str]:
         return [f"{CLUSTER.replace(':cluster/', ':topic/')}/{name}" for name in names]
 
-    assert read["Resource"] == topics(*(each.topic for each in SPEC.inputs), *SPEC.feedback.all)
+    said = SPEC.feedback.answers, SPEC.feedback.replays
+    assert read["Resource"] == topics(*(each.topic for each in SPEC.inputs), *said)
     assert "kafka-cluster:WriteData" not in read["Action"]
-    assert both["Resource"] == topics(*SPEC.outputs.all, SPEC.journal.topic)
+    assert both["Resource"] == topics(
+        *SPEC.outputs.all,
+        SPEC.journal.topic,
+        SPEC.spending.budgets,
+        SPEC.spending.costs,
+        SPEC.feedback.control,
+    )
     assert groups["Resource"] == [
-        f"{CLUSTER.replace(':cluster/', ':group/')}/{name}" for name in (NAME, "headrace-journal")
+        f"{CLUSTER.replace(':cluster/', ':group/')}/{name}"
+        for name in (NAME, "headrace-journal", "headrace-ledger")
     ]
     assert transactions["Resource"] == [f"{CLUSTER.replace(':cluster/', ':transactional-id/')}/{NAME}.*"]
     for right in rights():
