@@ -15,6 +15,7 @@ from headrace_agents.agent import (
 )
 from headrace_agents.chat import LoopLimitError, Message, ModelError, ModelErrorKind, Reply, ToolCall, Usage
 from headrace_agents.context import Context
+from headrace_agents.prompts import beside, takes
 from headrace_agents.records import Position
 from headrace_agents.run_model import RunModel
 from headrace_agents.tools import ToolError
@@ -38,8 +39,10 @@ __all__ = [
     "ToolCall",
     "ToolError",
     "Usage",
+    "beside",
     "migrates",
     "on",
     "on_answer",
     "on_reminder",
+    "takes",
 ]

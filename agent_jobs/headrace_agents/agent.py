@@ -113,6 +113,9 @@ class Agent(Generic[M, D, S]):
     a subtask, so what belongs to a key goes into ``ctx.memory``, never into ``self``. Handlers share one
     event loop: what blocks (``time.sleep``, a synchronous client) holds up every other run.
 
+    Settings may be changed while the agent runs: a run has an instance with those that were in force when it
+    started, in ``self.settings``.
+
     When memory changes its shape so that pydantic can't read the old one, raise ``memory_version`` and add a
     function marked with :func:`migrates`.
     """
@@ -198,10 +201,17 @@ class LoadedAgent:
     answers: Handler | None
     migrations: Mapping[int, Migration]
     """By the version that they start from."""
+    settings: Mapping[str, Any]
+    """As they are declared."""
+    settings_type: type[BaseModel]
 
     @property
     def memory_version(self) -> int:
         return type(self.instance).memory_version
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Agent[Any, Any, Any]:
+        """Another instance. Raises SettingsError."""
+        return _instance(type(self.instance), self.settings_type, settings)
 
     @property
     def tables(self) -> frozenset[str]:
@@ -223,14 +233,28 @@ def prepare(agent_class: type[Agent[Any, Any, Any]], settings: Mapping[str, Any]
     except ValidationError as error:
         where = f"{_name(agent_class)}: memory {memory_type.__name__}"
         raise AgentError(f"{where} needs a default for every field: {error}") from error
+    return LoadedAgent(
+        _instance(agent_class, settings_type, settings),
+        memory_type,
+        decision_types,
+        changes,
+        reminders,
+        answers,
+        migrations,
+        settings,
+        settings_type,
+    )
+
+
+def _instance(
+    agent_class: type[Agent[Any, Any, Any]], settings_type: type[BaseModel], settings: Mapping[str, Any]
+) -> Agent[Any, Any, Any]:
     try:
         checked = settings_type.model_validate(settings)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, at['loc']))}: {at['msg']}" for at in error.errors())
         raise SettingsError(f"{_name(agent_class)}: settings are wrong: {wrong}") from error
-    return LoadedAgent(
-        agent_class(checked), memory_type, decision_types, changes, reminders, answers, migrations
-    )
+    return agent_class(checked)
 
 
 def _find(entry_point: str) -> type[Agent[Any, Any, Any]]:

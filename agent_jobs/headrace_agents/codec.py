@@ -16,6 +16,9 @@ shard head       ``h``                          version u8; first u64, next u64:
 tasks            ``t``                          version u8, JSON array of the control commands that
                                                 are being worked off, each with its progress.
                                                 Absent when there are none.
+settings         ``s``                          version u8, version of the settings u64, JSON merge patch
+                                                over the declared ones (UTF-8). Absent while they are
+                                                as declared.
 inbox entry      ``i`` + sequence number u64    version u8, partition i32, offset i64, Kafka timestamp
                                                 i64 (ms), accepted at i64 (ms), length of topic u16,
                                                 of key i32, of value i32 (-1 is null); topic (UTF-8),
@@ -42,6 +45,7 @@ from headrace_agents.records import InputRecord, Position
 VERSION = 1
 HEAD_KEY = b"h"
 TASKS_KEY = b"t"
+SETTINGS_KEY = b"s"
 INBOX, JOURNAL, MEMORY, REMINDERS = b"i", b"j", b"m", b"r"
 INPUT_DIGEST_BYTES = 16
 
@@ -52,6 +56,7 @@ _ENTRY = struct.Struct(">BiqqqHii")
 _MEMORY = struct.Struct(">BHq")
 _JOURNAL = struct.Struct(f">BI{INPUT_DIGEST_BYTES}s")
 _LENGTH = struct.Struct(">I")
+_SETTINGS = struct.Struct(">BQ")
 
 
 class UnknownFormatError(ValueError):
@@ -65,6 +70,18 @@ class Head(NamedTuple):
     following: int = 0
     held_from: int | None = None
     journal_offset: int | None = None
+
+
+class SettingsVersion(NamedTuple):
+    """Settings that are in force for a shard."""
+
+    version: int = 0
+    """0: as declared."""
+    patch: str = "{}"
+    """A JSON merge patch over what is declared, canonical."""
+
+
+AS_DECLARED = SettingsVersion()
 
 
 class InboxEntry(NamedTuple):
@@ -142,6 +159,16 @@ def encode_tasks(json: bytes) -> bytes:
 def decode_tasks(data: bytes) -> bytes:
     _check_version(data)
     return data[1:]
+
+
+def encode_settings(settings: SettingsVersion) -> bytes:
+    return _SETTINGS.pack(VERSION, settings.version) + settings.patch.encode()
+
+
+def decode_settings(data: bytes) -> SettingsVersion:
+    _check_version(data)
+    _, version = _SETTINGS.unpack_from(data)
+    return SettingsVersion(version, data[_SETTINGS.size :].decode())
 
 
 def encode_entry(entry: InboxEntry) -> bytes:

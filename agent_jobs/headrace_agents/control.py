@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-CommandKind = Literal["pause", "resume", "drain", "check", "migrate", "export", "get", "erase"]
+CommandKind = Literal["pause", "resume", "drain", "check", "migrate", "export", "get", "erase", "configure"]
 SHARD_FIELD = "headrace.shard"
 """Of the key of a control record: the index of the shard, from 0."""
 
@@ -23,32 +23,49 @@ class _Record(BaseModel):
         return self.model_dump_json().encode()
 
 
+class SettingsChange(_Record):
+    """A version of an agent's settings, as a command and in the agent's history."""
+
+    version: int = Field(gt=0)
+    """Higher than that of any before it."""
+    patch: dict[str, Any]
+    """All that is different from the declaration: a JSON merge patch."""
+    by: str = ""
+    why: str = ""
+
+
 class Command(_Record):
     """What one shard is told.
 
-    ========  =====================================================================================
-    kind      what a shard does; it is done
-    ========  =====================================================================================
-    pause     starts no run any more, takes events in; when its last run has ended
-    resume    starts runs again; at once
-    drain     as pause, but events that are in the inbox by then are decided first; when they are
-    check     reads all of its state; when it has
-    migrate   writes every memory of an earlier version anew; when it has
-    export    reports every memory; when it has
-    get       reports the memory of ``key``; at once
-    erase     forgets ``key``: memory, events that wait, steps, reminders; when it has
-    ========  =====================================================================================
+    =========  ====================================================================================
+    kind       what a shard does; it is done
+    =========  ====================================================================================
+    pause      starts no run any more, takes events in; when its last run has ended
+    resume     starts runs again; at once
+    drain      as pause, but events that are in the inbox by then are decided first; when they are
+    check      reads all of its state; when it has
+    migrate    writes every memory of an earlier version anew; when it has
+    export     reports every memory; when it has
+    get        reports the memory of ``key``; at once
+    erase      forgets ``key``: memory, events that wait, steps, reminders; when it has
+    configure  runs that start from now on have ``settings``; at once, or with a problem where the agent's
+               class does not take them or a later version is in force: then nothing has changed
+    =========  ====================================================================================
     """
 
     id: str
     kind: CommandKind
     key: tuple[Any, ...] | None = None
     """The business key of ``get`` and ``erase``: the values of the agent's key fields, in their order."""
+    settings: SettingsChange | None = None
+    """Of ``configure``."""
 
     @model_validator(mode="after")
     def _has_its_key(self) -> Self:
         if (self.key is not None) != (self.kind in ("get", "erase")):
             raise ValueError(f"{self.kind} {'needs a' if self.key is None else 'takes no'} key")
+        if (self.settings is not None) != (self.kind == "configure"):
+            raise ValueError(f"{self.kind} {'needs' if self.settings is None else 'takes no'} settings")
         return self
 
 
@@ -64,7 +81,7 @@ class Problem(_Record):
     """Something in state that can't be read."""
 
     what: str
-    """``memory``, ``inbox``, ``journal`` or ``reminders``"""
+    """``memory``, ``inbox``, ``journal``, ``reminders`` or ``settings``"""
     key: str
     reason: str
 

@@ -11,15 +11,17 @@ reminders at odd ones, so that a look never has to ask the state whether a remin
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from headrace_agents import codec
-from headrace_agents.agent import LoadedAgent
-from headrace_agents.codec import InboxEntry, JournalEntry, StoredReminder
-from headrace_agents.control import Command
+from headrace_agents.agent import LoadedAgent, SettingsError
+from headrace_agents.codec import AS_DECLARED, InboxEntry, JournalEntry, SettingsVersion, StoredReminder
+from headrace_agents.configuration import Configurations, canonical
+from headrace_agents.control import Command, Problem, SettingsChange
 from headrace_agents.events import EventReader, Reading, Work
 from headrace_agents.journal import Journal
 from headrace_agents.memory import MemoryFormat
@@ -38,6 +40,8 @@ from headrace_agents.shard import Run, Shard, ShardState, read_entry, size_of
 from headrace_agents.shards import shard_ids
 from headrace_agents.spec import AgentJobSpec
 from headrace_agents.tasks import Task, Workbench, restore_tasks, save_tasks
+
+log = logging.getLogger(__name__)
 
 SOFT_SLOWDOWN_S = 0.2
 """What a bundle is slowed by, at most and in all, above the inbox's soft bound."""
@@ -88,6 +92,10 @@ class Figures:
     """Events that were slowed down because the inbox was above its soft bound."""
     hard_bound_waits: int = 0
     """Events that waited for a run to end because the inbox was at its hard bound."""
+    settings_version: int = 0
+    """The highest that is in force for a shard; 0: as declared."""
+    settings_refused: int = 0
+    """1: this code does not take the settings that were set, and runs go on with those that are declared."""
 
 
 class AgentOperator:
@@ -129,6 +137,7 @@ class AgentOperator:
         """Shards whose reminders are to be registered again, since a failure may have lost some timers."""
         self._sleep = sleep
         self._memory = memory_format(spec, agent)
+        self._configurations = Configurations(agent)
         self._workbench = Workbench(spec, self._reader, self._memory, self, clock)
         self._index_of = {
             id_: index for index, id_ in enumerate(shard_ids(spec.shards, spec.max_parallelism))
@@ -283,11 +292,27 @@ class AgentOperator:
                 _keep_tail(shard, sequence, position, state)
             if (collected := self._collected_until(shard)) is not None:
                 self._note_journal(shard, collected, state)
+        self._restore_settings(shard, state)
         if tasks := restore_tasks(state):
             shard.tasks = tasks
             self._working[shard.id] = shard
         for key in list(shard.queues):
             yield from self._advance(shard, key, state)
+
+    def _restore_settings(self, shard: Shard, state: ShardState) -> None:
+        """What other code does not take is left aside, not lost: runs go on as declared, and it is told."""
+        data = state.get(codec.SETTINGS_KEY)
+        if data is None:
+            return
+        settings = codec.decode_settings(data)
+        try:
+            self._configurations.instance(settings.patch)
+        except SettingsError:
+            self.figures.settings_refused = 1
+            log.exception("version %d of the settings is not in force", settings.version)
+        else:
+            shard.settings = settings
+            self.figures.settings_version = max(self.figures.settings_version, settings.version)
 
     def _note_journal(self, shard: Shard, collected_until: int, state: ShardState) -> None:
         """Notes that state holds what the journal says below an offset; not while it does not.
@@ -460,6 +485,9 @@ class AgentOperator:
         if command.kind == "resume":
             yield from self._resume(shard, command, state)
             return
+        if command.settings is not None:
+            yield self._configure(shard, command, command.settings, state)
+            return
         if command.kind in ("pause", "drain"):
             shard.held_from = shard.following if command.kind == "drain" else 0
             shard.write_head(state)
@@ -480,6 +508,34 @@ class AgentOperator:
         save_tasks(shard.tasks, state)
         yield from self._advance_all(shard, state)
         yield self._workbench.report(shard, Task(command))
+
+    def _configure(
+        self, shard: Shard, command: Command, change: SettingsChange, state: ShardState
+    ) -> OutputRecord:
+        """For the runs that start from now on; those under way end as they began."""
+        settings = SettingsVersion(change.version, canonical(change.patch))
+        problem = self._is_refused(shard, settings, state)
+        if problem is None:
+            shard.settings = settings
+            state.put(codec.SETTINGS_KEY, codec.encode_settings(settings))
+            self.figures.settings_version, self.figures.settings_refused = settings.version, 0
+        return self._workbench.report(shard, Task(command), problems=[] if problem is None else [problem])
+
+    def _is_refused(self, shard: Shard, settings: SettingsVersion, state: ShardState) -> Problem | None:
+        data = state.get(codec.SETTINGS_KEY)
+        there = AS_DECLARED if data is None else codec.decode_settings(data)
+        if there == settings:
+            return None  # the same command again
+        if settings.version <= there.version:
+            reason = f"shard {shard.index} has version {there.version} already"
+        else:
+            try:
+                self._configurations.instance(settings.patch)
+            except SettingsError as error:
+                reason = str(error)
+            else:
+                return None
+        return Problem(what="settings", key=str(settings.version), reason=reason[:1000])
 
     def _advance_all(self, shard: Shard, state: ShardState) -> Iterator[OutputRecord]:
         """Starts what may start by now."""
@@ -602,6 +658,7 @@ def _request(start: _Start, state: ShardState) -> RunRequest:
         work=start.work,
         memory=state.get(codec.memory_key(start.key)),
         journal=start.journal,
+        settings=start.shard.settings,
     )
 
 

@@ -143,6 +143,8 @@ class DecisionRecord(_Record):
     """Name of the decision's class."""
     decision: dict[str, Any]
     decided_at_ms: int
+    settings_version: int = 0
+    """Of the agent's settings, prompts among them, that made it; 0: as declared."""
 
 
 class Review(_Record):

@@ -17,7 +17,8 @@ from pydantic_core import to_json
 
 from headrace_agents.agent import LoadedAgent
 from headrace_agents.chat import Caller, ChatModel, LoopLimitError, ModelError
-from headrace_agents.codec import JournalEntry, StoredReminder
+from headrace_agents.codec import AS_DECLARED, JournalEntry, SettingsVersion, StoredReminder
+from headrace_agents.configuration import Configurations
 from headrace_agents.context import Context, SetReminder
 from headrace_agents.events import RejectedError, ReminderBody, Work
 from headrace_agents.journal import Journal, Written
@@ -57,6 +58,8 @@ class RunRequest:
     memory: bytes | None
     journal: Sequence[JournalEntry] = ()
     """Steps that earlier attempts finished."""
+    settings: SettingsVersion = AS_DECLARED
+    """That the agent's class takes."""
 
 
 class DueReminder(NamedTuple):
@@ -183,6 +186,7 @@ class AgentRuns:
     ) -> None:
         self._name = name
         self._agent = agent
+        self._configurations = Configurations(agent)
         self._memory = memory
         self._deadline_s = deadline_ms / 1000
         self._write_ahead = write_ahead
@@ -237,8 +241,9 @@ class AgentRuns:
                 reminder_types=self._agent.reminders,
             )
             event = request.work.event(request.position, request.committed_at_ms)
+            instance = self._configurations.instance(request.settings.patch)
             async with attempt.deadline.running():
-                await request.work.handler.function(self._agent.instance, context, event)
+                await request.work.handler.function(instance, context, event)
             effects = self._effects(request, context)
         except RejectedError as error:
             rejected = error
@@ -299,6 +304,7 @@ class AgentRuns:
                 kind=type(decision).__name__,
                 decision=decision.model_dump(mode="json"),
                 decided_at_ms=decided_at_ms,
+                settings_version=request.settings.version,
             )
             for index, decision in enumerate(decisions)
         )

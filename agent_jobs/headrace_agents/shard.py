@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from headrace_agents import codec
-from headrace_agents.codec import Head, InboxEntry
+from headrace_agents.codec import AS_DECLARED, Head, InboxEntry, SettingsVersion
 from headrace_agents.events import Reading
 from headrace_agents.journal import Written
 from headrace_agents.records import Position
@@ -75,6 +75,8 @@ class Shard:
     """Steps that were written ahead, of events that the source is to bring again."""
     tasks: list[Task] = field(default_factory=list)
     swept_at_ms: int = 0
+    settings: SettingsVersion = AS_DECLARED
+    """Of runs that start from now on."""
     timers: set[int] = field(default_factory=set)
     """Those that this instance registered for the shard and that have not fired, but for reminders."""
     _written_head: bytes | None = None

@@ -21,9 +21,11 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from headrace_agents import codec
-from headrace_agents.agent import Agent, LoadedAgent, prepare
+from headrace_agents.agent import Agent, LoadedAgent, SettingsError, prepare
 from headrace_agents.chat import ChatModel, ChatRequest, Completion, ToolCall
 from headrace_agents.codec import JournalEntry
+from headrace_agents.configuration import merged
+from headrace_agents.control import Command, Report, SettingsChange, control_key
 from headrace_agents.journal import Written
 from headrace_agents.operator import AgentOperator, is_of_reminders, memory_format
 from headrace_agents.records import (
@@ -105,6 +107,8 @@ class AgentTest:
         self._offsets: dict[str, int] = {}
         self._now = round(START.timestamp() * 1000)
         self._crash_after: int | None = None
+        self._patch: dict[str, Any] = {}
+        self._settings_version = 0
         self._start()
 
     @property
@@ -128,6 +132,23 @@ class AgentTest:
         """What a human says to a review."""
         said = ReviewAnswer(review=review.id, answer=answer.model_dump(mode="json"), by=by)
         return self.send(self._spec.feedback.answers, to_json(review.key), said.encode())
+
+    def configure(self, **changes: Any) -> None:
+        """Sets settings over those that it was made with, as `headrace agents set` does; None puts one back.
+
+        Raises SettingsError where the agent's class does not take them; then nothing has changed.
+        """
+        patch = merged(self._patch, changes)
+        change = SettingsChange(version=self._settings_version + 1, patch=patch)
+        command = Command(id=f"set-{change.version}", kind="configure", settings=change)
+        topic = self._spec.feedback.control
+        record = InputRecord(Position(topic, 0, change.version), self._now, control_key(0), command.encode())
+        for output in self._take(record):
+            if output.topic == self._spec.outputs.reports:
+                report = Report.model_validate_json(output.value or b"")
+                if report.problems:
+                    raise SettingsError(report.problems[0].reason)
+        self._patch, self._settings_version = patch, change.version
 
     def advance(self, time: timedelta) -> list[Handled]:
         """Lets time pass; returns what became of the reminders that came due, in their order."""

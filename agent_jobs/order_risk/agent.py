@@ -8,11 +8,22 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from headrace_agents import Agent, Change, Context, Message, Reminder, ToolError, on, on_reminder
+from headrace_agents import (
+    Agent,
+    Change,
+    Context,
+    Message,
+    Reminder,
+    ToolError,
+    beside,
+    on,
+    on_reminder,
+    takes,
+)
 from order_risk.holds import Hold, place_hold
 
 Level = Literal["low", "medium", "high"]
@@ -104,6 +115,11 @@ class RiskSettings(BaseModel):
     """In the order's currency: what costs more is held, whatever the model says."""
     watched_countries: tuple[str, ...] = ("KP", "IR")
     """ISO 3166, two letters: an order from there has at least a medium risk."""
+    task: Annotated[str, takes()] = beside(__file__, "task.txt")
+    """What the model is told of its task."""
+    question: Annotated[str, takes("order_id", "amount", "currency", "country", "payments")] = beside(
+        __file__, "question.txt"
+    )
     holds: Path | None = None
     """Folder on every TaskManager; without one a hold stands in the decision only."""
 
@@ -216,15 +232,11 @@ class OrderRisk(Agent[OrderMemory, Decision, RiskSettings]):
         return said
 
     def _question(self, order: Order, memory: OrderMemory) -> list[Message]:
-        task = (
-            "You judge how risky an order is for a shop. A hold keeps it from going out until a person has"
-            " looked at it, so say high only where that is worth it."
+        question = self.settings.question.format(
+            order_id=order.order_id,
+            amount=order.amount,
+            currency=order.currency or "",
+            country=order.country or "nowhere",
+            payments=len(memory.payments),
         )
-        facts = (
-            f"Order {order.order_id}: {order.amount} {order.currency or ''} to {order.country or 'nowhere'},"
-            f" {len(memory.payments)} payments."
-        )
-        return [
-            Message("system", task),
-            Message("user", f"{facts} Look at payment_history and country_rules, then judge."),
-        ]
+        return [Message("system", self.settings.task.format()), Message("user", question)]

@@ -5,11 +5,11 @@ A human is asked what to do about such a customer; what they say is remembered, 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from headrace_agents import Agent, Answer, Change, Context, Message, on, on_answer
+from headrace_agents import Agent, Answer, Change, Context, Message, beside, on, on_answer, takes
 
 Urgency = Literal["low", "normal", "high"]
 
@@ -99,6 +99,10 @@ class TriageSettings(BaseModel):
     escalate_every: int = Field(default=3, gt=0)
     """Escalates on every n-th ticket of a customer."""
     remembered_urgencies: int = Field(default=5, gt=0)
+    task: Annotated[str, takes("tickets_seen", "open_tickets", "last_urgencies", "verdict")] = beside(
+        __file__, "task.txt"
+    )
+    """What the model is told of its task and of the customer."""
 
 
 TriageContext = Context[CustomerMemory, TriageDecision | Escalation | Reviewed]
@@ -182,14 +186,14 @@ class SupportTriage(Agent[CustomerMemory, TriageDecision | Escalation | Reviewed
         memory.open_tickets = [open_ticket for open_ticket in memory.open_tickets if open_ticket != ticket.id]
 
     def _question(self, memory: CustomerMemory, ticket: Ticket) -> list[Message]:
-        history = (
-            f"Tickets of this customer so far: {memory.tickets_seen}, open: {len(memory.open_tickets)}, "
-            f"last urgencies: {', '.join(memory.last_urgencies) or 'none'}."
+        said = memory.verdict
+        task = self.settings.task.format(
+            tickets_seen=memory.tickets_seen,
+            open_tickets=len(memory.open_tickets),
+            last_urgencies=", ".join(memory.last_urgencies) or "none",
+            verdict="" if said is None else f" A colleague who looked at this customer said: {said}.",
         )
-        if memory.verdict is not None:
-            history += f" A colleague who looked at this customer said: {memory.verdict}."
-        task = "You triage support tickets. Say how urgent one is and which queue takes it."
         return [
-            Message("system", f"{task} {history}"),
+            Message("system", task),
             Message("user", f"{ticket.subject or ''}\n\n{ticket.body or ''}"),
         ]

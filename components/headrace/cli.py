@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from headrace.commands import agents, deadletters, image, memory, plugin, reviews, state
+from headrace.commands import agent_settings, agents, deadletters, image, memory, plugin, reviews, state
 from headrace.commands.common import AsJson, DeclarationFile, StackName, console, print_json, reported
 from headrace.commands.costs import costs
 from headrace.commands.drill import drill
@@ -36,6 +36,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+agents.app.command("set")(agent_settings.set_)
+agents.app.command("history")(agent_settings.show_history)
+agents.app.command()(agent_settings.revert)
 app.add_typer(agents.app, name="agents")
 app.add_typer(memory.app, name="memory")
 app.add_typer(deadletters.app, name="deadletters")

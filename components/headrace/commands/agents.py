@@ -31,7 +31,7 @@ from headrace_agents.control import Command, CommandKind, Report
 
 SHOWN_PROBLEMS = 20
 
-app = group("Pause, resume, drain, check and migrate a running agent.")
+app = group("Pause, resume, drain, check, migrate and set a running agent.")
 
 
 @app.command()

@@ -78,6 +78,10 @@ def costs_topic(agent: str) -> str:
     return f"{agent}.costs"
 
 
+def settings_topic(agent: str) -> str:
+    return f"{agent}.settings"
+
+
 def agent_topics(agent: str) -> tuple[str, ...]:
     return tuple(
         topic(agent)
@@ -93,5 +97,6 @@ def agent_topics(agent: str) -> tuple[str, ...]:
             journal_topic,
             budgets_topic,
             costs_topic,
+            settings_topic,
         )
     )

@@ -86,11 +86,12 @@ def package_folder(package: str) -> Path:
 
 
 def code_digest(*packages: str) -> str:
-    """Hex SHA-256 over the Python files of the packages: other code is another job."""
+    """Hex SHA-256 over the files of the packages, prompts among them: other code is another job."""
     digest = hashlib.sha256()
     for package in sorted(set(packages)):
         folder = package_folder(package)
-        for path in sorted(folder.rglob("*.py")):
+        files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+        for path in sorted(files):
             digest.update(f"{package}/{path.relative_to(folder)}\0".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()

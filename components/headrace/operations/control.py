@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from headrace.errors import HeadraceError
 from headrace.operations.decisions import committed_reader
 from headrace.operations.topics import kept, no_answer, write
-from headrace_agents.control import Command, CommandKind, Problem, Report, control_key
+from headrace_agents.control import Command, CommandKind, Problem, Report, SettingsChange, control_key
 from headrace_agents.spec import AgentJobSpec
 
 POLL_S = 0.2
@@ -65,8 +65,10 @@ class Hearing:
         }
 
 
-def new_command(kind: CommandKind, key: tuple[Any, ...] | None = None) -> Command:
-    return Command(id=uuid.uuid4().hex, kind=kind, key=key)
+def new_command(
+    kind: CommandKind, key: tuple[Any, ...] | None = None, settings: SettingsChange | None = None
+) -> Command:
+    return Command(id=uuid.uuid4().hex, kind=kind, key=key, settings=settings)
 
 
 def records_of(command: Command, shards: int) -> list[tuple[bytes, bytes]]:

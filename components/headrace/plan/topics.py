@@ -26,6 +26,7 @@ KEEP_SAID_DAYS = 2 * KEEP_DEAD_LETTERS_DAYS
 JOURNAL_DAYS = 2
 BUDGETS_DAYS = 2
 KEEP_COSTS_DAYS = 100
+KEEP_SETTINGS_DAYS = 1000
 HEARTBEAT_DAYS = 1
 KEEP_TO_OUTAGE = 10
 
@@ -101,6 +102,14 @@ def _agent_topics(environment: Environment, place: Place, agent: Agent) -> Itera
         journal_partitions(agent),
         policy=("delete", "grants of 1 day are summed up: none replaces another"),
         kept=_kept(BUDGETS_DAYS, outage, ": a budget's day, and the one before"),
+        largest=None,
+    )
+    yield _topic(
+        place,
+        because(names.settings_topic(name), "the agent's name and what is in it: settings that were set"),
+        because(1, "1: a few records, written by command"),
+        policy=("delete", "all versions are the history: none replaces another"),
+        kept=(KEEP_SETTINGS_DAYS * DAY_MS, f"{KEEP_SETTINGS_DAYS} days, to say what made a decision"),
         largest=None,
     )
     yield _topic(

@@ -18,6 +18,7 @@ SHARD_STATE = "python-state-shard"
 KINDS = {
     codec.HEAD_KEY: "shards",
     codec.TASKS_KEY: "tasks",
+    codec.SETTINGS_KEY: "settings",
     codec.INBOX: "inbox",
     codec.JOURNAL: "journal",
     codec.MEMORY: "memories",

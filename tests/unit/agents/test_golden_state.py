@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from headrace_agents import codec, journal
-from headrace_agents.codec import Head, InboxEntry, JournalEntry, Memory, StoredReminder
+from headrace_agents.codec import Head, InboxEntry, JournalEntry, Memory, SettingsVersion, StoredReminder
 from headrace_agents.journal import TailReader, Written
 from headrace_agents.records import InputRecord, Position
 
@@ -66,6 +66,9 @@ KINDS: Mapping[str, Kind] = {
         codec.encode_tasks,
         codec.decode_tasks,
     ),
+    "settings": Kind(
+        SettingsVersion(2**33, '{"note":"\u00e9"}'), codec.encode_settings, codec.decode_settings
+    ),
     "inbox": Kind(_entry(b'{"order_id":1}', b'{"op":"c"}'), codec.encode_entry, codec.decode_entry),
     "inbox-nulls": Kind(_entry(None, None), codec.encode_entry, codec.decode_entry),
     "journal": Kind(STEP, codec.encode_journal, codec.decode_journal),
@@ -84,6 +87,7 @@ KINDS: Mapping[str, Kind] = {
 KEYS: Mapping[str, bytes] = {
     "key-head": codec.HEAD_KEY,
     "key-tasks": codec.TASKS_KEY,
+    "key-settings": codec.SETTINGS_KEY,
     "key-inbox": codec.inbox_key(2**33),
     "key-journal": codec.journal_key(2**33, 2**17),
     "key-memory": codec.memory_key('["é",1]'.encode()),
@@ -123,6 +127,7 @@ def test_every_file_is_compared_and_every_encoder_has_one() -> None:
         "encode_mark",
         "encode_memory",
         "encode_reminders",
+        "encode_settings",
         "encode_step",
         "encode_tasks",
     }

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from headrace.cli import app
-from headrace.commands import agents, deadletters, memory, reviews
+from headrace.commands import agent_settings, agents, deadletters, memory, reviews
 from headrace.operations.control import Hearing
 from headrace_agents.control import Command, Report
 from headrace_agents.spec import AgentJobSpec
@@ -65,6 +65,6 @@ class Shards:
 def shards(monkeypatch: pytest.MonkeyPatch) -> Shards:
     found = Shards()
     monkeypatch.setattr(agents, "tell", found.tell)
-    for module in (agents, memory, deadletters, reviews):
+    for module in (agents, agent_settings, memory, deadletters, reviews):
         monkeypatch.setattr(module, "running_job", lambda *_: "job")
     return found
