@@ -126,6 +126,11 @@ class Agent(Generic[M, D, S]):
     def __init__(self, settings: S) -> None:
         self.settings = settings
 
+    def redact(self, text: str) -> str:
+        """What may leave the process of a text: every message to a model goes through here, and what tools
+        were called with. Override it: the model and the logs get what it returns."""
+        return text
+
 
 def on(table: str, *operations: Operation) -> Callable[[F], F]:
     """Makes a coroutine ``(self, ctx, change: Change[Row])`` the handler of a table's changes.

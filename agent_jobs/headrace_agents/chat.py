@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -135,6 +135,19 @@ class Caller:
     """While it is entered, the run's deadline stands still."""
 
 
+@dataclass(slots=True)
+class CallReport:
+    """What one call took, over its attempts; filled in while it is made."""
+
+    attempts: int = 0
+    model: str = ""
+    """That answered."""
+    input_tokens: int = 0
+    """Of all attempts that will be billed."""
+    output_tokens: int = 0
+    picodollars: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """One call to the model."""
@@ -147,7 +160,8 @@ class ChatRequest:
     temperature: float | None = None
     max_output_tokens: int | None = None
     caller: Caller | None = None
-    """No part of what is asked."""
+    """No part of what is asked; nor is the report."""
+    report: CallReport | None = field(default=None, compare=False)
 
     def inputs(self) -> bytes:
         """The same bytes for the same question, in every process. The idempotency key is no part of it."""

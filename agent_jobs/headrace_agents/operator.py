@@ -34,7 +34,9 @@ from headrace_agents.records import (
     Status,
     Times,
     dead_letter_headers,
+    key_hash,
 )
+from headrace_agents.run_log import RunLog, run_id
 from headrace_agents.runs import Clock, DueReminder, RunHandle, Runner, RunRequest, RunResult
 from headrace_agents.shard import Run, Shard, ShardState, read_entry, size_of
 from headrace_agents.shards import shard_ids
@@ -473,6 +475,9 @@ class AgentOperator:
             model_calls=0 if result is None else result.model_calls,
         )
         yield OutputRecord(outputs.outcomes, record.key, outcome.encode(), {})
+        if result is not None and self._spec.runtime.run_log != "none":
+            log = _log_of(self._spec.name, reading, outcome, result)
+            yield OutputRecord(outputs.runs, record.key, log.encode(), {})
 
     # Commands
 
@@ -659,6 +664,24 @@ def _request(start: _Start, state: ShardState) -> RunRequest:
         memory=state.get(codec.memory_key(start.key)),
         journal=start.journal,
         settings=start.shard.settings,
+    )
+
+
+def _log_of(agent: str, reading: Reading, outcome: Outcome, result: RunResult) -> RunLog:
+    position = reading.position
+    return RunLog(
+        id=run_id(agent, position),
+        agent=agent,
+        key_hash=key_hash(reading.business_key or b""),
+        event=EventRef(**position._asdict()),
+        status=outcome.status,
+        reason=outcome.reason,
+        decisions=len(outcome.decisions),
+        settings_version=result.settings_version,
+        accepted_at_ms=outcome.times.accepted_at_ms,
+        started_at_ms=result.started_at_ms,
+        finished_at_ms=result.finished_at_ms,
+        steps=result.steps,
     )
 
 

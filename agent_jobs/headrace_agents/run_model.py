@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeVar, overload
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from headrace_agents.chat import (
     Bound,
     Caller,
+    CallReport,
     ChatModel,
     ChatRequest,
     Completion,
@@ -33,10 +34,20 @@ Function = Callable[..., object]
 class RunModel:
     """The model as one run sees it. ``calls`` counts its completions, made or read back."""
 
-    def __init__(self, model: ChatModel | None, steps: Steps, caller: Caller | None = None) -> None:
+    def __init__(
+        self,
+        model: ChatModel | None,
+        steps: Steps,
+        caller: Caller | None = None,
+        *,
+        redact: Callable[[str], str] | None = None,
+        logs_prompts: bool = False,
+    ) -> None:
         self._model = model
         self._steps = steps
         self._caller = caller
+        self._redact = redact
+        self._logs_prompts = logs_prompts
         self.calls = 0
 
     @overload
@@ -110,12 +121,41 @@ class RunModel:
         if model is None:
             raise ModelError("refused", "the agent's declaration has no model")
 
+        request = _redacted(request, self._redact)
+        report = CallReport()
+        answers: list[str | None] = []
+
         async def execute(idempotency_key: str) -> bytes:
-            asked = replace(request, idempotency_key=idempotency_key, caller=self._caller)
-            return (await model.complete(asked)).encode()
+            asked = replace(request, idempotency_key=idempotency_key, caller=self._caller, report=report)
+            completion = await model.complete(asked)
+            answers.append(completion.text)
+            return completion.encode()
+
+        def about() -> dict[str, Any]:
+            told: dict[str, Any] = asdict(report)
+            if self._logs_prompts:
+                told["prompt"] = [asdict(message) for message in request.messages]
+                told["answer"] = answers[0] if answers else None
+            return told
 
         self.calls += 1
-        return Completion.decode(await self._steps.run(name, request.inputs(), execute, kind="model"))
+        data = await self._steps.run(name, request.inputs(), execute, kind="model", about=about)
+        return Completion.decode(data)
+
+
+def _redacted(request: ChatRequest, redact: Callable[[str], str] | None) -> ChatRequest:
+    """All that leaves the process of what people wrote: messages, and arguments of tools in them."""
+    if redact is None:
+        return request
+    messages = tuple(
+        replace(
+            message,
+            content=redact(message.content),
+            tool_calls=tuple(replace(call, arguments=redact(call.arguments)) for call in message.tool_calls),
+        )
+        for message in request.messages
+    )
+    return replace(request, messages=messages)
 
 
 class _Tools:

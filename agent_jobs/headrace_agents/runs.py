@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from headrace_agents.agent import LoadedAgent
+from headrace_agents.agent import Agent, LoadedAgent
 from headrace_agents.chat import Caller, ChatModel, LoopLimitError, ModelError
 from headrace_agents.codec import AS_DECLARED, JournalEntry, SettingsVersion, StoredReminder
 from headrace_agents.configuration import Configurations
@@ -34,7 +34,9 @@ from headrace_agents.records import (
     reminder_position,
     review_id,
 )
+from headrace_agents.run_log import StepLog
 from headrace_agents.run_model import RunModel
+from headrace_agents.spec import AgentJobSpec
 from headrace_agents.steps import RunSteps, WriteAhead
 
 log = logging.getLogger(__name__)
@@ -80,6 +82,9 @@ class RunResult:
     reviews: tuple[Review, ...] = ()
     reminders: tuple[DueReminder, ...] = ()
     rejected: RejectedError | None = None
+    settings_version: int = 0
+    steps: tuple[StepLog, ...] = ()
+    """Of this attempt."""
 
 
 class RunHandle(Protocol):
@@ -175,21 +180,20 @@ class AgentRuns:
 
     def __init__(
         self,
-        name: str,
+        spec: AgentJobSpec,
         agent: LoadedAgent,
         memory: MemoryFormat,
         *,
-        deadline_ms: int,
-        write_ahead: WriteAhead,
         clock: Clock,
         journal: Journal | None = None,
     ) -> None:
-        self._name = name
+        self._name = spec.name
         self._agent = agent
         self._configurations = Configurations(agent)
         self._memory = memory
-        self._deadline_s = deadline_ms / 1000
-        self._write_ahead = write_ahead
+        self._deadline_s = spec.limits.run_deadline_ms / 1000
+        self._write_ahead: WriteAhead = spec.journal.write_ahead
+        self._logs_prompts = spec.runtime.run_log == "prompts"
         self._clock = clock
         self._journal = journal
 
@@ -204,7 +208,9 @@ class AgentRuns:
 
         deadline, journal = Deadline(self._deadline_s), self._journal
         if journal is None:
-            return Attempt(RunSteps(request.journal, key, finished_one=finished_one), deadline)
+            return Attempt(
+                RunSteps(request.journal, key, finished_one=finished_one, clock=self._clock), deadline
+            )
 
         async def write(entry: JournalEntry) -> None:
             with deadline.suspended():
@@ -214,7 +220,7 @@ class AgentRuns:
         def settled() -> None:
             journal.settled(request.shard)
 
-        steps = RunSteps(request.journal, key, self._write_ahead, write, settled, finished_one)
+        steps = RunSteps(request.journal, key, self._write_ahead, write, settled, finished_one, self._clock)
         return Attempt(steps, deadline)
 
     async def run(self, request: RunRequest, attempt: Attempt, model: ChatModel | None) -> RunResult:
@@ -226,6 +232,7 @@ class AgentRuns:
         """
         started_at_ms = self._clock()
         before = self._read_memory(request)
+        instance = self._configurations.instance(request.settings.patch)
         steps = attempt.steps
         effects = _Effects()
         rejected: RejectedError | None = None
@@ -233,7 +240,13 @@ class AgentRuns:
         try:
             context: Context[Any, Any] = Context(
                 memory=before,
-                model=RunModel(model, steps, caller),
+                model=RunModel(
+                    model,
+                    steps,
+                    caller,
+                    redact=_redaction(instance),
+                    logs_prompts=self._logs_prompts,
+                ),
                 steps=steps,
                 key=request.work.key,
                 now_ms=request.accepted_at_ms,
@@ -241,7 +254,6 @@ class AgentRuns:
                 reminder_types=self._agent.reminders,
             )
             event = request.work.event(request.position, request.committed_at_ms)
-            instance = self._configurations.instance(request.settings.patch)
             async with attempt.deadline.running():
                 await request.work.handler.function(instance, context, event)
             effects = self._effects(request, context)
@@ -272,6 +284,8 @@ class AgentRuns:
             effects.reviews,
             effects.reminders,
             rejected,
+            request.settings.version,
+            tuple(steps.log),
         )
 
     def _read_memory(self, request: RunRequest) -> BaseModel:
@@ -332,6 +346,11 @@ class AgentRuns:
         )
         position = reminder_position(self._name, request.position, index)
         return DueReminder(reminder.due_at_ms, StoredReminder(position.topic, request.raw_key, to_json(body)))
+
+
+def _redaction(instance: Agent[Any, Any, Any]) -> Callable[[str], str] | None:
+    """None for an agent that redacts nothing."""
+    return None if type(instance).redact is Agent.redact else instance.redact
 
 
 def _ref(position: Position) -> EventRef:

@@ -41,10 +41,12 @@ class OutputTopics(_Spec):
     """Questions to humans."""
     reports: str
     """What control commands found and did."""
+    runs: str
+    """What each run did, step by step."""
 
     @property
     def all(self) -> tuple[str, ...]:
-        return self.decisions, self.outcomes, self.dead_letters, self.reviews, self.reports
+        return self.decisions, self.outcomes, self.dead_letters, self.reviews, self.reports, self.runs
 
 
 class FeedbackTopics(_Spec):
@@ -168,6 +170,8 @@ class RuntimeSpec(_Spec):
     """How often a busy shard looks for finished runs."""
     busy_share: float = Field(gt=0, le=1)
     """Of a processor core: a worker that uses as much is short of that, and not of calls in flight."""
+    run_log: Literal["none", "steps", "prompts"] = "steps"
+    """What the topic of runs has of them; prompts and answers only where they are wanted."""
 
 
 class AgentJobSpec(_Spec):

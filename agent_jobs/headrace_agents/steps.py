@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextvars import ContextVar
 from hashlib import blake2b
 from typing import Any, Literal
 
+from headrace_agents.chat import ModelError
 from headrace_agents.codec import INPUT_DIGEST_BYTES, JournalEntry
+from headrace_agents.run_log import StepLog
 from headrace_agents.step_protocol import StepKind
 
 WriteAhead = Literal["none", "steps", "all"]
@@ -16,11 +18,17 @@ WriteAhead = Literal["none", "steps", "all"]
 
 Execute = Callable[[str], Awaitable[bytes]]
 """Does the step, given its idempotency key; returns its result as bytes."""
+About = Callable[[], Mapping[str, Any]]
+"""Fields of a step's log."""
 WriteEntry = Callable[[JournalEntry], Awaitable[None]]
 """Returns when the entry can't be lost any more."""
 
 
 _enclosing: ContextVar[str] = ContextVar("enclosing step", default="")
+
+
+def _no_time() -> int:
+    return 0
 
 
 def _never(*_: object) -> Any:
@@ -44,6 +52,7 @@ class RunSteps:
         write: WriteEntry = _never,
         settled: Callable[[], None] = _never,
         finished_one: Callable[[], None] | None = None,
+        clock: Callable[[], int] = _no_time,
     ) -> None:
         self._known = {(entry.name, entry.occurrence): entry for entry in known}
         self._idempotency_key = idempotency_key
@@ -56,8 +65,13 @@ class RunSteps:
         """In the order of their end; read by the operator's thread while the run goes on."""
         self.read_back = 0
         self.executed: Counter[StepKind] = Counter()
+        self._clock = clock
+        self.log: list[StepLog] = []
+        """In the order of their end, those that failed too."""
 
-    async def run(self, name: str, inputs: bytes, execute: Execute, *, kind: StepKind) -> bytes:
+    async def run(
+        self, name: str, inputs: bytes, execute: Execute, *, kind: StepKind, about: About | None = None
+    ) -> bytes:
         # A step inside another is known by it, too: where that is read back, it does not run at all.
         name = f"{_enclosing.get()}{name}"
         occurrence = self._started[name]
@@ -67,14 +81,22 @@ class RunSteps:
         if known is not None:
             if known.input_digest == digest:
                 self.read_back += 1
+                now = self._clock()
+                self._logged(name, occurrence, kind, now, read_back=True)
                 return known.result
             self._known.clear()
         self.executed[kind] += 1
+        began = self._clock()
         outer = _enclosing.set(f"{name}#{occurrence}/")
         try:
             result = await execute(self._idempotency_key(name, occurrence))
+        except BaseException as error:
+            why = error.kind if isinstance(error, ModelError) else type(error).__name__
+            self._logged(name, occurrence, kind, began, about, error=why)
+            raise
         finally:
             _enclosing.reset(outer)
+        self._logged(name, occurrence, kind, began, about)
         entry = JournalEntry(name, occurrence, digest, result)
         if not self._is_written_ahead(kind):
             self._finish(entry)
@@ -85,6 +107,27 @@ class RunSteps:
         finally:
             self._settled()
         return result
+
+    def _logged(
+        self,
+        name: str,
+        occurrence: int,
+        kind: StepKind,
+        began: int,
+        about: About | None = None,
+        **how: Any,
+    ) -> None:
+        told = {} if about is None else about()
+        self.log.append(
+            StepLog(
+                name=f"{name}#{occurrence}",
+                kind=kind,
+                started_at_ms=began,
+                finished_at_ms=self._clock(),
+                **how,
+                **told,
+            )
+        )
 
     def _finish(self, entry: JournalEntry) -> None:
         self.finished.append(entry)

@@ -180,11 +180,9 @@ class AgentTest:
 
     def _start(self) -> None:
         runs = AgentRuns(
-            self._spec.name,
+            self._spec,
             self._agent,
             memory_format(self._spec, self._agent),
-            deadline_ms=self._spec.limits.run_deadline_ms,
-            write_ahead=self._spec.journal.write_ahead,
             clock=self._now_ms,
             journal=self._journal,
         )
@@ -309,6 +307,7 @@ def in_memory_spec(
             dead_letters="dead-letters",
             reviews="reviews",
             reports="reports",
+            runs="runs",
         ),
         feedback=FeedbackTopics(answers="answers", replays="replays", control="control"),
         journal=JournalSpec(

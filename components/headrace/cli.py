@@ -14,6 +14,7 @@ from headrace.commands import agent_settings, agents, deadletters, image, memory
 from headrace.commands.common import AsJson, DeclarationFile, StackName, console, print_json, reported
 from headrace.commands.costs import costs
 from headrace.commands.drill import drill
+from headrace.commands.trace import trace
 from headrace.local.context import HOST
 from headrace.operations.clean import clean as clean_stack
 from headrace.operations.cloud import cloud_preview, cloud_up
@@ -46,6 +47,7 @@ app.add_typer(reviews.app, name="reviews")
 app.add_typer(state.app, name="state")
 app.command()(drill)
 app.command()(costs)
+app.command()(trace)
 app.add_typer(image.app, name="image")
 app.add_typer(plugin.app, name="plugin")
 

@@ -56,15 +56,7 @@ class AgentFunction(KeyedProcessFunction):
         subtask = runtime_context.get_index_of_this_subtask()
         own = shards_of(spec.shards, spec.max_parallelism, subtasks, subtask)
         journal = _open_journal(spec, own)
-        runs = AgentRuns(
-            spec.name,
-            agent,
-            memory_format(spec, agent),
-            deadline_ms=spec.limits.run_deadline_ms,
-            write_ahead=spec.journal.write_ahead,
-            clock=_now_ms,
-            journal=journal,
-        )
+        runs = AgentRuns(spec, agent, memory_format(spec, agent), clock=_now_ms, journal=journal)
         model, calls, breaker = shared_out(spec, subtasks), CallFigures(), Breaker()
         slots = slots_of(spec, model)
         turns = turns_of(model.requests_per_minute, subtask, subtasks) if model else None

@@ -12,23 +12,31 @@ from headrace_agents.spec import ModelSpec
 class Charge:
     """Of one attempt; exactly one of its methods is called, once."""
 
-    __slots__ = ("_costs", "_key_hash", "_loan", "_most", "_spec")
+    __slots__ = ("_costs", "_key_hash", "_loan", "_most", "_report", "_spec")
 
     def __init__(
         self, spec: ModelSpec, request: ChatRequest, most: Amount, loan: Loan | None, costs: Costs | None
     ) -> None:
         self._spec, self._most, self._loan, self._costs = spec, most, loan, costs
         self._key_hash = "" if request.caller is None else request.caller.key_hash
+        self._report = request.report
 
     def answered(self, usage: Usage) -> None:
         amount = amount_of(usage, self._spec.prices)
         self._settle(amount)
+        if (report := self._report) is not None:
+            report.attempts += 1
+            report.model = self._spec.name
+            report.input_tokens += usage.input_tokens
+            report.output_tokens += usage.output_tokens
+            report.picodollars += amount.picodollars
         if self._costs is not None:
             self._costs.answered(self._spec.name, self._key_hash, usage, amount)
 
     def unanswered(self) -> None:
         """It may have been billed: the budget takes it as if it had taken the most."""
         self._settle(self._most)
+        self._tried()
         if self._costs is not None:
             self._costs.unanswered(self._spec.name, self._key_hash, self._most)
 
@@ -36,13 +44,18 @@ class Charge:
         if error.taken == "unknown":
             self.unanswered()
         elif error.taken is None:
-            self.not_made()
+            self._tried()
+            self._settle(NOTHING)
         else:
             self.answered(error.taken)
 
     def not_made(self) -> None:
-        """Or refused, which costs nothing."""
+        """What was reserved goes back."""
         self._settle(NOTHING)
+
+    def _tried(self) -> None:
+        if self._report is not None:
+            self._report.attempts += 1
 
     def _settle(self, used: Amount) -> None:
         if self._loan is not None:

@@ -260,6 +260,12 @@ class Agent(Declared):
         " checkpoint knew. What is written ahead costs a step some milliseconds.",
         default="steps",
     )
+    run_log: Literal["none", "steps", "prompts"] = declared(
+        "`none`, `steps` or `prompts`",
+        "What `headrace trace` can show of a run: nothing, its steps with times, tokens and costs, or its"
+        " prompts and answers too.",
+        default="steps",
+    )
     model: Model | None = declared(
         "a model", "The model it asks; left out, the agent has none.", default=None
     )

@@ -54,6 +54,10 @@ def reports_topic(agent: str) -> str:
     return f"{agent}.reports"
 
 
+def runs_topic(agent: str) -> str:
+    return f"{agent}.runs"
+
+
 def answers_topic(agent: str) -> str:
     return f"{agent}.answers"
 
@@ -91,6 +95,7 @@ def agent_topics(agent: str) -> tuple[str, ...]:
             dead_letters_topic,
             reviews_topic,
             reports_topic,
+            runs_topic,
             answers_topic,
             replays_topic,
             control_topic,

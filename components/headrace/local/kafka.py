@@ -33,8 +33,8 @@ class KafkaBroker(pulumi.ComponentResource):
             128,
             (
                 "format",
-                "--cluster-id",
-                _cluster_id(plan.environment),
+                # One argument: an id may begin with a dash.
+                f"--cluster-id={_cluster_id(plan.environment)}",
                 "--config",
                 server,
                 "--ignore-formatted",

@@ -92,6 +92,7 @@ def _spec(
             dead_letters=because(names.dead_letters_topic(agent.name), named),
             reviews=because(names.reviews_topic(agent.name), named),
             reports=because(names.reports_topic(agent.name), named),
+            runs=because(names.runs_topic(agent.name), named),
         ),
         feedback=build(
             FeedbackTopics,
@@ -110,6 +111,7 @@ def _spec(
             busy_share=because(
                 UTILISATION_TARGET, f"{UTILISATION_TARGET:.0%} of a core, as where more subtasks are wanted"
             ),
+            run_log=because(agent.run_log, "declared, or steps: no prompt and no memory is in them"),
         ),
         settings=_as_declared(agent.settings),
         shards=shards(),

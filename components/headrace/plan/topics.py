@@ -60,6 +60,7 @@ def _agent_topics(environment: Environment, place: Place, agent: Agent) -> Itera
         names.dead_letters_topic(name): ("events that can't be decided", KEEP_DEAD_LETTERS_DAYS),
         names.reviews_topic(name): ("questions to humans", KEEP_DEAD_LETTERS_DAYS),
         names.reports_topic(name): ("answers to commands", KEEP_REPORTS_DAYS),
+        names.runs_topic(name): ("what runs did, step by step", KEEP_DAYS),
     }
     for topic, (what, days) in outputs.items():
         yield _topic(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from headrace_agents.chat import ChatRequest, Completion, ModelError
 from headrace_agents.run_model import RunModel
@@ -23,7 +24,13 @@ class Journal:
         self._seen: Counter[str] = Counter()
 
     async def run(
-        self, name: str, inputs: bytes, execute: Callable[[str], Awaitable[bytes]], *, kind: StepKind
+        self,
+        name: str,
+        inputs: bytes,
+        execute: Callable[[str], Awaitable[bytes]],
+        *,
+        kind: StepKind,
+        about: Callable[[], Mapping[str, Any]] | None = None,
     ) -> bytes:
         occurrence = self._seen[name]
         self._seen[name] += 1

@@ -235,14 +235,7 @@ def test_the_scripted_model_calls_both_tools_and_answers(tmp_path: Path) -> None
     work = EventReader(spec, loaded).read(event).work
     assert work is not None
     request = RunRequest(0, b"[5]", key, event.position, 5, 1, work, stored)
-    runs = AgentRuns(
-        spec.name,
-        loaded,
-        memory_format(spec, loaded),
-        deadline_ms=5_000,
-        write_ahead="none",
-        clock=lambda: 1,
-    )
+    runs = AgentRuns(spec, loaded, memory_format(spec, loaded), clock=lambda: 1)
 
     async def run() -> None:
         async with serving(Settings(), tmp_path / "calls.jsonl") as url:

@@ -127,15 +127,7 @@ class Clock:
 def runs_of(
     spec: AgentJobSpec, agent: LoadedAgent, clock: Callable[[], int], journal: MemoryJournal | None = None
 ) -> AgentRuns:
-    return AgentRuns(
-        spec.name,
-        agent,
-        memory_format(spec, agent),
-        deadline_ms=spec.limits.run_deadline_ms,
-        write_ahead=spec.journal.write_ahead,
-        clock=clock,
-        journal=journal,
-    )
+    return AgentRuns(spec, agent, memory_format(spec, agent), clock=clock, journal=journal)
 
 
 @dataclass(eq=False)

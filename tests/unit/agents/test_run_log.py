@@ -1,0 +1,190 @@
+"""What is told of a run: its steps with times and costs, and nothing of what was said unless it is wanted."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from headrace_agents import Agent, Change, Context, ModelError, on
+from headrace_agents.agent import prepare
+from headrace_agents.chat import ChatRequest, Completion, ToolCall, Usage
+from headrace_agents.events import EventReader
+from headrace_agents.model.endpoint import Endpoint
+from headrace_agents.operator import memory_format
+from headrace_agents.records import InputRecord, Position, key_hash
+from headrace_agents.run_log import RunLog, StepLog, run_id
+from headrace_agents.runs import AgentRuns, RunRequest, RunResult
+from headrace_agents.spec import ModelSpec, PricesSpec
+from headrace_agents.testing import DEFAULT_LIMITS, AgentTest, in_memory_spec
+from tests.unit.agents.worlds import TABLE, Thing, World, created
+
+SPEC = ModelSpec(
+    endpoint="http://model.test/v1",
+    name="m",
+    timeout_ms=1_000,
+    max_attempts=3,
+    max_concurrency=2,
+    prices=PricesSpec(input_microdollars=150_000, output_microdollars=600_000),
+)
+SECRET = "4000-1234"
+
+
+class Seen(BaseModel):
+    things: int = 0
+
+
+class Said(BaseModel):
+    text: str
+
+
+class Talker(Agent[Seen, Said]):
+    @on(TABLE)
+    async def seen(self, ctx: Context[Seen, Said], change: Change[Thing]) -> None:
+        async def look(number: str) -> str:
+            """Looks a card up."""
+            return await ctx.step("bank", str, number)
+
+        reply = await ctx.model(f"card {SECRET}", tools=[look])
+        ctx.emit(Said(text=reply.content))
+
+
+class Provider:
+    """Calls the tool, then answers; the first attempt of all is refused."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    async def complete(self, request: ChatRequest) -> Completion:
+        self.heard += [message.content for message in request.messages]
+        if len(self.heard) == 1:
+            raise ModelError("overloaded", "503")
+        if request.messages[-1].role == "tool":
+            return Completion(f"done with {request.messages[0].content}", usage=Usage(20, 10))
+        return Completion(None, (ToolCall("1", "look", f'{{"number": "{SECRET}"}}'),), Usage(10, 5))
+
+    async def close(self) -> None:
+        pass
+
+
+def result_of(
+    agent: type[Agent[Any, Any, Any]], provider: Provider, monkeypatch: pytest.MonkeyPatch, **runtime: Any
+) -> RunResult:
+    monkeypatch.setattr("headrace_agents.model.endpoint._pause_s", lambda *_: 0.0)
+    loaded = prepare(agent, {})
+    spec = in_memory_spec(loaded, ("key",), DEFAULT_LIMITS, "none")
+    spec = spec.model_copy(update={"runtime": spec.runtime.model_copy(update=runtime)})
+    record: InputRecord = created(0, 1)
+    work = EventReader(spec, loaded).read(record).work
+    assert work is not None
+    request = RunRequest(0, b"[1]", record.key or b"", record.position, None, 1, work, None)
+    times = iter(range(100, 1_000))
+    runs = AgentRuns(spec, loaded, memory_format(spec, loaded), clock=lambda: next(times))
+
+    async def run() -> RunResult:
+        model = Endpoint(SPEC, provider)
+        return await runs.run(request, runs.attempt(request), model)
+
+    return asyncio.run(run())
+
+
+def test_steps_are_told_with_times_attempts_and_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = result_of(Talker, Provider(), monkeypatch)
+
+    assert result.rejected is None
+    names = [(step.name, step.kind) for step in result.steps]
+    assert names == [
+        ("model#0", "model"),
+        ("tool:look#0/bank#0", "step"),
+        ("tool:look#0", "tool"),
+        ("model#1", "model"),
+    ]
+    first, bank, tool, second = result.steps
+    assert (first.attempts, first.model, first.input_tokens, first.output_tokens) == (2, "m", 10, 5)
+    assert first.picodollars == 10 * 150_000 + 5 * 600_000
+    assert (second.attempts, second.input_tokens) == (1, 20)
+    assert tool.started_at_ms < bank.started_at_ms < bank.finished_at_ms < tool.finished_at_ms
+    assert result.started_at_ms < first.started_at_ms < result.finished_at_ms
+
+
+def test_what_was_said_is_not_told_unless_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(**runtime: Any) -> str:
+        steps = result_of(Talker, Provider(), monkeypatch, **runtime).steps
+        return "".join(step.model_dump_json() for step in steps)
+
+    assert SECRET not in told()
+    assert told(run_log="prompts").count(SECRET) >= 2
+
+
+def test_what_is_redacted_leaves_the_process_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Redacting(Agent[Seen, Said]):
+        seen = Talker.seen
+
+        def redact(self, text: str) -> str:
+            return text.replace(SECRET, "<card>")
+
+    provider = Provider()
+    result = result_of(Redacting, provider, monkeypatch, run_log="prompts")
+
+    assert result.rejected is None
+    assert provider.heard[0] == "card <card>"
+    assert not any(SECRET in each for each in provider.heard)
+    assert SECRET not in "".join(step.model_dump_json() for step in result.steps)
+
+
+def test_a_failed_step_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Down(Provider):
+        async def complete(self, request: ChatRequest) -> Completion:
+            raise ModelError("overloaded", "503")
+
+    (step,) = result_of(Talker, Down(), monkeypatch).steps
+    assert (step.error, step.attempts, step.picodollars) == ("overloaded", SPEC.max_attempts, 0)
+
+
+def test_a_run_is_told_with_its_outcome_under_an_id_of_its_event() -> None:
+    world = World([created(0, 1)])
+    world.finish()
+
+    (log,) = logs(world)
+    assert log.id == run_id(world.spec.name, Position(TABLE, 0, 0))
+    assert (log.status, log.key_hash, log.decisions) == ("decided", key_hash(b"[1]"), 1)
+    assert log.event.position == Position(TABLE, 0, 0)
+
+
+def test_what_a_failure_did_not_repeat_is_told_as_read_back() -> None:
+    world = World([created(0, 1, "steps")])
+    world.take()
+    world.do_steps(0)
+    world.pass_time(1_000)
+    world.checkpoint()
+    world.crash()
+    world.finish()
+
+    (log,) = logs(world)
+    assert [step.read_back for step in log.steps] == [True, False, False]
+
+
+def test_none_is_told_where_none_is_declared() -> None:
+    world = World([created(0, 1)])
+    runtime = world.spec.runtime.model_copy(update={"run_log": "none"})
+    world.spec = world.spec.model_copy(update={"runtime": runtime})
+    world.checkpoint()
+    world.crash()
+    world.finish()
+
+    assert len(world.outcomes()) == 1
+    assert logs(world) == []
+
+
+def test_a_log_is_read_as_it_was_written() -> None:
+    step = StepLog(name="model#0", kind="model", started_at_ms=1, finished_at_ms=2, attempts=1, model="m")
+    agent = AgentTest(Talker, key=("key",), model=lambda _: "x")
+    assert agent.create(TABLE, {"id": 1, "key": 1}).outcome.status == "decided"
+    assert StepLog.model_validate_json(step.encode()) == step
+
+
+def logs(world: World) -> list[RunLog]:
+    topic = world.spec.outputs.runs
+    return [RunLog.model_validate_json(o.value or b"") for o in world.durable.outputs if o.topic == topic]
