@@ -19,6 +19,7 @@ from headrace_agents.agent import LoadedAgent
 from headrace_agents.chat import ChatModel, LoopLimitError, ModelError
 from headrace_agents.codec import JournalEntry, StoredReminder
 from headrace_agents.context import Context, SetReminder
+from headrace_agents.embedding import EmbeddingModel
 from headrace_agents.events import RejectedError, ReminderBody, Work
 from headrace_agents.journal import Journal, Written
 from headrace_agents.memory import MemoryFormat, MemoryTooLargeError, UnreadableMemoryError
@@ -32,6 +33,7 @@ from headrace_agents.records import (
     reminder_position,
     review_id,
 )
+from headrace_agents.run_embedding import RunEmbedding
 from headrace_agents.run_model import RunModel
 from headrace_agents.steps import RunSteps, WriteAhead
 
@@ -212,7 +214,13 @@ class AgentRuns:
         steps = RunSteps(request.journal, key, self._write_ahead, write, settled, finished_one)
         return Attempt(steps, deadline)
 
-    async def run(self, request: RunRequest, attempt: Attempt, model: ChatModel | None) -> RunResult:
+    async def run(
+        self,
+        request: RunRequest,
+        attempt: Attempt,
+        model: ChatModel | None,
+        embedding: EmbeddingModel | None = None,
+    ) -> RunResult:
         """Whatever the handler does to its event, a result comes back.
 
         Memory that can't be read raises UnreadableMemoryError instead, which is to fail the job: it is
@@ -228,6 +236,7 @@ class AgentRuns:
             context: Context[Any, Any] = Context(
                 memory=before,
                 model=RunModel(model, steps),
+                embedding=RunEmbedding(embedding, steps),
                 steps=steps,
                 key=request.work.key,
                 now_ms=request.accepted_at_ms,

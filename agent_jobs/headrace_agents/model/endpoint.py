@@ -1,5 +1,7 @@
 """A model at one endpoint: attempts, a limit on the clock, a breaker and a bound of calls in flight over it.
 
+What is called may be a chat model or an embedding model: the layer knows of neither.
+
 A call's total time is bound by the run's deadline, which cancels it.
 """
 
@@ -7,19 +9,33 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from headrace_agents.chat import ChatModel, ChatRequest, Completion, ModelError, ModelErrorKind
+from headrace_agents.embedding import EmbeddingModel, EmbeddingRequest, Embeddings
 from headrace_agents.model.breaker import Breaker
 from headrace_agents.model.turns import Turns
 from headrace_agents.slots import Slots
-from headrace_agents.spec import ModelSpec
+from headrace_agents.spec import EndpointSpec
 
 _FIRST_BACKOFF_S = 0.25
 _MAX_BACKOFF_S = 8.0
 _OF_THE_PROVIDER: frozenset[ModelErrorKind] = frozenset({"rate_limited", "overloaded", "timeout"})
 """More calls at once would only be more of these."""
 _WORTH_ANOTHER: frozenset[ModelErrorKind] = _OF_THE_PROVIDER | {"malformed"}
+
+R = TypeVar("R")
+Attempt = Callable[[], Coroutine[Any, Any, R]]
+"""Asks the provider once; raises ModelError."""
+
+
+class Provider(Protocol):
+    """Whatever makes attempts."""
+
+    async def close(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -34,17 +50,17 @@ class CallFigures:
     """In any other way."""
 
 
-class Endpoint:
-    """A :class:`ChatModel`, with at most ``max_concurrency`` calls at once.
+class Calls:
+    """The layer, with at most ``max_concurrency`` calls at once.
 
-    ``provider`` makes an attempt, and is closed with it. ``slots`` hear of what the provider can't take; each
+    ``provider`` is closed with it. ``slots`` hear of what the provider can't take; each
     attempt waits until ``breaker`` lets it through and for one of ``turns``.
     """
 
     def __init__(
         self,
-        spec: ModelSpec,
-        provider: ChatModel,
+        spec: EndpointSpec,
+        provider: Provider,
         *,
         slots: Slots | None = None,
         turns: Turns | None = None,
@@ -55,20 +71,21 @@ class Endpoint:
         self._slots = slots
         self._turns = turns
         self._breaker = breaker or Breaker()
-        self._probes: set[asyncio.Task[Completion]] = set()
+        self._probes: set[asyncio.Task[Any]] = set()
         self._spec = spec
         self._provider = provider
         self._free = asyncio.Semaphore(spec.max_concurrency)
 
-    async def complete(self, request: ChatRequest) -> Completion:
-        for attempt in range(1, self._spec.max_attempts + 1):
+    async def called(self, attempt: Attempt[R]) -> R:
+        """What an attempt gave. Raises the ModelError of the last one that was allowed."""
+        for number in range(1, self._spec.max_attempts + 1):
             try:
                 async with self._free:
-                    return await self._let_through(request)
+                    return await self._let_through(attempt)
             except ModelError as error:
-                if error.kind not in _WORTH_ANOTHER or attempt == self._spec.max_attempts:
+                if error.kind not in _WORTH_ANOTHER or number == self._spec.max_attempts:
                     raise
-                await asyncio.sleep(_pause_s(attempt, error.retry_after_s))
+                await asyncio.sleep(_pause_s(number, error.retry_after_s))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def close(self) -> None:
@@ -76,18 +93,18 @@ class Endpoint:
             probe.cancel()
         await self._provider.close()
 
-    async def _let_through(self, request: ChatRequest) -> Completion:
+    async def _let_through(self, attempt: Attempt[R]) -> R:
         """One attempt, once the endpoint takes calls and its limit has room."""
         token = await self._turn()
         if not self._breaker.is_probe(token):
-            return await self._heard(token, request)
+            return await self._heard(token, attempt)
         # What a probe finds out is not lost with the run that it was made for: that run has waited longest.
-        probe = asyncio.create_task(self._heard(token, request))
+        probe = asyncio.create_task(self._heard(token, attempt))
         self._probes.add(probe)
         probe.add_done_callback(self._probe_ended)
         return await asyncio.shield(probe)
 
-    def _probe_ended(self, probe: asyncio.Task[Completion]) -> None:
+    def _probe_ended(self, probe: asyncio.Task[Any]) -> None:
         self._probes.discard(probe)
         if not probe.cancelled():
             probe.exception()  # looked at, as nobody may wait for it any more
@@ -108,11 +125,11 @@ class Endpoint:
                 return token
             breaker.abandoned(token)
 
-    async def _heard(self, token: int, request: ChatRequest) -> Completion:
+    async def _heard(self, token: int, attempt: Attempt[R]) -> R:
         """An attempt, of whose end the breaker hears."""
         breaker = self._breaker
         try:
-            completion = await self._counted(request)
+            given = await self._counted(attempt)
         except ModelError as error:
             if error.kind in _OF_THE_PROVIDER:
                 breaker.failed(token, error.retry_after_s)
@@ -123,13 +140,13 @@ class Endpoint:
             breaker.abandoned(token)
             raise
         breaker.answered(token)
-        return completion
+        return given
 
-    async def _counted(self, request: ChatRequest) -> Completion:
+    async def _counted(self, attempt: Attempt[R]) -> R:
         figures = self.figures
         figures.calls_in_flight += 1
         try:
-            completion = await self._attempt(request)
+            given = await self._in_time(attempt)
         except ModelError as error:
             if error.kind == "rate_limited":
                 figures.calls_limited += 1
@@ -141,14 +158,37 @@ class Endpoint:
         finally:
             figures.calls_in_flight -= 1
         figures.calls_answered += 1
-        return completion
+        return given
 
-    async def _attempt(self, request: ChatRequest) -> Completion:
+    async def _in_time(self, attempt: Attempt[R]) -> R:
         try:
             async with asyncio.timeout(self._spec.timeout_ms / 1000):
-                return await self._provider.complete(request)
+                return await attempt()
         except TimeoutError as error:
             raise ModelError("timeout", f"no answer within {self._spec.timeout_ms} ms") from error
+
+
+class Endpoint(Calls):
+    """A :class:`ChatModel` over one that asks once."""
+
+    def __init__(self, spec: EndpointSpec, provider: ChatModel, **layers: Any) -> None:
+        super().__init__(spec, provider, **layers)
+        self._chat = provider
+
+    async def complete(self, request: ChatRequest) -> Completion:
+        return await self.called(partial(self._chat.complete, request))
+
+
+class EmbeddingEndpoint(Calls):
+    """An :class:`EmbeddingModel` over one that asks once."""
+
+    def __init__(self, spec: EndpointSpec, provider: EmbeddingModel, **layers: Any) -> None:
+        super().__init__(spec, provider, **layers)
+        self.most_texts = provider.most_texts
+        self._embedding = provider
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        return await self.called(partial(self._embedding.embed, request))
 
 
 def _pause_s(attempt: int, retry_after_s: float | None) -> float:
