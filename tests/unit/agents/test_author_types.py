@@ -153,6 +153,7 @@ def test_what_a_checker_refuses_is_refused_when_it_runs() -> None:
     ctx: Context[Any, Any] = Context(
         memory=Memory(),
         model=RunModel(None, Journal()),
+        embedding=RunEmbedding(None, Journal()),
         steps=Journal(),
         key={},
         now_ms=0,

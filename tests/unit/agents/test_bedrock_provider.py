@@ -80,12 +80,7 @@ class TestBedrockProvider(OverTheStandIn, ChatProviderKit):
         return BedrockProvider(ModelSpec(**fields(self.url(service), MODEL)))
 
 
-class TestTitan(OverTheStandIn, EmbeddingProviderKit):
-    def provider(self, service: Service) -> BedrockEmbeddingProvider:
-        return BedrockEmbeddingProvider(EmbeddingSpec(**fields(self.url(service), TITAN)))
-
-
-class TestCohere(OverTheStandIn, EmbeddingProviderKit):
+class TestBedrockEmbeddingProvider(OverTheStandIn, EmbeddingProviderKit):
     def provider(self, service: Service) -> BedrockEmbeddingProvider:
         return BedrockEmbeddingProvider(EmbeddingSpec(**fields(self.url(service), COHERE)))
 

@@ -202,6 +202,7 @@ def context(steps: Any) -> Run:
     return Context(
         memory=Seen(),
         model=RunModel(None, steps),
+        embedding=RunEmbedding(None, steps),
         steps=steps,
         key={},
         now_ms=0,
