@@ -178,7 +178,7 @@ class ProviderKit(ABC, Generic[M]):
 
     def test_cancelled_calls_end_at_once_and_leave_nothing_behind(self) -> None:
         async def cancelling(provider: M, service: _Served) -> None:
-            threads, tasks = threading.active_count(), len(asyncio.all_tasks())
+            threads, tasks = set(threading.enumerate()), asyncio.all_tasks()
             await service.behave("hangs")
             before = await service.calls()
             calls = [asyncio.ensure_future(self.ask(provider)) for _ in range(5 * MOST)]
@@ -189,14 +189,14 @@ class ProviderKit(ABC, Generic[M]):
             await asyncio.gather(*(_cancelled(call) for call in calls))
             took_s = time.monotonic() - began
             _check(took_s < TIMEOUT_MS / 2_000, f"being cancelled took {took_s:.2f} s")
-            left = threading.active_count() - threads
-            _check(left <= MOST, f"{left} threads were left, of at most {MOST}")
+            left = set(threading.enumerate()) - threads
+            _check(len(left) <= MOST, f"{left} were left, of at most {MOST} threads")
             await service.behave("answers")
             async with asyncio.timeout(_SOON_S):
                 await self.ask(provider)
             await provider.close()
-            await _until(lambda: threading.active_count() <= threads, "threads end")
-            await _until(lambda: len(asyncio.all_tasks()) <= tasks, "tasks end")
+            await _until(lambda: set(threading.enumerate()) <= threads, "threads end")
+            await _until(lambda: asyncio.all_tasks() <= tasks, "tasks end")
 
         self._tried(cancelling)
 

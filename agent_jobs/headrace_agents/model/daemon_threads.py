@@ -56,22 +56,18 @@ class DaemonThreads:
 
     def _serve(self) -> None:
         while (work := self._work.get()) is not None:
+            result, raised = None, None
             if not work.future.cancelled():
-                _do(work)
+                try:
+                    result = work.function()
+                except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits
+                    raised = error
             with self._lock:
                 self._open -= 1
-
-
-def _do(work: _Work) -> None:
-    result, raised = None, None
-    try:
-        result = work.function()
-    except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits
-        raised = error
-    try:
-        work.loop.call_soon_threadsafe(_settle, work.future, result, raised)
-    except RuntimeError:
-        """The loop is closed: nobody waits."""
+            try:
+                work.loop.call_soon_threadsafe(_settle, work.future, result, raised)
+            except RuntimeError:
+                """The loop is closed: nobody waits."""
 
 
 def _settle(future: asyncio.Future[Any], result: object, raised: BaseException | None) -> None:

@@ -21,6 +21,7 @@ from headrace_agents import (
     on_answer,
     on_reminder,
 )
+from headrace_agents.run_embedding import RunEmbedding
 from headrace_agents.testing import AgentTest
 from tests.unit.agents.journal import Journal
 

@@ -27,20 +27,24 @@ def test_what_a_call_returns_or_raises_comes_back() -> None:
     asyncio.run(run())
 
 
+def named(name: str) -> int:
+    return sum(thread.name == name for thread in threading.enumerate())
+
+
 def test_no_more_threads_than_allowed_and_no_more_than_needed() -> None:
     async def run() -> None:
-        threads, before = DaemonThreads(3, "test"), threading.active_count()
+        threads = DaemonThreads(3, "counted")
         for _ in range(5):
             await threads.run(lambda: None)
-        assert threading.active_count() == before + 1
+        assert named("counted") == 1
         go_on = threading.Event()
         calls = [asyncio.ensure_future(threads.run(go_on.wait)) for _ in range(10)]
         await asyncio.sleep(0)
-        assert threading.active_count() == before + 3
+        assert named("counted") == 3
         go_on.set()
         assert await asyncio.gather(*calls) == [True] * 10
         threads.close()
-        while threading.active_count() > before:  # noqa: ASYNC110 - of threads
+        while named("counted"):  # noqa: ASYNC110 - of threads
             await asyncio.sleep(0.01)
 
     asyncio.run(asyncio.wait_for(run(), 10))
