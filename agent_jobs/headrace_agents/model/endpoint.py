@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from headrace_agents.chat import ChatModel, ChatRequest, Completion, ModelError, ModelErrorKind
 from headrace_agents.embedding import EmbeddingModel, EmbeddingRequest, Embeddings
@@ -38,6 +38,9 @@ class Provider(Protocol):
     async def close(self) -> None: ...
 
 
+P = TypeVar("P", bound=Provider)
+
+
 @dataclass(slots=True)
 class CallFigures:
     """Of this subtask since it started; an attempt is a call."""
@@ -50,17 +53,17 @@ class CallFigures:
     """In any other way."""
 
 
-class Calls:
+class Calls(Generic[P]):
     """The layer, with at most ``max_concurrency`` calls at once.
 
-    ``provider`` is closed with it. ``slots`` hear of what the provider can't take; each
+    ``provider`` makes an attempt, and is closed with it. ``slots`` hear of what the provider can't take; each
     attempt waits until ``breaker`` lets it through and for one of ``turns``.
     """
 
     def __init__(
         self,
         spec: EndpointSpec,
-        provider: Provider,
+        provider: P,
         *,
         slots: Slots | None = None,
         turns: Turns | None = None,
@@ -168,27 +171,22 @@ class Calls:
             raise ModelError("timeout", f"no answer within {self._spec.timeout_ms} ms") from error
 
 
-class Endpoint(Calls):
+class Endpoint(Calls[ChatModel]):
     """A :class:`ChatModel` over one that asks once."""
 
-    def __init__(self, spec: EndpointSpec, provider: ChatModel, **layers: Any) -> None:
-        super().__init__(spec, provider, **layers)
-        self._chat = provider
-
     async def complete(self, request: ChatRequest) -> Completion:
-        return await self.called(partial(self._chat.complete, request))
+        return await self.called(partial(self._provider.complete, request))
 
 
-class EmbeddingEndpoint(Calls):
+class EmbeddingEndpoint(Calls[EmbeddingModel]):
     """An :class:`EmbeddingModel` over one that asks once."""
 
-    def __init__(self, spec: EndpointSpec, provider: EmbeddingModel, **layers: Any) -> None:
-        super().__init__(spec, provider, **layers)
-        self.most_texts = provider.most_texts
-        self._embedding = provider
+    @property
+    def most_texts(self) -> int:
+        return self._provider.most_texts
 
     async def embed(self, request: EmbeddingRequest) -> Embeddings:
-        return await self.called(partial(self._embedding.embed, request))
+        return await self.called(partial(self._provider.embed, request))
 
 
 def _pause_s(attempt: int, retry_after_s: float | None) -> float:
