@@ -276,7 +276,7 @@ class FlinkApplication(pulumi.ComponentResource):
 
 def _job(args: FlinkApplicationArgs) -> pulumi.Output[str]:
     """The specification as JSON, with what is known only when the resources are."""
-    spec = args.agent.spec_with_key(model_key_file())
+    spec = args.agent.spec_with_key(model_key_file() if args.model_key else None)
     storage = storage_options(args.agent.name, args.state.names)
 
     def written(known: dict[str, str]) -> str:

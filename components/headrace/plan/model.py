@@ -211,7 +211,7 @@ class AgentPlan(PlanModel):
     """Whose ``api_key_file`` in ``spec`` becomes that file's path."""
 
     def spec_with_key(self, file: str | None) -> AgentJobSpec:
-        """The specification with that path."""
+        """The specification with that path, None where there is no such file."""
         keyed: dict[str, Any] = {
             name: getattr(self.spec, name).model_copy(update={"api_key_file": file})
             for name in self.api_key_of
