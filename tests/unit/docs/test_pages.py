@@ -58,10 +58,16 @@ def test_every_command_exists(page: Path) -> None:
             assert command in known
 
 
-def test_the_agent_of_the_agents_page_can_be_declared() -> None:
-    (block,) = re.findall(r"```yaml\n(.*?)```", (CHECKOUT / "docs" / "agents.md").read_text(), re.DOTALL)
+def test_the_agent_of_the_agents_page_can_be_declared_with_either_model() -> None:
+    models, block = re.findall(r"```yaml\n(.*?)```", (CHECKOUT / "docs" / "agents.md").read_text(), re.DOTALL)
     shipped = yaml.safe_load((CHECKOUT / "stacks" / "Pulumi.local.yaml").read_text())
     declaration: dict[str, Any] = shipped["config"][CONFIG_KEY]
-    declaration["agents"].append(yaml.safe_load(block))
+    agent = yaml.safe_load(block)
+    declaration["agents"] += [agent, agent | yaml.safe_load(models) | {"name": "on-bedrock"}]
     made = plan(parse_environment(declaration, "docs/agents.md", "local"))
-    assert [agent.name for agent in made.agents] == ["support-triage", "order-risk", "overload-watch"]
+    assert [agent.name for agent in made.agents] == [
+        "support-triage",
+        "order-risk",
+        "overload-watch",
+        "on-bedrock",
+    ]
