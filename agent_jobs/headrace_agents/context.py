@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
@@ -14,6 +14,8 @@ from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from pydantic_core import PydanticSerializationError, to_json
 from typing_extensions import ParamSpec, TypeVar
 
+from headrace_agents.embedding import Purpose
+from headrace_agents.run_embedding import RunEmbedding
 from headrace_agents.run_model import RunModel
 from headrace_agents.step_protocol import Steps
 from headrace_agents.tools import IDEMPOTENCY_KEY
@@ -40,11 +42,12 @@ class Context(Generic[M, D]):
     """What one run may use. Memory, decisions, reminders and questions take effect together, when the
     run has ended well; what models and steps gave is kept as soon as it is there."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a run has, each by name
         self,
         *,
         memory: M,
         model: RunModel,
+        embedding: RunEmbedding,
         steps: Steps,
         key: Mapping[str, Any],
         now_ms: int,
@@ -56,6 +59,7 @@ class Context(Generic[M, D]):
         self.model = model
         self.key = key
         """The business key, by field."""
+        self._embedding = embedding
         self._steps = steps
         self._now_ms = now_ms
         self._decision_types = decision_types
@@ -109,6 +113,23 @@ class Context(Generic[M, D]):
 
         data = await self._steps.run(name, inputs, execute, kind="step")
         return result_type.validate_json(data)
+
+    async def embed(
+        self, texts: Sequence[str], *, purpose: Purpose = "document", name: str = "embed"
+    ) -> list[list[float]]:
+        """A vector for each text, in their order, from the declaration's `embedding`: numbers of 32 bits.
+
+        ``purpose`` says what they are for, to be found (``document``) or to find with (``query``); models
+        that make no such difference do not hear of it. Vectors are a step of the run, or some where the model
+        takes fewer texts at once; ``name`` is the step's. No texts give no vectors, and no step.
+
+        Raises:
+            ModelError: a call did not succeed, or the declaration has no `embedding`.
+            TypeError: one text is given in place of many.
+        """
+        if isinstance(texts, str):
+            raise TypeError("embed takes many texts: [text] for one")
+        return await self._embedding.vectors(texts, purpose, name)
 
     def remind(self, after: timedelta, payload: BaseModel) -> None:
         """Sets a durable timer: ``payload`` comes back as a :class:`Reminder` event of this key.

@@ -11,6 +11,7 @@ from functools import partial
 
 from headrace_agents.chat import ChatModel
 from headrace_agents.codec import JournalEntry
+from headrace_agents.embedding import EmbeddingModel
 from headrace_agents.runs import AgentRuns, Attempt, RunHandle, RunRequest, RunResult
 from headrace_agents.slots import Slots
 
@@ -66,10 +67,18 @@ class RunLoop:
     for all runs that it has not seen yet: each wake-up is a write to a socket.
     """
 
-    def __init__(self, runs: AgentRuns, open_model: Callable[[], ChatModel | None], *, slots: Slots) -> None:
+    def __init__(
+        self,
+        runs: AgentRuns,
+        open_model: Callable[[], ChatModel | None],
+        *,
+        open_embedding: Callable[[], EmbeddingModel | None] = lambda: None,
+        slots: Slots,
+    ) -> None:
         self.figures = RunFigures(run_slots=slots.limit)
         self._runs = runs
         self._open_model = open_model
+        self._open_embedding = open_embedding
         self._slots = slots
         self._loop = asyncio.new_event_loop()
         self._waiting: deque[tuple[RunRequest, _Handle]] = deque()
@@ -126,6 +135,7 @@ class RunLoop:
         self._tasks: set[asyncio.Task[None]] = set()
         try:
             self._model = self._open_model()
+            self._embedding = self._open_embedding()
         except Exception as error:  # noqa: BLE001 - raised again where the loop was asked for
             self._failure = error
             return
@@ -136,8 +146,9 @@ class RunLoop:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._model is not None:
-            await self._model.close()
+        for model in (self._model, self._embedding):
+            if model is not None:
+                await model.close()
 
     def _take(self) -> None:
         # Before the look: what is added after it wakes the loop again.
@@ -162,7 +173,7 @@ class RunLoop:
 
     async def _run(self, request: RunRequest, handle: _Handle) -> None:
         try:
-            handle.ended = await self._runs.run(request, handle.attempt, self._model)
+            handle.ended = await self._runs.run(request, handle.attempt, self._model, self._embedding)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - it belongs to the operator, which the handle tells

@@ -25,6 +25,7 @@ from headrace_agents.chat import (
     Usage,
 )
 from headrace_agents.step_protocol import Steps
+from headrace_agents.together import together
 from headrace_agents.tools import Tool, what_is_wrong
 
 A = TypeVar("A", bound=BaseModel)
@@ -167,15 +168,7 @@ class _Tools:
 
     async def results(self, calls: Sequence[ToolCall]) -> list[Message]:
         """In the order of the calls. When one raises the others are cancelled, and it is raised."""
-        if len(calls) == 1:
-            return [await self._result(calls[0])]
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._result(call)) for call in calls]
-        except ExceptionGroup as raised:
-            first = raised.exceptions[0]
-            raise first from first.__cause__
-        return [task.result() for task in tasks]
+        return await together([self._result(call) for call in calls])
 
     async def _result(self, call: ToolCall) -> Message:
         tool = self._by_name.get(call.name)

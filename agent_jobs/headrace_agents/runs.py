@@ -20,6 +20,7 @@ from headrace_agents.chat import Caller, ChatModel, LoopLimitError, ModelError
 from headrace_agents.codec import AS_DECLARED, JournalEntry, SettingsVersion, StoredReminder
 from headrace_agents.configuration import Configurations
 from headrace_agents.context import Context, SetReminder
+from headrace_agents.embedding import EmbeddingModel
 from headrace_agents.events import RejectedError, ReminderBody, Work
 from headrace_agents.journal import Journal, Written
 from headrace_agents.memory import MemoryFormat, MemoryTooLargeError, UnreadableMemoryError
@@ -34,6 +35,7 @@ from headrace_agents.records import (
     reminder_position,
     review_id,
 )
+from headrace_agents.run_embedding import RunEmbedding
 from headrace_agents.run_log import StepLog
 from headrace_agents.run_model import RunModel
 from headrace_agents.spec import AgentJobSpec
@@ -223,7 +225,13 @@ class AgentRuns:
         steps = RunSteps(request.journal, key, self._write_ahead, write, settled, finished_one, self._clock)
         return Attempt(steps, deadline)
 
-    async def run(self, request: RunRequest, attempt: Attempt, model: ChatModel | None) -> RunResult:
+    async def run(
+        self,
+        request: RunRequest,
+        attempt: Attempt,
+        model: ChatModel | None,
+        embedding: EmbeddingModel | None = None,
+    ) -> RunResult:
         """Whatever the handler does to its event, a result comes back.
 
         Memory that can't be read raises UnreadableMemoryError instead, which is to fail the job: it is
@@ -247,6 +255,7 @@ class AgentRuns:
                     redact=_redaction(instance),
                     logs_prompts=self._logs_prompts,
                 ),
+                embedding=RunEmbedding(embedding, steps, _redaction(instance)),
                 steps=steps,
                 key=request.work.key,
                 now_ms=request.accepted_at_ms,

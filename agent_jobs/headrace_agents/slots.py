@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from headrace_agents.spec import AgentJobSpec, ModelSpec
+from headrace_agents.spec import AgentJobSpec, EmbeddingSpec, ModelSpec
 
 STEP_S = 1.0
 """Between two looks, each at the time since the one before."""
@@ -69,11 +69,23 @@ def shared_out(spec: AgentJobSpec, subtasks: int) -> ModelSpec | None:
     """The model of one of so many subtasks: more than were planned have no more calls in flight together."""
     if spec.model is None or subtasks <= spec.parallelism:
         return spec.model
-    most = max(1, spec.model.max_concurrency * spec.parallelism // subtasks)
+    most = _share(spec, spec.model.max_concurrency, subtasks)
     start = spec.model.concurrency
     if start is not None:
-        start = max(1, start * spec.parallelism // subtasks)
+        start = _share(spec, start, subtasks)
     return spec.model.model_copy(update={"max_concurrency": most, "concurrency": start})
+
+
+def embedding_shared_out(spec: AgentJobSpec, subtasks: int) -> EmbeddingSpec | None:
+    """The embedding model of one of so many subtasks, as :func:`shared_out`."""
+    if spec.embedding is None or subtasks <= spec.parallelism:
+        return spec.embedding
+    most = _share(spec, spec.embedding.max_concurrency, subtasks)
+    return spec.embedding.model_copy(update={"max_concurrency": most})
+
+
+def _share(spec: AgentJobSpec, each: int, subtasks: int) -> int:
+    return max(1, each * spec.parallelism // subtasks)
 
 
 def slots_of(spec: AgentJobSpec, model: ModelSpec | None) -> Slots:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 DIGEST_PARAMETER = "headrace.spec-digest"
 """Global job parameter that says which specification a running job was made from."""
@@ -125,11 +125,16 @@ class SpendingSpec(_Spec):
     """Of the topic of budgets; a shard's keys are all in one."""
 
 
-class ModelSpec(_Spec):
-    """An OpenAI-compatible chat endpoint."""
+class EndpointSpec(_Spec):
+    """A model at its provider, and the limits of calls to it."""
 
-    endpoint: str
-    """Base URL, without ``/chat/completions``."""
+    provider: Literal["openai", "bedrock"] = "openai"
+    """What answers: an OpenAI-compatible endpoint, or Amazon Bedrock."""
+    endpoint: str | None = None
+    """Base URL: an OpenAI-compatible endpoint's, without ``/chat/completions``, is required; Bedrock's is its
+    region's where it is left out."""
+    region: str | None = None
+    """AWS's, of a model on Bedrock, which requires it."""
     name: str
     api_key_file: str | None = None
     """File that holds the key; the key itself is in no specification, argument or log."""
@@ -138,15 +143,34 @@ class ModelSpec(_Spec):
     max_attempts: int = Field(gt=0)
     max_concurrency: int = Field(gt=0)
     """Calls in flight, per subtask: the most. More subtasks than ``parallelism`` share what those have."""
+    requests_per_minute: int | None = Field(default=None, gt=0)
+    """Attempts of all subtasks together; None: no limit is known."""
+
+    @model_validator(mode="after")
+    def _has_an_address(self) -> Self:
+        missing = "endpoint" if self.provider == "openai" else "region"
+        if getattr(self, missing) is None:
+            raise ValueError(f"provider {self.provider} requires {missing}")
+        return self
+
+
+class ModelSpec(EndpointSpec):
+    """A chat model."""
+
     concurrency: int | None = Field(default=None, gt=0)
     """Runs under way to start with, per subtask: more while they wait for the model, up to
     ``max_concurrency``; None: the most at once."""
-    requests_per_minute: int | None = Field(default=None, gt=0)
-    """Attempts of all subtasks together; None: no limit is known."""
     max_output_tokens: int | None = Field(default=None, gt=0)
     """That one call may put out; None: the endpoint's own limit."""
     prices: PricesSpec | None = None
     budget: BudgetSpec | None = None
+
+
+class EmbeddingSpec(EndpointSpec):
+    """A model that makes vectors of texts."""
+
+    dimensions: int | None = Field(default=None, gt=0)
+    """Numbers of a vector; None: as many as the model gives."""
 
 
 class Limits(_Spec):
@@ -189,6 +213,7 @@ class AgentJobSpec(_Spec):
     journal: JournalSpec
     kafka: KafkaSpec
     model: ModelSpec | None
+    embedding: EmbeddingSpec | None = None
     spending: SpendingSpec
     limits: Limits
     runtime: RuntimeSpec

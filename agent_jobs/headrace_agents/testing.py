@@ -26,6 +26,7 @@ from headrace_agents.chat import ChatModel, ChatRequest, Completion, ToolCall
 from headrace_agents.codec import JournalEntry
 from headrace_agents.configuration import merged
 from headrace_agents.control import Command, Report, SettingsChange, control_key
+from headrace_agents.embedding import EmbeddingModel, EmbeddingRequest, Embeddings
 from headrace_agents.journal import Written
 from headrace_agents.operator import AgentOperator, is_of_reminders, memory_format
 from headrace_agents.records import (
@@ -54,6 +55,9 @@ from headrace_agents.steps import WriteAhead
 ScriptedAnswer = str | BaseModel | ToolCall | Sequence[ToolCall] | Completion
 ScriptedModel = Callable[[ChatRequest], ScriptedAnswer]
 """Answers with text, an instance of the wanted structure or calls of tools, or raises ModelError."""
+
+ScriptedEmbedding = Callable[[str], Sequence[float]]
+"""The vector of a text."""
 
 DEFAULT_LIMITS = Limits(
     run_deadline_ms=5_000,
@@ -92,6 +96,7 @@ class AgentTest:
         *,
         key: tuple[str, ...],
         model: ScriptedModel | None = None,
+        embedding: ScriptedEmbedding | None = None,
         settings: Mapping[str, Any] | None = None,
         limits: Limits = DEFAULT_LIMITS,
         write_ahead: WriteAhead = "steps",
@@ -101,6 +106,7 @@ class AgentTest:
         self.requests: list[ChatRequest] = []
         """Every call to the model so far; what was read back from the journal is no call."""
         self._model = None if model is None else _Script(model, self.requests)
+        self._embedding = None if embedding is None else _EmbeddingScript(embedding)
         self._journal = MemoryJournal()
         self._state: dict[bytes, bytes] = {}
         self._timers: set[int] = set()
@@ -186,7 +192,7 @@ class AgentTest:
             clock=self._now_ms,
             journal=self._journal,
         )
-        runner = _AtOnce(runs, self._model, self._take_crash)
+        runner = _AtOnce(runs, self._model, self._embedding, self._take_crash)
         self._operator = AgentOperator(
             self._spec,
             self._agent,
@@ -392,6 +398,19 @@ class _Script:
         pass
 
 
+class _EmbeddingScript:
+    most_texts = 100
+
+    def __init__(self, vector: ScriptedEmbedding) -> None:
+        self._vector = vector
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        return Embeddings.of([self._vector(text) for text in request.texts])
+
+    async def close(self) -> None:
+        pass
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Ended:
     result: RunResult | None
@@ -405,10 +424,15 @@ class _AtOnce:
     """A runner whose runs end before :meth:`start` returns."""
 
     def __init__(
-        self, runs: AgentRuns, model: ChatModel | None, take_crash: Callable[[], int | None]
+        self,
+        runs: AgentRuns,
+        model: ChatModel | None,
+        embedding: EmbeddingModel | None,
+        take_crash: Callable[[], int | None],
     ) -> None:
         self._runs = runs
         self._model = model
+        self._embedding = embedding
         self._take_crash = take_crash
         self._ended: list[RunHandle] = []
 
@@ -426,12 +450,13 @@ class _AtOnce:
 
     def _run(self, request: RunRequest) -> RunHandle:
         attempt = self._runs.attempt(request)
+        run = self._runs.run(request, attempt, self._model, self._embedding)
         crash_after = self._take_crash()
         if crash_after is None:
-            return _Ended(asyncio.run(self._runs.run(request, attempt, self._model)), attempt.steps.finished)
+            return _Ended(asyncio.run(run), attempt.steps.finished)
         attempt.steps.finished = steps = _CrashingSteps(crash_after)
         try:
-            result = asyncio.run(self._runs.run(request, attempt, self._model))
+            result = asyncio.run(run)
         except BaseException:
             # Whatever the crash became on its way out of a task group.
             if steps.crashed:

@@ -22,7 +22,7 @@ from headrace_agents.kafka_journal import KafkaJournal
 from headrace_agents.loop import RunLoop
 from headrace_agents.model.breaker import Breaker
 from headrace_agents.model.budget import BudgetFigures
-from headrace_agents.model.connecting import connected, metered
+from headrace_agents.model.connecting import connected, embedding_connected, metered
 from headrace_agents.model.costs import CostFigures
 from headrace_agents.model.endpoint import CallFigures
 from headrace_agents.model.kafka_ledger import KafkaLedger
@@ -31,7 +31,7 @@ from headrace_agents.operator import AgentOperator, memory_format
 from headrace_agents.records import InputRecord, OutputRecord, Position
 from headrace_agents.runs import AgentRuns
 from headrace_agents.shards import shard_ids, shards_of
-from headrace_agents.slots import shared_out, slots_of
+from headrace_agents.slots import embedding_shared_out, shared_out, slots_of
 from headrace_agents.spec import AgentJobSpec
 
 BUNDLE_EVENTS = 500
@@ -65,7 +65,15 @@ class AgentFunction(KeyedProcessFunction):
         meter = metered(model, ledger, subtasks, budgets, costs) if model and ledger else None
         connect = partial(connected, slots=slots, turns=turns, breaker=breaker, meter=meter, figures=calls)
         ids = shard_ids(spec.shards, spec.max_parallelism)
-        runner = RunLoop(runs, lambda: connect(model) if model else None, slots=slots)
+        embedding = embedding_shared_out(spec, subtasks)
+        embedding_turns = turns_of(embedding.requests_per_minute, subtask, subtasks) if embedding else None
+        embed = partial(embedding_connected, turns=embedding_turns, figures=calls)
+        runner = RunLoop(
+            runs,
+            lambda: connect(model) if model else None,
+            open_embedding=lambda: embed(embedding) if embedding else None,
+            slots=slots,
+        )
         self._state = state = FlinkState(runtime_context, lambda: operator.end_bundle(state))
         operator = AgentOperator(
             spec,

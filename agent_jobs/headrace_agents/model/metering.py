@@ -10,7 +10,31 @@ from headrace_agents.spec import ModelSpec
 
 
 class Charge:
-    """Of one attempt; exactly one of its methods is called, once."""
+    """Of one attempt; exactly one of its methods is called, once. This one counts nothing."""
+
+    def answered(self, usage: Usage) -> None:
+        """It took this."""
+
+    def unanswered(self) -> None:
+        """It may have been billed: the budget takes it as if it had taken the most."""
+
+    def refused(self) -> None:
+        """It was made, and costs nothing."""
+
+    def not_made(self) -> None:
+        """What was reserved goes back."""
+
+    def failed(self, error: ModelError) -> None:
+        if error.taken == "unknown":
+            self.unanswered()
+        elif error.taken is None:
+            self.refused()
+        else:
+            self.answered(error.taken)
+
+
+class _Counted(Charge):
+    """In the budget, the costs and the call's own report."""
 
     __slots__ = ("_costs", "_key_hash", "_loan", "_most", "_report", "_spec")
 
@@ -24,8 +48,8 @@ class Charge:
     def answered(self, usage: Usage) -> None:
         amount = amount_of(usage, self._spec.prices)
         self._settle(amount)
+        self._tried()
         if (report := self._report) is not None:
-            report.attempts += 1
             report.model = self._spec.name
             report.input_tokens += usage.input_tokens
             report.output_tokens += usage.output_tokens
@@ -34,23 +58,16 @@ class Charge:
             self._costs.answered(self._spec.name, self._key_hash, usage, amount)
 
     def unanswered(self) -> None:
-        """It may have been billed: the budget takes it as if it had taken the most."""
         self._settle(self._most)
         self._tried()
         if self._costs is not None:
             self._costs.unanswered(self._spec.name, self._key_hash, self._most)
 
-    def failed(self, error: ModelError) -> None:
-        if error.taken == "unknown":
-            self.unanswered()
-        elif error.taken is None:
-            self._tried()
-            self._settle(NOTHING)
-        else:
-            self.answered(error.taken)
+    def refused(self) -> None:
+        self._tried()
+        self._settle(NOTHING)
 
     def not_made(self) -> None:
-        """What was reserved goes back."""
         self._settle(NOTHING)
 
     def _tried(self) -> None:
@@ -72,7 +89,7 @@ class Meter:
         """Raises ModelError (``budget``)."""
         most = most_of(request, self._spec)
         loan = None if self._budget is None else await self._budget.reserve(most, request.caller)
-        return Charge(self._spec, request, most, loan, self._costs)
+        return _Counted(self._spec, request, most, loan, self._costs)
 
     def close(self) -> None:
         if self._budget is not None:

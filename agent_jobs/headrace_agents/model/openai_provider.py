@@ -8,9 +8,7 @@ not looked at here.
 from __future__ import annotations
 
 import json
-import math
-import time
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,51 +26,85 @@ from headrace_agents.chat import (
     Usage,
     answer_schema,
 )
-from headrace_agents.spec import ModelSpec
+from headrace_agents.embedding import EmbeddingRequest, Embeddings
+from headrace_agents.model.told import retry_after_s, told
+from headrace_agents.spec import EmbeddingSpec, EndpointSpec
 
-_LONGEST_WORD_S = 600.0
-"""Of a ``Retry-After``: whoever asks for more is asked again after that."""
-_REFUSAL_CHARACTERS = 1_000
-"""Of what an endpoint says; it goes into a dead letter's header."""
+_MOST_TEXTS = 2_048
+"""Of one request for embeddings, by OpenAI's reference of its interface."""
 
 
-class OpenAiProvider:
-    """A :class:`ChatModel` that asks once.
+class _Client:
+    """Posts once. Make it on the event loop that uses it.
 
-    Make it on the event loop that uses it. Raises OSError if the file of the key can't be read.
-    ``http_client`` is closed with it.
+    Raises OSError if the file of the key can't be read. ``http_client`` is closed with it.
     """
 
-    def __init__(self, spec: ModelSpec, http_client: httpx2.AsyncClient | None = None) -> None:
-        self._name, self._endpoint = spec.name, spec.endpoint
-        self._url = f"{spec.endpoint.rstrip('/')}/chat/completions"
+    def __init__(self, spec: EndpointSpec, http_client: httpx2.AsyncClient | None = None) -> None:
+        self._endpoint = (spec.endpoint or "").rstrip("/")
         self._headers = {"Authorization": f"Bearer {_api_key(spec)}", "Content-Type": "application/json"}
         # The endpoint's layer keeps an attempt's time.
         self._client = http_client or openai.DefaultAioHttpClient(limits=_limits(spec), timeout=None)
 
-    async def complete(self, request: ChatRequest) -> Completion:
-        content = json.dumps(_body(self._name, request)).encode()
-        headers = {**self._headers, "Idempotency-Key": request.idempotency_key}
+    async def post(self, path: str, body: Mapping[str, Any], idempotency_key: str) -> Any:
+        """The JSON of the answer. Raises ModelError."""
+        headers = {**self._headers, "Idempotency-Key": idempotency_key}
+        url, content = f"{self._endpoint}/{path}", json.dumps(body).encode()
         try:
-            response = await self._client.post(self._url, content=content, headers=headers)
-        except httpx2.TimeoutException as error:
+            response = await self._client.post(url, content=content, headers=headers)
+        except (httpx2.ReadTimeout, httpx2.WriteTimeout) as error:
             raise ModelError("timeout", f"{self._endpoint}: {error}", taken="unknown") from error
-        except httpx2.ConnectError as error:
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+            # A connection that is refused, too, is the transport's ConnectTimeout.
             raise ModelError("overloaded", f"{self._endpoint}: {error}") from error
         except httpx2.HTTPError as error:
             raise ModelError("overloaded", f"{self._endpoint}: {error}", taken="unknown") from error
         if not response.is_success:
             raise _status_error(response)
         try:
-            return _completion(response.json())
+            return response.json()
         except ValueError as error:
-            raise ModelError("malformed", f"not a chat completion: {error}", taken="unknown") from error
+            raise ModelError("malformed", f"the answer is no JSON: {error}", taken="unknown") from error
 
     async def close(self) -> None:
         await self._client.aclose()
 
 
-def _limits(spec: ModelSpec) -> httpx2.Limits:
+class OpenAiProvider:
+    """A :class:`ChatModel` that asks once. Made as :class:`_Client` is, and raises as it does."""
+
+    def __init__(self, spec: EndpointSpec, http_client: httpx2.AsyncClient | None = None) -> None:
+        self._name, self._client = spec.name, _Client(spec, http_client)
+
+    async def complete(self, request: ChatRequest) -> Completion:
+        body = _body(self._name, request)
+        return _completion(await self._client.post("chat/completions", body, request.idempotency_key))
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+class OpenAiEmbeddingProvider:
+    """An :class:`EmbeddingModel` that asks once. Made as :class:`_Client` is, and raises as it does."""
+
+    most_texts = _MOST_TEXTS
+
+    def __init__(self, spec: EmbeddingSpec, http_client: httpx2.AsyncClient | None = None) -> None:
+        self._options: dict[str, Any] = {"model": spec.name, "encoding_format": "float"}
+        if spec.dimensions is not None:
+            self._options["dimensions"] = spec.dimensions
+        self._client = _Client(spec, http_client)
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        body = {**self._options, "input": request.texts}
+        sent = await self._client.post("embeddings", body, request.idempotency_key)
+        return _embeddings(sent, len(request.texts))
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+def _limits(spec: EndpointSpec) -> httpx2.Limits:
     """As many connections as calls: the package's own limit of 1 000 would be one that nobody declared."""
     return httpx2.Limits(max_connections=spec.max_concurrency, max_keepalive_connections=spec.max_concurrency)
 
@@ -132,6 +164,15 @@ def _completion(sent: Any) -> Completion:
     return Completion(text if isinstance(text, str) else None, calls, usage, cut_off)
 
 
+def _embeddings(sent: Any, texts: int) -> Embeddings:
+    """``sent`` is what the endpoint sent; its vectors may come in any order, each with its index."""
+    try:
+        by_index = {each["index"]: each["embedding"] for each in sent["data"]}
+        return Embeddings.of([by_index[index] for index in range(texts)], _usage(sent))
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise ModelError("malformed", f"not embeddings of {texts} texts") from error
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no text")
@@ -149,11 +190,11 @@ def _usage(sent: Any) -> Usage:
 
 def _status_error(response: httpx2.Response) -> ModelError:
     status = response.status_code
-    retry_after_s = _seconds(response.headers.get("retry-after"))
+    asked_s = retry_after_s(response.headers.get("retry-after"))
     if status == 429:
-        return ModelError("rate_limited", "429", retry_after_s=retry_after_s)
+        return ModelError("rate_limited", "429", retry_after_s=asked_s)
     if status >= 500 or status in (408, 409):
-        return ModelError("overloaded", str(status), retry_after_s=retry_after_s)
+        return ModelError("overloaded", str(status), retry_after_s=asked_s)
     code, message = _error(response)
     return ModelError(_refusal(status, code, message), f"{status}: {message}")
 
@@ -163,11 +204,11 @@ def _error(response: httpx2.Response) -> tuple[object, str]:
     try:
         body = response.json()
     except ValueError:
-        return None, response.text[:_REFUSAL_CHARACTERS] or response.reason_phrase
-    told = body.get("error", body) if isinstance(body, dict) else body
-    if isinstance(told, dict):
-        return told.get("code"), str(told.get("message") or told)[:_REFUSAL_CHARACTERS]
-    return None, str(told)[:_REFUSAL_CHARACTERS]
+        return None, told(response.text) or response.reason_phrase
+    error = body.get("error", body) if isinstance(body, dict) else body
+    if isinstance(error, dict):
+        return error.get("code"), told(error.get("message") or error)
+    return None, told(error)
 
 
 def _refusal(status: int, code: object, message: str) -> ModelErrorKind:
@@ -181,21 +222,7 @@ def _refusal(status: int, code: object, message: str) -> ModelErrorKind:
     return "refused" if status >= 400 else "unknown"
 
 
-def _seconds(header: str | None) -> float | None:
-    """From now, within bounds; None for what is neither seconds nor a date."""
-    if header is None:
-        return None
-    try:
-        asked = float(header)
-    except ValueError:
-        try:
-            asked = parsedate_to_datetime(header).timestamp() - time.time()
-        except ValueError:
-            return None
-    return None if math.isnan(asked) else min(max(0.0, asked), _LONGEST_WORD_S)
-
-
-def _api_key(spec: ModelSpec) -> str:
+def _api_key(spec: EndpointSpec) -> str:
     if spec.api_key_file is None:
         return "none"
     return Path(spec.api_key_file).read_text(encoding="utf-8").strip()

@@ -17,11 +17,12 @@ _LISTED_KEYS = 100
 
 @dataclass(slots=True)
 class Call:
-    """One request to ``/v1/chat/completions``, filled in while it is served; the log's line.
+    """One request to ``/v1/chat/completions`` or ``/v1/embeddings``, filled in while it is
+    served; the log's line.
 
     ``attempt`` counts the calls with this idempotency key from 1 (calls without a key count together).
-    ``outcome`` is answered, malformed, error, hung, abandoned (the client left before the answer),
-    rate_limited or refused. Tokens are null unless a completion was made.
+    ``outcome`` is answered, malformed, garbled, declined, error, hung, abandoned (the client left before
+    the answer), rate_limited or refused. Tokens are null unless there was an answer.
     """
 
     received_at_ms: int

@@ -22,6 +22,8 @@ class Fate(StrEnum):
     ERROR = "error"
     HUNG = "hung"
     MALFORMED = "malformed"
+    GARBLED = "garbled"
+    DECLINED = "declined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ def fate(settings: Settings, drawn: Draw) -> Fate:
         (Fate.ERROR, settings.error_rate),
         (Fate.HUNG, settings.hang_rate),
         (Fate.MALFORMED, settings.malformed_rate),
+        (Fate.GARBLED, settings.garbled_rate),
+        (Fate.DECLINED, settings.declined_rate),
     ):
         if rest < rate:
             return each

@@ -69,6 +69,11 @@ def broken(answer: Reply) -> Reply:
     return Reply("```json\n" + answer.text[: len(answer.text) // 2], tool=answer.tool)
 
 
+def declined() -> Reply:
+    """What the model says where it does not answer."""
+    return Reply("The scripted model declines.", declined=True)
+
+
 def _question(chat: ChatRequest) -> tuple[str, int]:
     """Text of the last user's message that asks something, and how many tools have been called since.
 

@@ -6,9 +6,10 @@ import asyncio
 import errno
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from email.utils import formatdate
+from functools import partial
 from hashlib import blake2b
 from http import HTTPStatus
 from pathlib import Path
@@ -21,13 +22,21 @@ from headrace_agents.scripted_model import chance, rules
 from headrace_agents.scripted_model.calls import CLIENT_CLOSED_REQUEST, Call, CallLog
 from headrace_agents.scripted_model.limiter import Limiter
 from headrace_agents.scripted_model.settings import RateLimit, Settings, reasons
+from headrace_agents.scripted_model.vectors import vector
 from headrace_agents.scripted_model.wire import (
     RefusedError,
+    check_key,
     check_model,
+    check_prompt,
     completion,
+    cut,
+    embedding_usage,
+    embeddings,
     error_body,
     model_body,
     parse,
+    parse_embedding,
+    prompt_tokens,
     usage,
 )
 
@@ -36,6 +45,8 @@ HOST = "127.0.0.1"
 _SERVER = "scripted-model"
 _MAX_BODY_BYTES = 8 * 1024 * 1024
 _STOP_GRACE_S = 0.5
+Answer = Callable[[bytes, Call, float], Awaitable[web.Response]]
+"""Of a request's body; the float is when it arrived, by the monotonic clock."""
 
 
 class PortTakenError(OSError):
@@ -92,7 +103,8 @@ class _Server:
         app.on_response_prepare.append(_say_who_answers)
         app.add_routes(
             [
-                web.post("/v1/chat/completions", self._chat),
+                web.post("/v1/chat/completions", partial(self._logged, self._chat)),
+                web.post("/v1/embeddings", partial(self._logged, self._embed)),
                 web.get("/v1/models", self._list_models),
                 web.get("/v1/models/{model}", self._get_model),
                 web.get("/settings", self._get_settings),
@@ -103,11 +115,12 @@ class _Server:
         )
         return app
 
-    async def _chat(self, request: web.Request) -> web.Response:
+    async def _logged(self, answer: Answer, request: web.Request) -> web.Response:
         arrived = time.monotonic()
         call = self._calls.begin(request.headers.get("Idempotency-Key"), int(time.time() * 1000))
         try:
-            response = await self._answer(request, call, arrived)
+            check_key(request.headers.get("Authorization"), self._settings.api_key)
+            response = await answer(await request.read(), call, arrived)
         except (RefusedError, web.HTTPException) as refusal:
             call.status = refusal.status
             raise
@@ -121,12 +134,42 @@ class _Server:
             call.latency_ms = round((time.monotonic() - arrived) * 1000, 3)
             self._calls.end(call)
 
-    async def _answer(self, request: web.Request, call: Call, arrived: float) -> web.Response:
-        """Refusals and the rate limit answer at once; everything else after the latency, or never."""
+    async def _chat(self, body: bytes, call: Call, arrived: float) -> web.Response:
         settings = self._settings
-        chat = parse(await request.read())
+        chat = parse(body)
         call.model = chat.model
-        answer = rules.reply(chat)
+        answer = cut(chat, rules.reply(chat))
+        texts = [message.text for message in chat.messages]
+        check_prompt(texts, prompt_tokens(chat, settings.tokens), settings)
+        fate = await self._fate(settings, call, arrived)
+        if fate is chance.Fate.GARBLED:
+            return _garbled()
+        if fate is chance.Fate.MALFORMED:
+            answer = rules.broken(answer)
+        if fate is chance.Fate.DECLINED:
+            answer = rules.declined()
+        used = usage(chat, answer, settings.tokens)
+        call.used(used)
+        return web.json_response(completion(_completion_id(settings.seed, call), answer, used))
+
+    async def _embed(self, body: bytes, call: Call, arrived: float) -> web.Response:
+        settings = self._settings
+        asked = parse_embedding(body)
+        call.model = asked.model
+        vectors = [vector(text, asked.dimensions) for text in asked.texts]
+        used = embedding_usage(asked, settings.tokens)
+        check_prompt(asked.texts, used.prompt_tokens, settings)
+        fate = await self._fate(settings, call, arrived)
+        if fate is chance.Fate.GARBLED:
+            return _garbled()
+        if fate is chance.Fate.MALFORMED:
+            vectors = vectors[1:]
+        call.used(used)
+        return web.json_response(embeddings(vectors, used))
+
+    async def _fate(self, settings: Settings, call: Call, arrived: float) -> chance.Fate:
+        """Of a call that is to be answered: the rate limit answers at once, everything else after the
+        latency, or never. Raises RefusedError for what is not answered."""
         call.outcome = "rate_limited"
         self._check_rate(settings.rate_limit, arrived)
 
@@ -141,11 +184,7 @@ class _Server:
         if fate is chance.Fate.ERROR:
             status = chance.error_status(drawn)
             raise RefusedError(status, f"scripted error: {HTTPStatus(status).phrase}", kind="server_error")
-        if fate is chance.Fate.MALFORMED:
-            answer = rules.broken(answer)
-        used = usage(chat, answer, settings.tokens)
-        call.used(used)
-        return web.json_response(completion(_completion_id(settings.seed, call), answer, used))
+        return fate
 
     def _check_rate(self, limit: RateLimit | None, now: float) -> None:
         if limit is None or self._limiter is None or (wait_s := self._limiter.wait_s(now)) == 0:
@@ -189,6 +228,10 @@ class _Server:
     async def _delete_calls(self, _request: web.Request) -> web.Response:
         self._calls.forget()
         return web.Response(status=204)
+
+
+def _garbled() -> web.Response:
+    return web.Response(text="<html><body>Bad Gateway</body></html>", content_type="text/html")
 
 
 def _completion_id(seed: int, call: Call) -> str:

@@ -65,14 +65,25 @@ class Settings(_Closed):
     """Share of calls never answered; they end when the client goes away."""
     malformed_rate: _Rate = 0.0
     """Share of calls answered 200 whose content (or tool arguments) is no JSON."""
+    garbled_rate: _Rate = 0.0
+    """Share of calls answered 200 with a page of HTML."""
+    declined_rate: _Rate = 0.0
+    """Share of chats that the model itself declines: 200 with a ``refusal`` in place of an answer."""
     rate_limit: RateLimit | None = None
+    api_key: str | None = None
+    """Calls without it as their bearer token get 401; left out, every call is let in."""
+    context_tokens: Annotated[int, Field(gt=0)] | None = None
+    """A longer prompt (of that many words, unless ``tokens`` says otherwise) gets 400."""
+    banned_words: tuple[str, ...] = ()
+    """A prompt with one of them gets 400, as from a filter of content."""
     tokens: Tokens = Tokens()
 
     @model_validator(mode="after")
     def _one_fate_each(self) -> Self:
-        total = self.error_rate + self.hang_rate + self.malformed_rate
+        rates = ("error_rate", "hang_rate", "malformed_rate", "garbled_rate", "declined_rate")
+        total = sum(getattr(self, rate) for rate in rates)
         if total > 1 + 1e-9:  # 0.7 + 0.2 + 0.1 is above 1 in floats
-            raise ValueError(f"error_rate + hang_rate + malformed_rate is {total:g}, above 1")
+            raise ValueError(f"{' + '.join(rates)} is {total:g}, above 1")
         return self
 
 

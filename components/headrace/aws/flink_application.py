@@ -30,7 +30,6 @@ from headrace.aws.traffic import refuse_open_blocks
 from headrace.errors import HeadraceError
 from headrace.plan.aws.model import DeploymentPlan
 from headrace.plan.model import AgentPlan
-from headrace_agents.spec import AgentJobSpec
 
 DEPLOYMENT_NAME = re.compile(r"[a-z]([-a-z0-9]{0,43}[a-z0-9])?")
 """What the operator takes: Flink makes longer names of it."""
@@ -275,17 +274,9 @@ class FlinkApplication(pulumi.ComponentResource):
         )
 
 
-def complete(spec: AgentJobSpec, api_key_file: str | None) -> AgentJobSpec:
-    """The plan's specification with where the key of its model is."""
-    model = spec.model
-    if model and api_key_file:
-        model = model.model_copy(update={"api_key_file": api_key_file})
-    return spec.model_copy(update={"model": model})
-
-
 def _job(args: FlinkApplicationArgs) -> pulumi.Output[str]:
     """The specification as JSON, with what is known only when the resources are."""
-    spec = complete(args.agent.spec, model_key_file() if args.model_key else None)
+    spec = args.agent.spec_with_key(model_key_file() if args.model_key else None)
     storage = storage_options(args.agent.name, args.state.names)
 
     def written(known: dict[str, str]) -> str:

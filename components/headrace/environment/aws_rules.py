@@ -70,8 +70,8 @@ def model_of_one_machine_on_aws(parts: Parts) -> Iterator[Problem]:
     """On AWS a model is reached over the network, and its key is no file of this machine."""
     if not list(_aws(parts)):
         return
-    for _agent, model in parts.models:
-        endpoint, key = model.value.endpoint, model.value.api_key
+    for _agent, model in parts.model_endpoints:
+        endpoint, key = model.value.endpoint or "", model.value.api_key
         if endpoint == SCRIPTED or is_loopback(urlsplit(endpoint).hostname or ""):
             yield model.problem(
                 "endpoint", given=repr(endpoint), allowed="an `https://` URL, as substrate.kind is `aws`"

@@ -101,8 +101,8 @@ def timeout_outside_latency_and_deadline(parts: Parts) -> Iterator[Problem]:
 
 
 def concurrency_below_parallelism(parts: Parts) -> Iterator[Problem]:
-    """`model.max_concurrency` is at least `parallelism_min`: each subtask needs a call of its own."""
-    for agent, model in parts.models:
+    """`max_concurrency` of a model is at least `parallelism_min`: each subtask needs a call of its own."""
+    for agent, model in parts.model_endpoints:
         calls, subtasks = model.value.max_concurrency, agent.value.scaling.parallelism_min
         if calls is not None and calls < subtasks:
             yield model.problem(

@@ -105,13 +105,25 @@ class ApiKey(Declared):
     )
 
 
-class Model(Declared):
-    """The OpenAI-compatible chat model that an agent asks."""
+class ModelEndpoint(Declared):
+    """A model at its provider, and the limits of calls to it."""
 
-    endpoint: Annotated[str, Field(strict=True), checked(AN_ENDPOINT, is_endpoint)] = declared(
-        AN_ENDPOINT, "Base URL without `/chat/completions`; `scripted` is the stack's own scripted model."
+    provider: Literal["openai", "bedrock"] = declared(
+        "`openai` or `bedrock`",
+        "What answers: an OpenAI-compatible endpoint, or Amazon Bedrock, with credentials from boto3's own"
+        " chain.",
+        default="openai",
     )
-    name: Text = declared("text, 1 to 200 characters", "The model's name at the endpoint.")
+    endpoint: Annotated[str, Field(strict=True), checked(AN_ENDPOINT, is_endpoint)] | None = declared(
+        AN_ENDPOINT,
+        "Base URL without `/chat/completions`, required for `openai`; `scripted` is the stack's own scripted"
+        " model. Bedrock's is its region's where it is left out.",
+        default=None,
+    )
+    region: Annotated[str, matching(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}", 30)] | None = declared(
+        "a region of AWS, `eu-central-1`", "Of a model on Bedrock, which requires it.", default=None
+    )
+    name: Text = declared("text, 1 to 200 characters", "The model's name at its provider.")
     api_key: ApiKey | None = declared(
         A_KEY_REFERENCE,
         "Where the endpoint's key is found; left out, none is sent.",
@@ -153,6 +165,18 @@ class Model(Declared):
         if self.max_output_tokens is not None or self.budget is None:
             return self.max_output_tokens
         return USUAL_OUTPUT_TOKENS
+
+
+class Model(ModelEndpoint):
+    """The chat model that an agent asks."""
+
+
+class Embedding(ModelEndpoint):
+    """The model that an agent's `ctx.embed` asks for vectors of texts."""
+
+    dimensions: Count | None = declared(
+        A_POSITIVE, "Numbers of a vector; left out, as many as the model gives.", default=None
+    )
 
 
 class Limits(Declared):
@@ -268,6 +292,9 @@ class Agent(Declared):
     )
     model: Model | None = declared(
         "a model", "The model it asks; left out, the agent has none.", default=None
+    )
+    embedding: Embedding | None = declared(
+        "an embedding model", "The model that makes its vectors; left out, the agent has none.", default=None
     )
     workload: Workload = declared("a workload", "Facts about its load.")
     scaling: Scaling = declared("scaling bounds", "Bounds of its parallelism.")

@@ -12,7 +12,16 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from headrace.environment import names
-from headrace.environment.model import Agent, Checkpoints, Model, Recovery, Source, Table
+from headrace.environment.model import (
+    Agent,
+    Checkpoints,
+    Embedding,
+    Model,
+    ModelEndpoint,
+    Recovery,
+    Source,
+    Table,
+)
 from headrace.environment.problem import Path, Problem
 from headrace.environment.substrates import Substrate
 
@@ -58,6 +67,23 @@ class Parts:
             for agent in self.agents
             if agent.value.model is not None
         )
+
+    @property
+    def embeddings(self) -> tuple[tuple[Placed[Agent], Placed[Embedding]], ...]:
+        return tuple(
+            (agent, Placed((*agent.path, "embedding"), agent.value.embedding))
+            for agent in self.agents
+            if agent.value.embedding is not None
+        )
+
+    @property
+    def model_endpoints(self) -> tuple[tuple[Placed[Agent], Placed[ModelEndpoint]], ...]:
+        """Chat models and embedding models."""
+        chat = [(agent, Placed[ModelEndpoint](model.path, model.value)) for agent, model in self.models]
+        embeddings = [
+            (agent, Placed[ModelEndpoint](each.path, each.value)) for agent, each in self.embeddings
+        ]
+        return (*chat, *embeddings)
 
     @property
     def inputs(self) -> Mapping[str, Table]:

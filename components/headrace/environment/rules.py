@@ -17,7 +17,7 @@ from headrace.environment import aws_rules, contradictions, money_rules, names, 
 from headrace.environment.model import Agent, Table
 from headrace.environment.parts import Parts, Placed, parts_of
 from headrace.environment.problem import Path, Problem
-from headrace.environment.types import SCRIPTED
+from headrace.environment.types import AN_ENDPOINT, SCRIPTED
 
 T = TypeVar("T")
 
@@ -169,18 +169,55 @@ def agent_key_not_in_message_key(parts: Parts) -> Iterator[Problem]:
 
 
 def endpoint_ends_in_path_of_a_call(parts: Parts) -> Iterator[Problem]:
-    """`model.endpoint` is the base URL: the client adds `/chat/completions`."""
-    for _agent, model in parts.models:
-        endpoint = model.value.endpoint
-        if endpoint != SCRIPTED and urlsplit(endpoint).path.rstrip("/").endswith("/chat/completions"):
-            yield model.problem(
-                "endpoint", given=repr(endpoint), allowed="the base URL, without /chat/completions"
+    """`endpoint` is the base URL: the client adds `/chat/completions` and `/embeddings`."""
+    for _agent, model in parts.model_endpoints:
+        endpoint = model.value.endpoint or ""
+        for call in ("/chat/completions", "/embeddings"):
+            if urlsplit(endpoint).path.rstrip("/").endswith(call):
+                yield model.problem("endpoint", given=repr(endpoint), allowed=f"the base URL, without {call}")
+
+
+def address_of_another_provider(parts: Parts) -> Iterator[Problem]:
+    """`openai` has `endpoint`, and no `region`; `bedrock` `region`, no `api_key`, and is not `scripted`."""
+    for _agent, model in parts.model_endpoints:
+        given = model.value
+        if given.provider == "openai":
+            if given.endpoint is None:
+                allowed = f"{AN_ENDPOINT}; or `provider: bedrock` and a region"
+                yield model.problem("endpoint", given="nothing", allowed=allowed)
+            if given.region is not None:
+                allowed = "left out, or `provider: bedrock`: an OpenAI-compatible endpoint has no region"
+                yield model.problem("region", given=repr(given.region), allowed=allowed)
+            continue
+        if given.region is None:
+            allowed = "required with provider `bedrock`: a region of AWS, `eu-central-1`"
+            yield model.problem("region", given="nothing", allowed=allowed)
+        if given.endpoint == SCRIPTED:
+            allowed = "left out, or a URL: with provider `bedrock` the scripted model does not answer"
+            yield model.problem("endpoint", given=repr(SCRIPTED), allowed=allowed)
+        if given.api_key is not None:
+            allowed = "left out: with provider `bedrock` credentials come from boto3's own chain"
+            yield model.problem("api_key", given="a key", allowed=allowed)
+
+
+def keys_in_two_variables(parts: Parts) -> Iterator[Problem]:
+    """`embedding.api_key.env` is the variable of `model.api_key.env`, if that names one."""
+    for agent, embedding in parts.embeddings:
+        model = agent.value.model
+        of_model = model.api_key.env if model and model.api_key else None
+        of_embedding = embedding.value.api_key.env if embedding.value.api_key else None
+        if of_model and of_embedding and of_model != of_embedding:
+            yield embedding.problem(
+                "api_key",
+                "env",
+                given="another variable than model.api_key.env",
+                allowed="the same variable, or on this machine `{file: /PATH}`",
             )
 
 
 def api_key_in_both_or_no_place(parts: Parts) -> Iterator[Problem]:
     """`api_key` has either `env` or `file`; the scripted model has no key."""
-    for _agent, model in parts.models:
+    for _agent, model in parts.model_endpoints:
         key = model.value.api_key
         if key is None:
             continue
@@ -227,7 +264,9 @@ RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     input_not_declared,
     agent_key_not_in_message_key,
     endpoint_ends_in_path_of_a_call,
+    address_of_another_provider,
     api_key_in_both_or_no_place,
+    keys_in_two_variables,
     settings_are_not_data,
     *contradictions.RULES,
     *overload.RULES,

@@ -62,14 +62,11 @@ def api_key_file(files: StackFiles, agent: AgentPlan) -> Path:
 
 def complete(agent: AgentPlan, files: StackFiles) -> AgentJobSpec:
     """The plan's specification with what this substrate knows: where files are, what code is there."""
-    spec, model = agent.spec, agent.spec.model
-    if model and agent.api_key_env:
-        model = model.model_copy(update={"api_key_file": str(api_key_file(files, agent))})
+    spec = agent.spec_with_key(str(api_key_file(files, agent)))
     package = spec.entry_point.partition(":")[0].partition(".")[0]
     return spec.model_copy(
         update={
             "flink_configuration": spec.flink_configuration | storage_options(spec.name),
-            "model": model,
             "code": code_digest(RUNTIME_PACKAGE, package),
         }
     )

@@ -27,8 +27,21 @@ STOP_TIMEOUT_S = 60
 # Where the supervisor's parser ends a value, quoted or not.
 CUT_AT = (" ;", " #", "\n")
 
+# Where boto3's chain finds credentials for models on Bedrock, beside files below HOME.
+AWS_CREDENTIALS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_BEARER_TOKEN_BEDROCK",
+    "AWS_PROFILE",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+)
 # A supervised process inherits nothing of the shell that happened to start the stack but these.
-INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "JAVA_HOME", "TMPDIR", "SSL_CERT_FILE", "XDG_RUNTIME_DIR")
+INHERITED = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "JAVA_HOME", "TMPDIR", "SSL_CERT_FILE", "XDG_RUNTIME_DIR"),
+    *AWS_CREDENTIALS,
+)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,6 @@ def keep_credentials(stack: Stack) -> None:
             write_secret(path, given)
         elif not path.exists():
             raise HeadraceError(
-                f"agent {agent.name}: `model.api_key` names the environment variable {agent.api_key_env},"
+                f"agent {agent.name}: `api_key` names the environment variable {agent.api_key_env},"
                 " which is not set; set it for this command. Nothing was changed"
             )

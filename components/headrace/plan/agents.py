@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from headrace.environment import names
-from headrace.environment.model import Agent, Environment
+from headrace.environment.model import Agent, Environment, ModelEndpoint
 from headrace.environment.types import SCRIPTED
 from headrace.environment.units import HOUR_MS, MIB, SECOND_MS
 from headrace.plan import recovery
@@ -29,6 +29,7 @@ from headrace.plan.state import planned_state_bytes
 from headrace.plan.topics import journal_partitions
 from headrace_agents.spec import (
     AgentJobSpec,
+    EmbeddingSpec,
     FeedbackTopics,
     InputTopic,
     JournalSpec,
@@ -38,6 +39,7 @@ from headrace_agents.spec import (
     RuntimeSpec,
 )
 
+NO_VARIABLE = "the declaration names 0 variables"
 TICK_MIN_MS, TICK_MAX_MS = 10, 100
 MARK_TO_INTERVAL, MARK_MIN_MS = 4, 5 * SECOND_MS
 
@@ -50,7 +52,7 @@ def agents(environment: Environment, place: Place, rhythm: CheckpointPlan) -> Be
 def _agent(
     environment: Environment, agent: Agent, place: Place, rhythm: CheckpointPlan
 ) -> Because[AgentPlan]:
-    api_key = agent.model.api_key if agent.model else None
+    keys = keys_in_variables(agent)
     in_flight = calls_in_flight(agent)
     return build(
         AgentPlan,
@@ -68,9 +70,8 @@ def _agent(
         model_calls_per_second=calls_per_second(agent),
         model_calls_needed=calls_needed(agent),
         model_calls_in_flight=in_flight,
-        api_key_env=because(api_key.env, "declared as model.api_key.env")
-        if api_key and api_key.env
-        else because(None, "the declaration names 0 variables"),
+        api_key_env=because(*next(iter(keys.values()))) if keys else because(None, NO_VARIABLE),
+        api_key_of=because(tuple(keys), f"{len(keys)} of its models have a key in a variable"),
     )
 
 
@@ -103,6 +104,7 @@ def _spec(
         journal=_journal(agent, rhythm, place),
         kafka=_kafka(environment, agent, place),
         model=_model(agent, place, in_flight),
+        embedding=_embedding(agent, place),
         spending=spending(agent),
         limits=limits(agent),
         runtime=build(
@@ -183,26 +185,62 @@ def _model(agent: Agent, place: Place, in_flight: int) -> Because[ModelSpec] | B
     model = agent.model
     if model is None:
         return because(None, "0 models are declared")
-    scripted = model.endpoint == SCRIPTED
     subtasks = agent.scaling.parallelism_min
     return build(
         ModelSpec,
-        endpoint=place.scripted_model if scripted else because(model.endpoint, "declared"),
-        name=because(model.name, "declared"),
-        api_key_file=because(model.api_key.file, "declared as model.api_key.file")
-        if model.api_key and model.api_key.file
-        else because(None, "the declaration names 0 files"),
-        timeout_ms=model_timeout_ms(agent, model),
-        max_attempts=model_attempts(model),
+        **_endpoint(agent, model, place),
         concurrency=because(
             in_flight // subtasks, f"{in_flight} calls in flight over {subtasks} subtasks, to start with"
         ),
         max_concurrency=calls_in_flight_max(model, in_flight, subtasks),
-        requests_per_minute=requests_per_minute(model),
         max_output_tokens=max_output_tokens(model),
         prices=prices(model),
         budget=budget(model),
     )
+
+
+def _embedding(agent: Agent, place: Place) -> Because[EmbeddingSpec] | Because[None]:
+    embedding = agent.embedding
+    if embedding is None:
+        return because(None, "0 embedding models are declared")
+    subtasks = agent.scaling.parallelism_min
+    return build(
+        EmbeddingSpec,
+        **_endpoint(agent, embedding, place),
+        dimensions=because(embedding.dimensions, "declared, or as many as the model gives"),
+        max_concurrency=calls_in_flight_max(embedding, embedding.max_concurrency or 0, subtasks),
+    )
+
+
+def _endpoint(agent: Agent, model: ModelEndpoint, place: Place) -> dict[str, Because[Any]]:
+    """What is the same for chat models and embedding models."""
+    scripted = model.endpoint == SCRIPTED
+    key = model.api_key
+    return {
+        "provider": because(model.provider, "declared, or openai"),
+        "endpoint": place.scripted_model if scripted else because(model.endpoint, "declared"),
+        "region": because(model.region, "declared: a model on Bedrock has one"),
+        "name": because(model.name, "declared"),
+        "api_key_file": because(key.file, "declared as api_key.file")
+        if key and key.file
+        else because(None, "the declaration names 0 files"),
+        "timeout_ms": model_timeout_ms(agent, model),
+        "max_attempts": model_attempts(model),
+        "requests_per_minute": requests_per_minute(model),
+    }
+
+
+def keys_in_variables(agent: Agent) -> dict[Literal["model", "embedding"], tuple[str, str]]:
+    """Variables of keys, with the reason, by whose they are."""
+    models: dict[Literal["model", "embedding"], ModelEndpoint | None] = {
+        "model": agent.model,
+        "embedding": agent.embedding,
+    }
+    return {
+        name: (model.api_key.env, f"declared as {name}.api_key.env")
+        for name, model in models.items()
+        if model and model.api_key and model.api_key.env
+    }
 
 
 def _tick_ms(agent: Agent) -> Because[int]:

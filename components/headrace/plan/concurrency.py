@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from headrace.environment.model import CALLS_PER_SUBTASK, Agent, Model
+from headrace.environment.model import CALLS_PER_SUBTASK, Agent, ModelEndpoint
 from headrace.environment.units import MINUTE_MS
 from headrace.plan.because import Because, because
 
@@ -62,12 +62,12 @@ def calls_in_flight(agent: Agent) -> Because[int]:
     )
 
 
-def calls_in_flight_max(model: Model, in_flight: int, subtasks: int) -> Because[int]:
+def calls_in_flight_max(model: ModelEndpoint, in_flight: int, subtasks: int) -> Because[int]:
     """Each subtask's bound: what a shortage of calls in flight is met with, in the worker itself."""
     if model.max_concurrency is not None:
         return because(
             in_flight // subtasks,
-            f"declared as model.max_concurrency {model.max_concurrency}, over {subtasks} subtasks",
+            f"declared as max_concurrency {model.max_concurrency}, over {subtasks} subtasks",
         )
     return because(
         CALLS_PER_SUBTASK,
@@ -76,12 +76,12 @@ def calls_in_flight_max(model: Model, in_flight: int, subtasks: int) -> Because[
     )
 
 
-def requests_per_minute(model: Model) -> Because[int] | Because[None]:
+def requests_per_minute(model: ModelEndpoint) -> Because[int] | Because[None]:
     """The provider's limit."""
     limit = model.requests_per_minute
     if limit is None:
         return because(None, "the declaration limits 0 providers")
-    return because(limit, f"declared as model.requests_per_minute {limit}")
+    return because(limit, f"declared as requests_per_minute {limit}")
 
 
 def _allowed_in_flight(agent: Agent, limit: int) -> int:

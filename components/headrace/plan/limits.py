@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from headrace.environment.model import Agent, Model
+from headrace.environment.model import Agent, ModelEndpoint
 from headrace.environment.units import KIB, MIB
 from headrace.plan.because import Because, because, build
 from headrace_agents.spec import Limits
@@ -54,10 +54,10 @@ def run_deadline_ms(agent: Agent) -> Because[int]:
     )
 
 
-def model_timeout_ms(agent: Agent, model: Model) -> Because[int]:
+def model_timeout_ms(agent: Agent, model: ModelEndpoint) -> Because[int]:
     """Of one attempt of a model call."""
     if model.timeout is not None:
-        return because(model.timeout.milliseconds, f"declared as model.timeout {model.timeout}")
+        return because(model.timeout.milliseconds, f"declared as timeout {model.timeout}")
     latency = agent.workload.model_latency.milliseconds if agent.workload.model_latency else 0
     usual = max(2 * latency, min(TIMEOUT_MAX_MS, max(TIMEOUT_MIN_MS, TIMEOUT_TO_LATENCY * latency)))
     deadline = agent.limits.run_deadline
@@ -73,10 +73,10 @@ def model_timeout_ms(agent: Agent, model: Model) -> Because[int]:
     )
 
 
-def model_attempts(model: Model) -> Because[int]:
+def model_attempts(model: ModelEndpoint) -> Because[int]:
     """Attempts of one model call."""
     if model.max_attempts is not None:
-        return because(model.max_attempts, f"declared as model.max_attempts {model.max_attempts}")
+        return because(model.max_attempts, f"declared as max_attempts {model.max_attempts}")
     return because(USUAL_ATTEMPTS, f"{USUAL_ATTEMPTS}: 3 waits outlast a 429 or a restart of the endpoint")
 
 

@@ -6,7 +6,7 @@ Values only; how each is worked out stands in the module of its subject. Every l
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -206,8 +206,17 @@ class AgentPlan(PlanModel):
     model_calls_in_flight: int
     """What it is given: with headroom, within the provider's limit."""
     api_key_env: str | None
-    """Environment variable whose value the substrate puts into a file, and that file's path into
-    ``spec.model.api_key_file``."""
+    """Environment variable whose value the substrate puts into a file."""
+    api_key_of: tuple[Literal["model", "embedding"], ...]
+    """Whose ``api_key_file`` in ``spec`` becomes that file's path."""
+
+    def spec_with_key(self, file: str | None) -> AgentJobSpec:
+        """The specification with that path, None where there is no such file."""
+        keyed: dict[str, Any] = {
+            name: getattr(self.spec, name).model_copy(update={"api_key_file": file})
+            for name in self.api_key_of
+        }
+        return self.spec.model_copy(update=keyed)
 
 
 class CommonPlan(PlanModel):

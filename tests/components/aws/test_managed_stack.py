@@ -43,7 +43,6 @@ from tests.unit.environment.declarations import DIGEST, on_aws, parsed
 FLINK = "kubernetes:flink.apache.org/v1beta1:FlinkDeployment"
 EKS, CONNECTOR = "aws:eks/cluster:Cluster", "aws:mskconnect/connector:Connector"
 PROVIDER, RELEASE = "pulumi:providers:kubernetes", "kubernetes:helm.sh/v3:Release"
-BEDROCK = f"https://bedrock-runtime.{REGION}.amazonaws.com/openai/v1"
 
 both = pytest.mark.parametrize("environment", ENVIRONMENTS)
 
@@ -178,7 +177,8 @@ def test_without_an_image_there_is_a_repository_and_no_agent() -> None:
 
 def test_a_model_on_bedrock_is_called_within_the_network_by_its_own_agent_alone() -> None:
     declaration = on_aws(endpoint={"access": "public", "cidrs": ["198.51.100.0/24"]})
-    declaration["agents"][0]["model"] |= {"endpoint": BEDROCK, "name": "some.model-v1:0"}
+    model = {"provider": "bedrock", "region": REGION, "name": "some.model-v1:0"}
+    declaration["agents"][0]["model"] = model
     stack = managed(parsed(declaration))
     assert "aws:ec2/vpcEndpoint:VpcEndpoint local-bedrock-runtime" in stack
     rights = {

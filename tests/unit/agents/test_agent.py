@@ -12,6 +12,7 @@ from pydantic import BaseModel
 import headrace_agents
 from headrace_agents import Agent, AgentError, Change, Context, on
 from headrace_agents.agent import load, prepare
+from headrace_agents.run_embedding import RunEmbedding
 from tests.unit.agents.journal import Journal
 from tests.unit.agents.worlds import Decided, Seen, Thing
 
@@ -97,6 +98,7 @@ def test_an_undeclared_decision_is_a_type_error() -> None:
     context: Context[Seen, BaseModel] = Context(
         memory=Seen(),
         model=headrace_agents.RunModel(None, Journal()),
+        embedding=RunEmbedding(None, Journal()),
         steps=Journal(),
         key={},
         now_ms=0,

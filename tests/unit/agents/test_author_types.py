@@ -21,6 +21,7 @@ from headrace_agents import (
     on_answer,
     on_reminder,
 )
+from headrace_agents.run_embedding import RunEmbedding
 from headrace_agents.testing import AgentTest
 from tests.unit.agents.journal import Journal
 
@@ -153,6 +154,7 @@ def test_what_a_checker_refuses_is_refused_when_it_runs() -> None:
     ctx: Context[Any, Any] = Context(
         memory=Memory(),
         model=RunModel(None, Journal()),
+        embedding=RunEmbedding(None, Journal()),
         steps=Journal(),
         key={},
         now_ms=0,

@@ -70,11 +70,12 @@ class Loops:
         assert isinstance(agent.instance, Crowd)
         self.agent = agent.instance
         self.handler = agent.changes[TABLE, "create"]
-        self.model = ClosableModel()
+        self.model, self.embedding = ClosableModel(), ClosableModel()
         spec = in_memory_spec(agent, ("key",), LIMITS.model_copy(update={"run_deadline_ms": 60_000}), "none")
         self.loop = RunLoop(
             runs_of(spec, agent, lambda: time.time_ns() // 1_000_000),
             self._open,
+            open_embedding=lambda: self.embedding,  # type: ignore[arg-type, return-value]
             slots=slots if isinstance(slots, Slots) else Slots(slots, slots),
         )
 
@@ -175,6 +176,7 @@ def test_closing_cancels_what_is_in_flight_and_leaves_no_thread() -> None:
     assert loops.agent.cancelled == 3
     assert all(handle.result is None for handle in hanging)
     assert loops.model.closed
+    assert loops.embedding.closed
     assert threading.active_count() == before
 
 

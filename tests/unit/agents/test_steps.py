@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from headrace_agents import Agent, Change, Context, Reply, RunModel, ToolCall, on
 from headrace_agents.chat import ChatRequest
 from headrace_agents.codec import JournalEntry
+from headrace_agents.run_embedding import RunEmbedding
 from headrace_agents.steps import RunSteps, WriteAhead
 from headrace_agents.testing import AgentTest, ScriptedAnswer
 from tests.unit.agents.journal import Journal
@@ -202,6 +203,7 @@ def context(steps: Any) -> Run:
     return Context(
         memory=Seen(),
         model=RunModel(None, steps),
+        embedding=RunEmbedding(None, steps),
         steps=steps,
         key={},
         now_ms=0,

@@ -1,4 +1,4 @@
-"""The example of docs/agents.md: its agent is imported and its tests are run, as they stand on the page."""
+"""The examples of docs/agents.md: imported, and their tests run, as they stand on the page."""
 
 from __future__ import annotations
 
@@ -12,39 +12,54 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
+from headrace_agents.provider_kit import ChatProviderKit
 from headrace_agents.records import Reason
 
 PAGE = Path(__file__).parents[3] / "docs" / "agents.md"
-EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+
+AGENT, PROVIDER, TESTS_OF_PROVIDER, SETTINGS, TESTS_OF_AGENT = re.findall(
+    r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL
+)
 
 
 def test_the_example_passes_its_own_tests(tmp_path: Path) -> None:
-    agent, _settings, tests = EXAMPLES
     package = tmp_path / "overload_watch"
     package.mkdir()
     (package / "__init__.py").touch()
-    (package / "agent.py").write_text(agent)
-    (tmp_path / "test_page.py").write_text(tests)
+    (package / "agent.py").write_text(AGENT)
 
+    assert passed(tmp_path, TESTS_OF_AGENT) >= TESTS_OF_AGENT.count("def test_")
+
+
+def test_the_provider_passes_the_kit(tmp_path: Path) -> None:
+    (tmp_path / "vendor.py").write_text(PROVIDER)
+
+    kit = sum(name.startswith("test_") for name in dir(ChatProviderKit))
+    assert passed(tmp_path, TESTS_OF_PROVIDER) == kit
+
+
+def passed(folder: Path, tests: str) -> int:
+    """How many of a page's tests pass, all of which must."""
+    (folder / "test_page.py").write_text(tests)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "test_page.py"],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=folder,
+        env={"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
-
     assert done.returncode == 0, done.stdout + done.stderr
-    passed = re.search(r"(\d+) passed", done.stdout)
-    assert passed is not None
-    assert int(passed[1]) >= tests.count("def test_")
+    counted = re.search(r"(\d+) passed", done.stdout)
+    assert counted is not None
+    return int(counted[1])
 
 
 def test_settings_have_their_prompt_from_the_file_beside_them(tmp_path: Path) -> None:
     (tmp_path / "question.txt").write_text("Summarise {tickets}.\n")
     module = tmp_path / "tuned.py"
-    module.write_text(EXAMPLES[1])
+    module.write_text(SETTINGS)
     found: dict[str, Any] = runpy.run_path(str(module))
 
     assert found["Settings"]().question.format(tickets=[1, 2]) == "Summarise [1, 2]."

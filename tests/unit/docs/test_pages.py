@@ -58,11 +58,16 @@ def test_every_command_exists(page: Path) -> None:
             assert command in known
 
 
-def test_the_agent_of_the_agents_page_can_be_declared_with_the_budget_that_stands_there() -> None:
+def test_the_agent_of_the_agents_page_can_be_declared_with_either_model_and_the_budget() -> None:
     page = (CHECKOUT / "docs" / "agents.md").read_text()
-    budget, agent = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))
+    models, budget, agent = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))
     shipped = yaml.safe_load((CHECKOUT / "stacks" / "Pulumi.local.yaml").read_text())
     declaration: dict[str, Any] = shipped["config"][CONFIG_KEY]
-    declaration["agents"].append(agent | budget)
+    declaration["agents"] += [agent | budget, agent | models | {"name": "on-bedrock"}]
     made = plan(parse_environment(declaration, "docs/agents.md", "local"))
-    assert [agent.name for agent in made.agents] == ["support-triage", "order-risk", "overload-watch"]
+    assert [agent.name for agent in made.agents] == [
+        "support-triage",
+        "order-risk",
+        "overload-watch",
+        "on-bedrock",
+    ]

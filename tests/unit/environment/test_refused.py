@@ -45,6 +45,7 @@ def without(*path: str | int) -> Change:
 
 AGENT = ("agents", 0)
 MODEL = (*AGENT, "model")
+ON_BEDROCK = {"provider": "bedrock", "region": "eu-central-1", "name": "some.model"}
 SOURCE = ("sources", 0)
 TICKETS = (*SOURCE, "tables", 1)
 
@@ -367,6 +368,66 @@ REFUSED: dict[str, tuple[Change, str, str, str]] = {
         "agents[0].model.api_key",
         "a key",
         "left out",
+    ),
+    "an endpoint that is nowhere": (
+        lambda d: _agent(d)["model"].pop("endpoint"),
+        "agents[0].model.endpoint",
+        "nothing",
+        "or `provider: bedrock` and a region",
+    ),
+    "a region of an OpenAI-compatible endpoint": (
+        set_at(*MODEL, "region", to="eu-central-1"),
+        "agents[0].model.region",
+        "'eu-central-1'",
+        "`provider: bedrock`",
+    ),
+    "a model on Bedrock without a region": (
+        set_at(*MODEL, to={"provider": "bedrock", "name": "some.model"}),
+        "agents[0].model.region",
+        "nothing",
+        "required with provider `bedrock`",
+    ),
+    "the scripted model on Bedrock": (
+        lambda d: _agent(d)["model"].update(provider="bedrock", region="eu-central-1"),
+        "agents[0].model.endpoint",
+        "'scripted'",
+        "left out, or a URL",
+    ),
+    "a key for Bedrock": (
+        set_at(*MODEL, to=ON_BEDROCK | {"api_key": {"env": "K"}}),
+        "agents[0].model.api_key",
+        "a key",
+        "boto3's own chain",
+    ),
+    "an unknown provider": (
+        set_at(*MODEL, "provider", to="azure"),
+        "agents[0].model.provider",
+        "'azure'",
+        "`openai` or `bedrock`",
+    ),
+    "an embedding model with a call's path": (
+        set_at(*AGENT, "embedding", to={"endpoint": "https://m.example/v1/embeddings", "name": "e"}),
+        "agents[0].embedding.endpoint",
+        "/embeddings'",
+        "the base URL",
+    ),
+    "an embedding model's key in another variable": (
+        lambda d: _agent(d).update(
+            model=_agent(d)["model"] | {"endpoint": "https://m.example", "api_key": {"env": "K"}},
+            embedding={"endpoint": "https://m.example", "name": "e", "api_key": {"env": "L"}},
+        ),
+        "agents[0].embedding.api_key.env",
+        "another variable",
+        "the same variable",
+    ),
+    "fewer vectors at once than subtasks": (
+        lambda d: _agent(d).update(
+            embedding={"endpoint": "scripted", "name": "scripted-triage", "max_concurrency": 1},
+            scaling={"parallelism_min": 2, "parallelism_max": 2},
+        ),
+        "agents[0].embedding.max_concurrency",
+        "1",
+        "at least scaling.parallelism_min, 2",
     ),
     "soft bound over hard": (
         set_at(*AGENT, "limits", to={"inbox_soft_events": 90, "inbox_hard_events": 80}),

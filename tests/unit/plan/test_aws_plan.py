@@ -212,13 +212,18 @@ def test_a_models_key_is_looked_for_under_the_name_that_is_declared_for_every_su
         assert (deployment.model_key.secret, deployment.model_key.key) == ("keys", "MODEL_KEY")
 
 
-def test_a_model_of_bedrock_is_known_by_its_endpoint() -> None:
+def test_a_model_of_bedrock_is_known_by_its_provider() -> None:
     declaration = on_aws()
-    endpoint = "https://bedrock-runtime.eu-central-1.amazonaws.com/openai/v1"
-    declaration["agents"][0]["model"] |= {"endpoint": endpoint, "name": "some.model-v1:0"}
+    place = {"provider": "bedrock", "region": "eu-central-1"}
+    declaration["agents"][0]["model"] = place | {"name": "some.model-v1:0"}
+    declaration["agents"][0]["embedding"] = place | {"name": "amazon.titan-embed-text-v2:0"}
     made, other = aws_plan(parsed(declaration)), aws_plan(parsed(on_aws()))
     first, second = made.deployments
-    assert first.bedrock_models == ("arn:aws:bedrock:eu-central-1::foundation-model/some.model-v1:0",)
+    assert first.bedrock_models == (
+        "arn:aws:bedrock:eu-central-1::foundation-model/some.model-v1:0",
+        "arn:aws:bedrock:eu-central-1::foundation-model/amazon.titan-embed-text-v2:0",
+    )
+    assert first.model_key is None
     assert second.bedrock_models == ()
     assert (made.network.bedrock, other.network.bedrock) == (True, False)
 

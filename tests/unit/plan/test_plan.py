@@ -230,6 +230,35 @@ def test_a_models_endpoint_and_key_are_a_change_of_the_declaration() -> None:
     assert not made.scripted_model
 
 
+def test_an_embedding_model_has_limits_of_its_own_and_the_agents_key() -> None:
+    declaration = shipped()
+    agent = declaration["agents"][0]
+    agent["embedding"] = {
+        "endpoint": "https://models.example/v1",
+        "name": "small",
+        "api_key": {"env": "MODEL_KEY"},
+        "dimensions": 256,
+        "requests_per_minute": 60,
+    }
+    made = plan(parsed(declaration)).agents[0]
+    embedding = made.spec.embedding
+    assert embedding is not None
+    assert (embedding.name, embedding.dimensions, embedding.requests_per_minute) == ("small", 256, 60)
+    assert (made.api_key_env, made.api_key_of) == ("MODEL_KEY", ("embedding",))
+    keyed = made.spec_with_key("/key")
+    assert keyed.embedding is not None
+    assert keyed.embedding.api_key_file == "/key"
+    assert keyed.model == made.spec.model
+
+
+def test_a_model_on_bedrock_has_a_region_and_no_endpoint() -> None:
+    declaration = shipped()
+    declaration["agents"][0]["model"] = {"provider": "bedrock", "region": "eu-west-1", "name": "some.model"}
+    model = plan(parsed(declaration)).agents[0].spec.model
+    assert model is not None
+    assert (model.provider, model.region, model.endpoint) == ("bedrock", "eu-west-1", None)
+
+
 def test_one_agents_setting_changes_that_agents_plan_alone() -> None:
     declaration = shipped()
     declaration["agents"].append(declaration["agents"][0] | {"name": "another"})

@@ -445,7 +445,8 @@ async def test_another_model_is_not_found(model: Model) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
-        ("GET", "/v1/embeddings", b"", 404),
+        ("GET", "/v1/images", b"", 404),
+        ("GET", "/v1/embeddings", b"", 405),
         ("GET", "/v1/chat/completions", b"", 405),
         ("POST", "/v1/chat/completions", b"{", 400),
         ("POST", "/v1/chat/completions", b'{"model": "scripted-triage", "messages": []}', 400),

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from urllib.parse import urlsplit
-
-from headrace.environment.model import Agent
+from headrace.environment.model import Agent, ModelEndpoint
 from headrace.plan.because import Because, because
-
-RUNTIME_HOST = re.compile(r"bedrock-runtime\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?")
-"""Of the endpoint that answers as OpenAI's does, below the path ``/openai/v1``."""
 
 
 def on_bedrock(agent: Agent) -> bool:
     """Whether the agent asks a model of Bedrock."""
-    return _region(agent) is not None
+    return bool(_models(agent))
 
 
 def bedrock_models(agent: Agent) -> Because[tuple[str, ...]]:
-    """ARNs of what the agent may invoke: its model, where that is one of Bedrock's."""
-    region = _region(agent)
-    if region is None or agent.model is None:
+    """ARNs of what the agent may invoke: its models, where they are Bedrock's."""
+    models = _models(agent)
+    if not models:
         return because((), "0 models on Bedrock")
-    name = agent.model.name
-    arn = name if name.startswith("arn:") else f"arn:aws:bedrock:{region}::foundation-model/{name}"
-    return because((arn,), f"its 1 model, {name}, and no other")
+    names = ", ".join(model.name for model in models)
+    return because(tuple(_arn(model) for model in models), f"its {len(models)}, {names}, and no other")
 
 
-def _region(agent: Agent) -> str | None:
-    host = urlsplit(agent.model.endpoint).hostname if agent.model else None
-    found = RUNTIME_HOST.fullmatch(host or "")
-    return found["region"] if found else None
+def _models(agent: Agent) -> tuple[ModelEndpoint, ...]:
+    declared = (agent.model, agent.embedding)
+    return tuple(model for model in declared if model is not None and model.provider == "bedrock")
+
+
+def _arn(model: ModelEndpoint) -> str:
+    if model.name.startswith("arn:"):
+        return model.name
+    return f"arn:aws:bedrock:{model.region}::foundation-model/{model.name}"

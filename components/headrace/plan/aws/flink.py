@@ -7,6 +7,7 @@ import math
 from headrace.environment.model import Agent, Environment
 from headrace.environment.units import GIB, SECOND_MS
 from headrace.plan import memory
+from headrace.plan.agents import keys_in_variables
 from headrace.plan.aws.bedrock import bedrock_models
 from headrace.plan.aws.model import DeploymentPlan, PodPlan, PodPortsPlan, SecretKeyPlan
 from headrace.plan.aws.operator import NODE_START_MS, autoscaler_options, life_options
@@ -91,13 +92,14 @@ def _deployment(environment: Environment, agent: Agent) -> Because[DeploymentPla
 
 
 def _model_key(environment: Environment, agent: Agent) -> Because[SecretKeyPlan] | Because[None]:
-    key = agent.model.api_key if agent.model else None
-    if key is None or key.env is None:
-        return because(None, "0 keys are declared for its model")
+    keys = keys_in_variables(agent)
+    if not keys:
+        return because(None, "0 keys are declared for its models")
+    variable, _reason = next(iter(keys.values()))
     return build(
         SecretKeyPlan,
         secret=because(environment.aws.model_keys, "declared as substrate.model_keys, or model-keys"),
-        key=because(key.env, "the name of model.api_key.env: 1 key of that secret"),
+        key=because(variable, "the name of api_key.env: 1 key of that secret"),
     )
 
 
