@@ -28,9 +28,9 @@ C_co = TypeVar("C_co", covariant=True)
 
 
 class ModelError(Exception):
-    """A call to the model did not succeed, after all its attempts.
+    """A call to the model did not succeed, after all its attempts at all endpoints that it might go to.
 
-    ``kind`` says why the last attempt failed: ``rate_limited`` (429), ``overloaded`` (5xx, or no
+    ``kind`` is its class, why the last attempt failed: ``rate_limited`` (429), ``overloaded`` (5xx, or no
     connection), ``timeout`` (of one attempt), ``refused`` (the request, by the endpoint or by the model),
     ``malformed`` (no completion, or an answer that does not fit the wanted structure), ``too_long`` (for
     the model's context or the endpoint's limit of an answer), ``auth``, ``budget`` (of tokens or money),
@@ -144,6 +144,10 @@ class Completion:
     usage: Usage = Usage()
     cut_off: bool = False
     """It stopped at a limit of tokens: neither its text nor its calls are whole."""
+    model: str = ""
+    """The name of the model that made it; empty where nobody said it."""
+    cached: bool = False
+    """It was made for an equal call, which has paid: its usage is 0."""
 
     @property
     def message(self) -> Message:
@@ -156,18 +160,25 @@ class Completion:
             "tool_calls": calls,
             "usage": (self.usage.input_tokens, self.usage.output_tokens),
             "cut_off": self.cut_off,
+            "model": self.model,
+            "cached": self.cached,
         }
         return _canonical(fields).encode()
 
     @staticmethod
     def decode(data: bytes) -> Completion:
-        """What :meth:`encode` made. Raises ValueError, KeyError or TypeError for anything else."""
+        """What :meth:`encode` made, now or before completions said their model.
+
+        Raises ValueError, KeyError or TypeError for anything else.
+        """
         fields = json.loads(data)
         return Completion(
             fields["text"],
             tuple(ToolCall(*call) for call in fields["tool_calls"]),
             Usage(*fields["usage"]),
             fields["cut_off"],
+            fields.get("model", ""),
+            fields.get("cached", False),
         )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -16,18 +16,21 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from headrace_agents.agent import LoadedAgent
-from headrace_agents.chat import ChatModel, LoopLimitError, ModelError
+from headrace_agents.chat import ChatModel, LoopLimitError, ModelError, ModelErrorKind
 from headrace_agents.codec import JournalEntry, StoredReminder
 from headrace_agents.context import Context, SetReminder
 from headrace_agents.events import RejectedError, ReminderBody, Work
 from headrace_agents.journal import Journal, Written
 from headrace_agents.memory import MemoryFormat, MemoryTooLargeError, UnreadableMemoryError
 from headrace_agents.records import (
+    MAX_DETAIL,
     DecisionRecord,
     EventRef,
+    ModelFailure,
     Position,
     Review,
     decision_id,
+    failure_review_id,
     idempotency_key,
     reminder_position,
     review_id,
@@ -50,6 +53,8 @@ class RunRequest:
     raw_key: bytes
     """Kafka's, of the event's record."""
     position: Position
+    record: Position
+    """Where the event's record stands: of a replay its own place, where ``position`` is the first event's."""
     committed_at_ms: int | None
     accepted_at_ms: int
     work: Work
@@ -65,7 +70,8 @@ class DueReminder(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a run came to. Rejected, it changes nothing but that its event is a dead letter."""
+    """What a run came to. Rejected, it changes nothing: its event is a dead letter, and of a failure that is
+    escalated there is a review beside it."""
 
     started_at_ms: int
     finished_at_ms: int
@@ -167,9 +173,9 @@ class Attempt:
 
 
 class AgentRuns:
-    """Runs the events of one agent."""
+    """Runs the events of one agent. ``escalated``: of these failures of the model humans are asked."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is around a run, each by name
         self,
         name: str,
         agent: LoadedAgent,
@@ -179,6 +185,7 @@ class AgentRuns:
         write_ahead: WriteAhead,
         clock: Clock,
         journal: Journal | None = None,
+        escalated: Collection[ModelErrorKind] = (),
     ) -> None:
         self._name = name
         self._agent = agent
@@ -187,6 +194,7 @@ class AgentRuns:
         self._write_ahead = write_ahead
         self._clock = clock
         self._journal = journal
+        self._escalated = escalated
 
     def attempt(self, request: RunRequest, finished_one: Callable[[], None] | None = None) -> Attempt:
         """What :meth:`run` works with; its finished steps can be seen while the run goes on.
@@ -246,6 +254,8 @@ class AgentRuns:
             rejected = RejectedError("loop_limit", str(error))
         except ModelError as error:
             rejected = RejectedError("model_error", str(error))
+            if error.kind in self._escalated:
+                effects.reviews = (self._failure_review(request, error),)
         except (Exception, SystemExit) as error:
             log.warning("handler failed at %s", request.position, exc_info=error)
             rejected = RejectedError("handler_error", f"{type(error).__name__}: {error}")
@@ -303,17 +313,25 @@ class AgentRuns:
 
     def _reviews(self, request: RunRequest, questions: Sequence[BaseModel]) -> tuple[Review, ...]:
         return tuple(
-            Review(
-                id=review_id(self._name, request.position, index),
-                agent=self._name,
-                key=dict(request.work.key),
-                event=_ref(request.position),
-                kind=type(question).__name__,
-                question=question.model_dump(mode="json"),
-                asked_at_ms=self._clock(),
-            )
+            self._review(review_id(self._name, request.position, index), request, question)
             for index, question in enumerate(questions)
         )
+
+    def _review(self, id_: str, request: RunRequest, question: BaseModel) -> Review:
+        return Review(
+            id=id_,
+            agent=self._name,
+            key=dict(request.work.key),
+            event=_ref(request.position),
+            kind=type(question).__name__,
+            question=question.model_dump(mode="json"),
+            asked_at_ms=self._clock(),
+        )
+
+    def _failure_review(self, request: RunRequest, error: ModelError) -> Review:
+        detail = str(error)[:MAX_DETAIL].encode(errors="backslashreplace").decode()
+        question = ModelFailure(failure=error.kind, detail=detail)
+        return self._review(failure_review_id(self._name, request.record), request, question)
 
     def _reminder(self, request: RunRequest, index: int, reminder: SetReminder) -> DueReminder:
         body = ReminderBody(

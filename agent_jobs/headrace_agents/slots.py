@@ -69,11 +69,21 @@ def shared_out(spec: AgentJobSpec, subtasks: int) -> ModelSpec | None:
     """The model of one of so many subtasks: more than were planned have no more calls in flight together."""
     if spec.model is None or subtasks <= spec.parallelism:
         return spec.model
-    most = max(1, spec.model.max_concurrency * spec.parallelism // subtasks)
+
+    def share(calls: int) -> int:
+        return max(1, calls * spec.parallelism // subtasks)
+
     start = spec.model.concurrency
-    if start is not None:
-        start = max(1, start * spec.parallelism // subtasks)
-    return spec.model.model_copy(update={"max_concurrency": most, "concurrency": start})
+    return spec.model.model_copy(
+        update={
+            "max_concurrency": share(spec.model.max_concurrency),
+            "concurrency": None if start is None else share(start),
+            "fallbacks": tuple(
+                each.model_copy(update={"max_concurrency": share(each.max_concurrency)})
+                for each in spec.model.fallbacks
+            ),
+        }
+    )
 
 
 def slots_of(spec: AgentJobSpec, model: ModelSpec | None) -> Slots:

@@ -14,6 +14,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from headrace_agents.chat import ModelErrorKind
+from headrace_agents.consequences import ALONE, Consequence
+
 DIGEST_PARAMETER = "headrace.spec-digest"
 """Global job parameter that says which specification a running job was made from."""
 
@@ -85,8 +88,8 @@ class KafkaSpec(_Spec):
     max_request_bytes: int = Field(gt=0)
 
 
-class ModelSpec(_Spec):
-    """An OpenAI-compatible chat endpoint."""
+class EndpointSpec(_Spec):
+    """An OpenAI-compatible chat endpoint, and its limits."""
 
     endpoint: str
     """Base URL, without ``/chat/completions``."""
@@ -96,13 +99,44 @@ class ModelSpec(_Spec):
     timeout_ms: int = Field(gt=0)
     """Of one attempt."""
     max_attempts: int = Field(gt=0)
+    """Of one call at this endpoint."""
     max_concurrency: int = Field(gt=0)
     """Calls in flight, per subtask: the most. More subtasks than ``parallelism`` share what those have."""
+    requests_per_minute: int | None = Field(default=None, gt=0)
+    """Attempts of all subtasks together; None: no limit is known."""
+    max_answer_bytes: int = Field(default=4 << 20, gt=0)
+    """No more of an answer is read: it is ``too_long``."""
+    hedge_after_ms: int | None = Field(default=None, gt=0)
+    """A second attempt is made beside one that has no answer by then; None: never."""
+
+
+class CacheSpec(_Spec):
+    """Answers that are given again to equal calls; in the memory of each worker."""
+
+    entries: int = Field(gt=0)
+    expiry_ms: int = Field(gt=0)
+
+
+class ModelSpec(EndpointSpec):
+    """The model that an agent asks first, and what happens when that fails."""
+
     concurrency: int | None = Field(default=None, gt=0)
     """Runs under way to start with, per subtask: more while they wait for the model, up to
     ``max_concurrency``; None: the most at once."""
-    requests_per_minute: int | None = Field(default=None, gt=0)
-    """Attempts of all subtasks together; None: no limit is known."""
+    fallbacks: tuple[EndpointSpec, ...] = ()
+    """Asked in this order where those before failed."""
+    on_failure: dict[ModelErrorKind, Consequence] = Field(default_factory=lambda: dict(ALONE))
+    """Of each class of failure."""
+    cache: CacheSpec | None = None
+
+    @property
+    def chain(self) -> tuple[EndpointSpec, ...]:
+        return self, *self.fallbacks
+
+    @property
+    def escalated(self) -> frozenset[ModelErrorKind]:
+        """Classes of failure of which humans are asked."""
+        return frozenset(kind for kind, consequence in self.on_failure.items() if consequence == "escalate")
 
 
 class Limits(_Spec):

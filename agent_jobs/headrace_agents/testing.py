@@ -12,7 +12,7 @@ middle, as a lost machine does, and lets it go on from what state and journal ho
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ from pydantic_core import to_json
 
 from headrace_agents import codec
 from headrace_agents.agent import Agent, LoadedAgent, prepare
-from headrace_agents.chat import ChatModel, ChatRequest, Completion, ToolCall
+from headrace_agents.chat import ChatModel, ChatRequest, Completion, ModelErrorKind, ToolCall
 from headrace_agents.codec import JournalEntry
 from headrace_agents.journal import Written
 from headrace_agents.operator import AgentOperator, is_of_reminders, memory_format
@@ -81,6 +81,7 @@ class AgentTest:
     """One agent, one shard, one event after the other. Raises AgentError if the agent's class is wrong.
 
     ``write_ahead`` is what the declaration's `journal` says: which steps a crash does not repeat.
+    ``escalated`` are the classes of failure for which its `model.on_failure` says `escalate`.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class AgentTest:
         settings: Mapping[str, Any] | None = None,
         limits: Limits = DEFAULT_LIMITS,
         write_ahead: WriteAhead = "steps",
+        escalated: Collection[ModelErrorKind] = (),
     ) -> None:
         self._agent = prepare(agent_class, settings or {})
         self._spec = in_memory_spec(self._agent, key, limits, write_ahead, mark_interval_ms=_HOUR_MS)
@@ -104,6 +106,7 @@ class AgentTest:
         self._offsets: dict[str, int] = {}
         self._now = round(START.timestamp() * 1000)
         self._crash_after: int | None = None
+        self._escalated = escalated
         self._start()
 
     @property
@@ -165,6 +168,7 @@ class AgentTest:
             write_ahead=self._spec.journal.write_ahead,
             clock=self._now_ms,
             journal=self._journal,
+            escalated=self._escalated,
         )
         runner = _AtOnce(runs, self._model, self._take_crash)
         self._operator = AgentOperator(

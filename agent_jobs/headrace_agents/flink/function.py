@@ -15,15 +15,13 @@ from typing import Any
 
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+from pyflink.metrics import MetricGroup
 
 from headrace_agents.agent import load
 from headrace_agents.flink.state import BYTES, FlinkState
 from headrace_agents.kafka_journal import KafkaJournal
 from headrace_agents.loop import RunLoop
-from headrace_agents.model.breaker import Breaker
-from headrace_agents.model.connecting import connected
-from headrace_agents.model.endpoint import CallFigures
-from headrace_agents.model.turns import turns_of
+from headrace_agents.model.connecting import connected, state_of
 from headrace_agents.operator import AgentOperator, memory_format
 from headrace_agents.records import InputRecord, OutputRecord, Position
 from headrace_agents.runs import AgentRuns
@@ -53,6 +51,7 @@ class AgentFunction(KeyedProcessFunction):
         subtask = runtime_context.get_index_of_this_subtask()
         own = shards_of(spec.shards, spec.max_parallelism, subtasks, subtask)
         journal = _open_journal(spec, own)
+        model = shared_out(spec, subtasks)
         runs = AgentRuns(
             spec.name,
             agent,
@@ -61,13 +60,11 @@ class AgentFunction(KeyedProcessFunction):
             write_ahead=spec.journal.write_ahead,
             clock=_now_ms,
             journal=journal,
+            escalated=model.escalated if model else (),
         )
-        model, calls, breaker = shared_out(spec, subtasks), CallFigures(), Breaker()
-        slots = slots_of(spec, model)
-        turns = turns_of(model.requests_per_minute, subtask, subtasks) if model else None
-        connect = partial(connected, slots=slots, turns=turns, breaker=breaker, figures=calls)
+        slots, asked = slots_of(spec, model), state_of(model, subtask, subtasks)
         ids = shard_ids(spec.shards, spec.max_parallelism)
-        runner = RunLoop(runs, lambda: connect(model) if model else None, slots=slots)
+        runner = RunLoop(runs, lambda: connected(model, asked, slots=slots) if model else None, slots=slots)
         self._state = state = FlinkState(runtime_context, lambda: operator.end_bundle(state))
         operator = AgentOperator(
             spec,
@@ -82,7 +79,13 @@ class AgentFunction(KeyedProcessFunction):
         self._process, self._on_timer = operator.process, operator.on_timer
         self._closing = [operator.close, *([] if journal is None else [journal.close])]
         kept = None if journal is None else journal.figures
-        _show(runtime_context, operator.figures, runner.figures, calls, breaker.figures, kept)
+        group = runtime_context.get_metrics_group()
+        group.gauge("processor_ms", lambda: time.process_time_ns() // 1_000_000)
+        first, *fallbacks = asked.endpoints
+        _show(group, operator.figures, runner.figures, first.calls, first.breaker.figures, kept)
+        _show(group, asked.chain, asked.cache)
+        for number, each in enumerate(fallbacks, 1):
+            _show(group.add_group("fallback", str(number)), each.calls, each.breaker.figures)
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         timers = ctx.timer_service()
@@ -140,10 +143,8 @@ def _open_journal(spec: AgentJobSpec, own: Sequence[int]) -> KafkaJournal | None
     return KafkaJournal(spec.journal, spec.kafka.bootstrap_servers, own)
 
 
-def _show(context: RuntimeContext, *figures: Any) -> None:
-    """Every field of the given dataclasses as a gauge of its name, and the processor time of this worker."""
-    group = context.get_metrics_group()
-    group.gauge("processor_ms", lambda: time.process_time_ns() // 1_000_000)
+def _show(group: MetricGroup, *figures: Any) -> None:
+    """Every field of the given dataclasses as a gauge of its name."""
     for each in figures:
         for field in fields(each) if each is not None else ():
             group.gauge(field.name, partial(getattr, each, field.name))

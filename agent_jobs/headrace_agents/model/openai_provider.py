@@ -28,12 +28,14 @@ from headrace_agents.chat import (
     Usage,
     answer_schema,
 )
-from headrace_agents.spec import ModelSpec
+from headrace_agents.spec import EndpointSpec
 
 _LONGEST_WORD_S = 600.0
 """Of a ``Retry-After``: whoever asks for more is asked again after that."""
 _REFUSAL_CHARACTERS = 1_000
 """Of what an endpoint says; it goes into a dead letter's header."""
+_REFUSAL_BYTES = 64 << 10
+"""Of a refusal's body, the most that is read."""
 
 
 class OpenAiProvider:
@@ -43,8 +45,9 @@ class OpenAiProvider:
     ``http_client`` is closed with it.
     """
 
-    def __init__(self, spec: ModelSpec, http_client: httpx2.AsyncClient | None = None) -> None:
+    def __init__(self, spec: EndpointSpec, http_client: httpx2.AsyncClient | None = None) -> None:
         self._name, self._endpoint = spec.name, spec.endpoint
+        self._max_answer_bytes = spec.max_answer_bytes
         self._url = f"{spec.endpoint.rstrip('/')}/chat/completions"
         self._headers = {"Authorization": f"Bearer {_api_key(spec)}", "Content-Type": "application/json"}
         # The endpoint's layer keeps an attempt's time.
@@ -54,25 +57,39 @@ class OpenAiProvider:
         content = json.dumps(_body(self._name, request)).encode()
         headers = {**self._headers, "Idempotency-Key": request.idempotency_key}
         try:
-            response = await self._client.post(self._url, content=content, headers=headers)
+            async with self._client.stream("POST", self._url, content=content, headers=headers) as response:
+                if not response.is_success:
+                    raise _status_error(response, await _read(response, _REFUSAL_BYTES))
+                body = await _read(response, self._max_answer_bytes)
         except httpx2.TimeoutException as error:
             raise ModelError("timeout", f"{self._endpoint}: {error}") from error
         except httpx2.HTTPError as error:
             raise ModelError("overloaded", f"{self._endpoint}: {error}") from error
-        if not response.is_success:
-            raise _status_error(response)
+        if len(body) > self._max_answer_bytes:
+            raise ModelError("too_long", f"an answer of more than {self._max_answer_bytes} bytes")
         try:
-            return _completion(response.json())
-        except ValueError as error:
+            sent = json.loads(body)
+        except (ValueError, RecursionError) as error:
             raise ModelError("malformed", f"not a chat completion: {error}") from error
+        return _completion(sent)
 
     async def close(self) -> None:
         await self._client.aclose()
 
 
-def _limits(spec: ModelSpec) -> httpx2.Limits:
+def _limits(spec: EndpointSpec) -> httpx2.Limits:
     """As many connections as calls: the package's own limit of 1 000 would be one that nobody declared."""
     return httpx2.Limits(max_connections=spec.max_concurrency, max_keepalive_connections=spec.max_concurrency)
+
+
+async def _read(response: httpx2.Response, most: int) -> bytes:
+    """The body; of a longer one than ``most`` as much as shows that it is longer."""
+    read = bytearray()
+    async for part in response.aiter_bytes():
+        read += part
+        if len(read) > most:
+            break
+    return bytes(read)
 
 
 def _body(model: str, request: ChatRequest) -> dict[str, Any]:
@@ -123,7 +140,7 @@ def _completion(sent: Any) -> Completion:
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise ModelError("malformed", "not a chat completion") from error
     if refusal:
-        raise ModelError("refused", f"by the model: {refusal}")
+        raise ModelError("refused", f"by the model: {str(refusal)[:_REFUSAL_CHARACTERS]}")
     if not isinstance(text, str) and not calls:
         raise ModelError("malformed", "the answer has neither text nor calls of tools")
     return Completion(text if isinstance(text, str) else None, calls, usage, cut_off)
@@ -131,34 +148,34 @@ def _completion(sent: Any) -> Completion:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError("it is no text")
     return value
 
 
 def _usage(counted: Any) -> Usage:
     """An endpoint that counts no tokens is taken at its word: none."""
     counts = ((counted or {}).get(name) for name in ("prompt_tokens", "completion_tokens"))
-    return Usage(*(count if isinstance(count, int) else 0 for count in counts))
+    return Usage(*(max(0, count) if isinstance(count, int) else 0 for count in counts))
 
 
-def _status_error(response: httpx2.Response) -> ModelError:
+def _status_error(response: httpx2.Response, body: bytes) -> ModelError:
     status = response.status_code
     retry_after_s = _seconds(response.headers.get("retry-after"))
     if status == 429:
         return ModelError("rate_limited", "429", retry_after_s=retry_after_s)
     if status >= 500 or status in (408, 409):
         return ModelError("overloaded", str(status), retry_after_s=retry_after_s)
-    code, message = _error(response)
+    code, message = _error(body, response.reason_phrase)
     return ModelError(_refusal(status, code, message), f"{status}: {message}")
 
 
-def _error(response: httpx2.Response) -> tuple[object, str]:
+def _error(body: bytes, otherwise: str) -> tuple[object, str]:
     """The code, if any, and the words of a refusal, whatever the endpoint sent."""
     try:
-        body = response.json()
-    except ValueError:
-        return None, response.text[:_REFUSAL_CHARACTERS] or response.reason_phrase
-    told = body.get("error", body) if isinstance(body, dict) else body
+        sent = json.loads(body)
+    except (ValueError, RecursionError):
+        return None, body.decode(errors="replace")[:_REFUSAL_CHARACTERS] or otherwise
+    told = sent.get("error", sent) if isinstance(sent, dict) else sent
     if isinstance(told, dict):
         return told.get("code"), str(told.get("message") or told)[:_REFUSAL_CHARACTERS]
     return None, str(told)[:_REFUSAL_CHARACTERS]
@@ -184,12 +201,12 @@ def _seconds(header: str | None) -> float | None:
     except ValueError:
         try:
             asked = parsedate_to_datetime(header).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
     return None if math.isnan(asked) else min(max(0.0, asked), _LONGEST_WORD_S)
 
 
-def _api_key(spec: ModelSpec) -> str:
+def _api_key(spec: EndpointSpec) -> str:
     if spec.api_key_file is None:
         return "none"
     return Path(spec.api_key_file).read_text(encoding="utf-8").strip()

@@ -275,17 +275,22 @@ class FlinkApplication(pulumi.ComponentResource):
         )
 
 
-def complete(spec: AgentJobSpec, api_key_file: str | None) -> AgentJobSpec:
-    """The plan's specification with where the key of its model is."""
-    model = spec.model
+def complete(agent: AgentPlan, api_key_file: str | None) -> AgentJobSpec:
+    """The plan's specification with where the key of its model is, and of fallbacks that have the same."""
+    spec, model = agent.spec, agent.spec.model
     if model and api_key_file:
-        model = model.model_copy(update={"api_key_file": api_key_file})
+        key = {"api_key_file": api_key_file}
+        fallbacks = (
+            each.model_copy(update=key) if variable else each
+            for each, variable in zip(model.fallbacks, agent.fallback_key_envs, strict=True)
+        )
+        model = model.model_copy(update={**key, "fallbacks": tuple(fallbacks)})
     return spec.model_copy(update={"model": model})
 
 
 def _job(args: FlinkApplicationArgs) -> pulumi.Output[str]:
     """The specification as JSON, with what is known only when the resources are."""
-    spec = complete(args.agent.spec, model_key_file() if args.model_key else None)
+    spec = complete(args.agent, model_key_file() if args.model_key else None)
     storage = storage_options(args.agent.name, args.state.names)
 
     def written(known: dict[str, str]) -> str:

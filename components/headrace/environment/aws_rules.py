@@ -70,7 +70,7 @@ def model_of_one_machine_on_aws(parts: Parts) -> Iterator[Problem]:
     """On AWS a model is reached over the network, and its key is no file of this machine."""
     if not list(_aws(parts)):
         return
-    for _agent, model in parts.models:
+    for _agent, model in parts.endpoints:
         endpoint, key = model.value.endpoint, model.value.api_key
         if endpoint == SCRIPTED or is_loopback(urlsplit(endpoint).hostname or ""):
             yield model.problem(
@@ -80,6 +80,25 @@ def model_of_one_machine_on_aws(parts: Parts) -> Iterator[Problem]:
             yield model.problem(
                 "api_key", given="a file", allowed="`{env: NAME}`, as substrate.kind is `aws`"
             )
+
+
+def fallback_with_a_key_of_its_own_on_aws(parts: Parts) -> Iterator[Problem]:
+    """On AWS a fallback has its model's key or none: an agent's pods are given one."""
+    if not list(_aws(parts)):
+        return
+    for agent, model in parts.models:
+        named = model.value.api_key.env if model.value.api_key else None
+        for at, fallback in enumerate(model.value.fallbacks):
+            own = fallback.api_key.env if fallback.api_key else None
+            if own is not None and own != named:
+                yield agent.problem(
+                    "model",
+                    "fallbacks",
+                    at,
+                    "api_key",
+                    given=f"another key than the model's, {named or 'none'}",
+                    allowed="the model's, or left out, as substrate.kind is `aws`",
+                )
 
 
 def databases_are_the_sources(parts: Parts) -> Iterator[Problem]:
@@ -163,6 +182,7 @@ RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     vpc_without_its_subnets,
     endpoint_access_and_its_cidrs,
     model_of_one_machine_on_aws,
+    fallback_with_a_key_of_its_own_on_aws,
     databases_are_the_sources,
     database_secret_of_another_region,
     public_endpoint_without_an_admin,

@@ -33,6 +33,8 @@ from headrace.environment.types import (
 )
 from headrace.environment.units import DAY_MS, HOUR_MS, MIB, MINUTE_MS, SECOND_MS
 from headrace.errors import HeadraceError
+from headrace_agents.chat import ModelErrorKind
+from headrace_agents.consequences import Consequence, usual
 
 SHARDS = 128
 """Of an agent: its state is kept per shard, so a subtask more than these would do nothing."""
@@ -46,6 +48,7 @@ CALLS_PER_SUBTASK = 256
 EVENTS_PER_SUBTASK = 4_000
 """A second: an event was measured to cost 0.24 ms of CPU, and a subtask is one thread."""
 USUAL_RECOVERY = Duration(90 * SECOND_MS)
+A_CONSEQUENCE = "`wait`, `fall_back`, `dead_letter` or `escalate`"
 
 
 class Table(Declared):
@@ -104,8 +107,52 @@ class ApiKey(Declared):
     )
 
 
-class Model(Declared):
-    """The OpenAI-compatible chat model that an agent asks."""
+def _consequence(meaning: str, otherwise: str) -> Any:
+    return declared(A_CONSEQUENCE, f"{meaning}; left out, {otherwise}.", default=None)
+
+
+class OnFailure(Declared):
+    """What each class of failure of a call leads to."""
+
+    rate_limited: Consequence | None = _consequence(
+        "The endpoint answered 429", "`fall_back` with fallbacks, `wait` without"
+    )
+    overloaded: Consequence | None = _consequence(
+        "It answered 5xx, or there was no connection", "`fall_back` with fallbacks, `wait` without"
+    )
+    timeout: Consequence | None = _consequence(
+        "There was no answer within `timeout`", "`fall_back` with fallbacks, `wait` without"
+    )
+    malformed: Consequence | None = _consequence(
+        "The answer was no completion, or did not fit its structure twice", "`wait`"
+    )
+    refused: Consequence | None = _consequence(
+        "The endpoint or the model refused the request", "`dead_letter`"
+    )
+    too_long: Consequence | None = _consequence(
+        "The request was too long for the model, or the answer for its bound", "`dead_letter`"
+    )
+    auth: Consequence | None = _consequence(
+        "The key was refused", "`fall_back` with fallbacks, `dead_letter` without"
+    )
+    budget: Consequence | None = _consequence("A budget is used up", "`dead_letter`")
+    unknown: Consequence | None = _consequence("Anything else", "`dead_letter`")
+
+    def of(self, kind: ModelErrorKind, *, has_fallbacks: bool) -> Consequence:
+        """As declared, or as usual."""
+        given: Consequence | None = getattr(self, kind)
+        return given or usual(kind, has_fallbacks=has_fallbacks)
+
+
+class Cache(Declared):
+    """Answers that are given again to equal calls, in the memory of each worker."""
+
+    entries: Count = declared(A_POSITIVE, "Answers that a worker keeps, those that were used last.")
+    expiry: SomeTime = declared(f"{A_DURATION}; more than 0", "How long an answer is given again.")
+
+
+class Endpoint(Declared):
+    """A chat model at an OpenAI-compatible endpoint, with limits of its own."""
 
     endpoint: Annotated[str, Field(strict=True), checked(AN_ENDPOINT, is_endpoint)] = declared(
         AN_ENDPOINT, "Base URL without `/chat/completions`; `scripted` is the stack's own scripted model."
@@ -133,6 +180,31 @@ class Model(Declared):
         "The provider's limit for this agent, over all subtasks: attempts are spread evenly over the minute"
         " and never exceed it.",
         default=None,
+    )
+    max_answer_bytes: Annotated[int, Field(strict=True, ge=1, le=MAX_EVENT_BYTES)] | None = declared(
+        f"a whole number from 1 to {MAX_EVENT_BYTES}",
+        "No more of an answer is read: a longer one is `too_long`; left out, 4 MiB.",
+        default=None,
+    )
+    hedge_after: SomeTime | None = declared(
+        f"{A_DURATION}; more than 0",
+        "A second attempt is made beside one without an answer by then, and the first answer wins; left out,"
+        " never.",
+        default=None,
+    )
+
+
+class Model(Endpoint):
+    """The OpenAI-compatible chat model that an agent asks."""
+
+    fallbacks: tuple[Endpoint, ...] = declared(
+        "a list of endpoints", "Asked in this order where those before failed.", default=()
+    )
+    on_failure: OnFailure = declared(
+        "consequences by class of failure", "What a failure leads to.", default_factory=OnFailure
+    )
+    cache: Cache | None = declared(
+        "a cache", "Gives answers again to equal calls; left out, each call is made.", default=None
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from headrace.environment import names
-from headrace.environment.model import Agent, Checkpoints, Model, Recovery, Source, Table
+from headrace.environment.model import Agent, Checkpoints, Endpoint, Model, Recovery, Source, Table
 from headrace.environment.problem import Path, Problem
 from headrace.environment.substrates import Substrate
 
@@ -57,6 +57,21 @@ class Parts:
             (agent, Placed((*agent.path, "model"), agent.value.model))
             for agent in self.agents
             if agent.value.model is not None
+        )
+
+    @property
+    def endpoints(self) -> tuple[tuple[Placed[Agent], Placed[Endpoint]], ...]:
+        """Every model's own, and its fallbacks."""
+        return tuple(
+            (agent, endpoint)
+            for agent, model in self.models
+            for endpoint in (
+                Placed[Endpoint](model.path, model.value),
+                *(
+                    Placed((*model.path, "fallbacks", at), each)
+                    for at, each in enumerate(model.value.fallbacks)
+                ),
+            )
         )
 
     @property

@@ -170,7 +170,7 @@ def agent_key_not_in_message_key(parts: Parts) -> Iterator[Problem]:
 
 def endpoint_ends_in_path_of_a_call(parts: Parts) -> Iterator[Problem]:
     """`model.endpoint` is the base URL: the client adds `/chat/completions`."""
-    for _agent, model in parts.models:
+    for _agent, model in parts.endpoints:
         endpoint = model.value.endpoint
         if endpoint != SCRIPTED and urlsplit(endpoint).path.rstrip("/").endswith("/chat/completions"):
             yield model.problem(
@@ -180,7 +180,7 @@ def endpoint_ends_in_path_of_a_call(parts: Parts) -> Iterator[Problem]:
 
 def api_key_in_both_or_no_place(parts: Parts) -> Iterator[Problem]:
     """`api_key` has either `env` or `file`; the scripted model has no key."""
-    for _agent, model in parts.models:
+    for _agent, model in parts.endpoints:
         key = model.value.api_key
         if key is None:
             continue

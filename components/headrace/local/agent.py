@@ -55,9 +55,18 @@ class Agent(pulumi.ComponentResource):
         self.register_outputs({"decisions": spec.outputs.decisions})
 
 
-def api_key_file(files: StackFiles, agent: AgentPlan) -> Path:
+def api_key_file(files: StackFiles, agent: AgentPlan, fallback: int | None = None) -> Path:
     """Where the stack keeps the key of an agent whose declaration names an environment variable."""
-    return files.secret(f"agent-{agent.name}.key")
+    # No name of an agent has a dot.
+    return files.secret(
+        f"agent-{agent.name}.key" if fallback is None else f"agent-{agent.name}.{fallback}.key"
+    )
+
+
+def key_files(files: StackFiles, agent: AgentPlan) -> dict[Path, str]:
+    """Environment variables that the declaration names, by where their values are kept."""
+    variables = {None: agent.api_key_env, **dict(enumerate(agent.fallback_key_envs))}
+    return {api_key_file(files, agent, at): name for at, name in variables.items() if name}
 
 
 def complete(agent: AgentPlan, files: StackFiles) -> AgentJobSpec:
@@ -65,6 +74,14 @@ def complete(agent: AgentPlan, files: StackFiles) -> AgentJobSpec:
     spec, model = agent.spec, agent.spec.model
     if model and agent.api_key_env:
         model = model.model_copy(update={"api_key_file": str(api_key_file(files, agent))})
+    if model:
+        fallbacks = (
+            each.model_copy(update={"api_key_file": str(api_key_file(files, agent, at))})
+            if variable
+            else each
+            for at, (each, variable) in enumerate(zip(model.fallbacks, agent.fallback_key_envs, strict=True))
+        )
+        model = model.model_copy(update={"fallbacks": tuple(fallbacks)})
     package = spec.entry_point.partition(":")[0].partition(".")[0]
     return spec.model_copy(
         update={

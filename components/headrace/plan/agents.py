@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headrace.environment import names
-from headrace.environment.model import Agent, Environment
+from headrace.environment.model import Agent, Endpoint, Environment, Model
 from headrace.environment.types import SCRIPTED
 from headrace.environment.units import HOUR_MS, MIB, SECOND_MS
 from headrace.plan import recovery
@@ -16,10 +16,12 @@ from headrace.plan.concurrency import (
     calls_in_flight_max,
     calls_needed,
     calls_per_second,
+    fallback_calls_max,
     requests_per_minute,
 )
+from headrace.plan.failures import on_failure
 from headrace.plan.kafka import CLIENT_REQUEST_BYTES
-from headrace.plan.limits import limits, model_attempts, model_timeout_ms
+from headrace.plan.limits import hedge_after_ms, limits, max_answer_bytes, model_attempts, model_timeout_ms
 from headrace.plan.model import AgentPlan, CheckpointPlan
 from headrace.plan.place import Place
 from headrace.plan.scaling import NORMAL_LAG_S, UTILISATION_TARGET
@@ -28,6 +30,8 @@ from headrace.plan.state import planned_state_bytes
 from headrace.plan.topics import journal_partitions
 from headrace_agents.spec import (
     AgentJobSpec,
+    CacheSpec,
+    EndpointSpec,
     FeedbackTopics,
     InputTopic,
     JournalSpec,
@@ -49,7 +53,6 @@ def agents(environment: Environment, place: Place, rhythm: CheckpointPlan) -> Be
 def _agent(
     environment: Environment, agent: Agent, place: Place, rhythm: CheckpointPlan
 ) -> Because[AgentPlan]:
-    api_key = agent.model.api_key if agent.model else None
     in_flight = calls_in_flight(agent)
     return build(
         AgentPlan,
@@ -67,10 +70,17 @@ def _agent(
         model_calls_per_second=calls_per_second(agent),
         model_calls_needed=calls_needed(agent),
         model_calls_in_flight=in_flight,
-        api_key_env=because(api_key.env, "declared as model.api_key.env")
-        if api_key and api_key.env
-        else because(None, "the declaration names 0 variables"),
+        api_key_env=_key_variable(agent.model),
+        fallback_key_envs=sequence(_key_variable(each) for each in agent.model.fallbacks)
+        if agent.model and agent.model.fallbacks
+        else because((), "0 fallbacks are declared"),
     )
+
+
+def _key_variable(model: Endpoint | None) -> Because[str] | Because[None]:
+    if model is None or model.api_key is None or model.api_key.env is None:
+        return because(None, "the declaration names 0 variables")
+    return because(model.api_key.env, "declared as api_key.env")
 
 
 def _spec(
@@ -179,22 +189,58 @@ def _model(agent: Agent, place: Place, in_flight: int) -> Because[ModelSpec] | B
     model = agent.model
     if model is None:
         return because(None, "0 models are declared")
-    scripted = model.endpoint == SCRIPTED
     subtasks = agent.scaling.parallelism_min
+    most = calls_in_flight_max(model, in_flight, subtasks)
     return build(
         ModelSpec,
-        endpoint=place.scripted_model if scripted else because(model.endpoint, "declared"),
-        name=because(model.name, "declared"),
-        api_key_file=because(model.api_key.file, "declared as model.api_key.file")
-        if model.api_key and model.api_key.file
-        else because(None, "the declaration names 0 files"),
-        timeout_ms=model_timeout_ms(agent, model),
-        max_attempts=model_attempts(model),
+        **_endpoint(agent, place, model),
         concurrency=because(
             in_flight // subtasks, f"{in_flight} calls in flight over {subtasks} subtasks, to start with"
         ),
-        max_concurrency=calls_in_flight_max(model, in_flight, subtasks),
-        requests_per_minute=requests_per_minute(model),
+        max_concurrency=most,
+        fallbacks=sequence(
+            build(
+                EndpointSpec,
+                **_endpoint(agent, place, each),
+                max_concurrency=fallback_calls_max(each, most.value, subtasks),
+            )
+            for each in model.fallbacks
+        )
+        if model.fallbacks
+        else because((), "0 fallbacks are declared"),
+        on_failure=on_failure(model),
+        cache=_cache(model),
+    )
+
+
+def _endpoint(agent: Agent, place: Place, model: Endpoint) -> dict[str, Because[Any]]:
+    """What a model's own endpoint and its fallbacks have alike."""
+    key = model.api_key
+    return {
+        "endpoint": place.scripted_model
+        if model.endpoint == SCRIPTED
+        else because(model.endpoint, "declared"),
+        "name": because(model.name, "declared"),
+        "api_key_file": because(key.file, "declared as model.api_key.file")
+        if key and key.file
+        else because(None, "the declaration names 0 files"),
+        "timeout_ms": model_timeout_ms(agent, model),
+        "max_attempts": model_attempts(model),
+        "requests_per_minute": requests_per_minute(model),
+        "max_answer_bytes": max_answer_bytes(model),
+        "hedge_after_ms": hedge_after_ms(model),
+    }
+
+
+def _cache(model: Model) -> Because[CacheSpec] | Because[None]:
+    if model.cache is None:
+        return because(None, "the declaration keeps 0 answers")
+    return build(
+        CacheSpec,
+        entries=because(model.cache.entries, f"declared as model.cache.entries {model.cache.entries}"),
+        expiry_ms=because(
+            model.cache.expiry.milliseconds, f"declared as model.cache.expiry {model.cache.expiry}"
+        ),
     )
 
 

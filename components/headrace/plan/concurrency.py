@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from headrace.environment.model import CALLS_PER_SUBTASK, Agent, Model
+from headrace.environment.model import CALLS_PER_SUBTASK, Agent, Endpoint, Model
 from headrace.environment.units import MINUTE_MS
 from headrace.plan.because import Because, because
 
@@ -76,7 +76,17 @@ def calls_in_flight_max(model: Model, in_flight: int, subtasks: int) -> Because[
     )
 
 
-def requests_per_minute(model: Model) -> Because[int] | Because[None]:
+def fallback_calls_max(fallback: Endpoint, first: int, subtasks: int) -> Because[int]:
+    """Each subtask's bound at a fallback."""
+    if fallback.max_concurrency is None:
+        return because(first, f"the {first} of the model: all of its calls may come")
+    return because(
+        fallback.max_concurrency // subtasks,
+        f"declared as max_concurrency {fallback.max_concurrency}, over {subtasks} subtasks",
+    )
+
+
+def requests_per_minute(model: Endpoint) -> Because[int] | Because[None]:
     """The provider's limit."""
     limit = model.requests_per_minute
     if limit is None:

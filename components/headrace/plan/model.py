@@ -208,6 +208,8 @@ class AgentPlan(PlanModel):
     api_key_env: str | None
     """Environment variable whose value the substrate puts into a file, and that file's path into
     ``spec.model.api_key_file``."""
+    fallback_key_envs: tuple[str | None, ...]
+    """The same of each fallback."""
 
 
 class CommonPlan(PlanModel):
