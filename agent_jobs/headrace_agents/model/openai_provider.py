@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx2
 import openai
 
@@ -57,14 +58,16 @@ class OpenAiProvider:
         content = json.dumps(_body(self._name, request)).encode()
         headers = {**self._headers, "Idempotency-Key": request.idempotency_key}
         try:
-            async with self._client.stream("POST", self._url, content=content, headers=headers) as response:
+            async with self._client.stream(
+                "POST", self._url, content=content, headers=headers, follow_redirects=False
+            ) as response:
                 if not response.is_success:
                     raise _status_error(response, await _read(response, _REFUSAL_BYTES))
                 body = await _read(response, self._max_answer_bytes)
-        except httpx2.TimeoutException as error:
-            raise ModelError("timeout", f"{self._endpoint}: {error}") from error
-        except httpx2.HTTPError as error:
-            raise ModelError("overloaded", f"{self._endpoint}: {error}") from error
+        except httpx2.DecodingError as error:
+            raise ModelError("malformed", f"{self._endpoint}: {error}") from error
+        except (httpx2.HTTPError, aiohttp.ClientError) as error:
+            raise ModelError(_connection_kind(error), f"{self._endpoint}: {error}") from error
         if len(body) > self._max_answer_bytes:
             raise ModelError("too_long", f"an answer of more than {self._max_answer_bytes} bytes")
         try:
@@ -80,6 +83,12 @@ class OpenAiProvider:
 def _limits(spec: EndpointSpec) -> httpx2.Limits:
     """As many connections as calls: the package's own limit of 1 000 would be one that nobody declared."""
     return httpx2.Limits(max_connections=spec.max_concurrency, max_keepalive_connections=spec.max_concurrency)
+
+
+def _connection_kind(error: Exception) -> ModelErrorKind:
+    """The transport calls each connection that failed a timeout, and lets some errors of aiohttp through."""
+    cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
+    return "timeout" if isinstance(cause, (TimeoutError, httpx2.TimeoutException)) else "overloaded"
 
 
 async def _read(response: httpx2.Response, most: int) -> bytes:

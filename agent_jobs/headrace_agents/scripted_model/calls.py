@@ -20,7 +20,7 @@ class Call:
     """One request to ``/v1/chat/completions``, filled in while it is served; the log's line.
 
     ``attempt`` counts the calls with this idempotency key from 1 (calls without a key count together).
-    ``outcome`` is answered, malformed, error, hung, abandoned (the client left before the answer),
+    ``outcome`` is answered, malformed, spoilt, error, hung, abandoned (the client left before the answer),
     rate_limited or refused. Tokens are null unless a completion was made.
     """
 

@@ -21,6 +21,7 @@ from headrace_agents.scripted_model import chance, rules
 from headrace_agents.scripted_model.calls import CLIENT_CLOSED_REQUEST, Call, CallLog
 from headrace_agents.scripted_model.limiter import Limiter
 from headrace_agents.scripted_model.settings import RateLimit, Settings, reasons
+from headrace_agents.scripted_model.spoilt import ANSWERS, IN_TURN, Spoilt
 from headrace_agents.scripted_model.wire import (
     RefusedError,
     check_model,
@@ -85,6 +86,8 @@ class _Server:
 
     def _use(self, settings: Settings) -> None:
         self._settings = settings
+        self._turns: dict[str | None, int] = {}
+        """Keys by the order in which they came, for answers in turn."""
         self._limiter = Limiter(settings.rate_limit.per_second) if settings.rate_limit else None
 
     def application(self) -> web.Application:
@@ -130,6 +133,9 @@ class _Server:
         call.outcome = "rate_limited"
         self._check_rate(settings.rate_limit, arrived)
 
+        if (spoilt := self._spoilt(call)) is not None:
+            call.outcome = "spoilt"
+            return await _sent(request, spoilt)
         drawn = chance.draw(settings.seed, call.idempotency_key, call.attempt)
         fate = chance.fate(settings, drawn)
         if fate is chance.Fate.HUNG:
@@ -146,6 +152,14 @@ class _Server:
         used = usage(chat, answer, settings.tokens)
         call.used(used)
         return web.json_response(completion(_completion_id(settings.seed, call), answer, used))
+
+    def _spoilt(self, call: Call) -> Spoilt | None:
+        """The same for all attempts with one key."""
+        name = self._settings.spoilt
+        if name != "in_turn":
+            return None if name is None else ANSWERS[name]
+        turn = self._turns.setdefault(call.idempotency_key, len(self._turns))
+        return IN_TURN[turn % len(IN_TURN)]
 
     def _check_rate(self, limit: RateLimit | None, now: float) -> None:
         if limit is None or self._limiter is None or (wait_s := self._limiter.wait_s(now)) == 0:
@@ -189,6 +203,16 @@ class _Server:
     async def _delete_calls(self, _request: web.Request) -> web.Response:
         self._calls.forget()
         return web.Response(status=204)
+
+
+async def _sent(request: web.Request, spoilt: Spoilt) -> web.Response:
+    """What no server would send goes past the server."""
+    if request.transport is not None:
+        request.transport.write(spoilt.make())
+        if spoilt.hangs:
+            await asyncio.get_running_loop().create_future()
+        request.transport.close()
+    return web.Response()
 
 
 def _completion_id(seed: int, call: Call) -> str:

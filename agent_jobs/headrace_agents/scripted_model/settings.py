@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from headrace_agents.scripted_model.spoilt import ANSWERS
 
 _MAX_LATENCY_MS = 600_000.0
 
@@ -65,8 +76,18 @@ class Settings(_Closed):
     """Share of calls never answered; they end when the client goes away."""
     malformed_rate: _Rate = 0.0
     """Share of calls answered 200 whose content (or tool arguments) is no JSON."""
+    spoilt: str | None = None
+    """Each call gets this answer of :mod:`~headrace_agents.scripted_model.spoilt`; ``in_turn``: each key the
+    next of those that do not hang."""
     rate_limit: RateLimit | None = None
     tokens: Tokens = Tokens()
+
+    @field_validator("spoilt")
+    @classmethod
+    def _known(cls, given: str | None) -> str | None:
+        if given not in (None, "in_turn", *ANSWERS):
+            raise ValueError("it is neither in_turn nor the name of a spoilt answer")
+        return given
 
     @model_validator(mode="after")
     def _one_fate_each(self) -> Self:
