@@ -207,6 +207,11 @@ class Model(Endpoint):
         "a cache", "Gives answers again to equal calls; left out, each call is made.", default=None
     )
 
+    @property
+    def chain(self) -> tuple[Endpoint, ...]:
+        """Its own endpoint, and its fallbacks."""
+        return self, *self.fallbacks
+
 
 class Limits(Declared):
     """Bounds of an agent's runs; what is left out is worked out."""

@@ -63,15 +63,9 @@ class Parts:
     def endpoints(self) -> tuple[tuple[Placed[Agent], Placed[Endpoint]], ...]:
         """Every model's own, and its fallbacks."""
         return tuple(
-            (agent, endpoint)
+            (agent, Placed(model.path if at == 0 else (*model.path, "fallbacks", at - 1), endpoint))
             for agent, model in self.models
-            for endpoint in (
-                Placed[Endpoint](model.path, model.value),
-                *(
-                    Placed((*model.path, "fallbacks", at), each)
-                    for at, each in enumerate(model.value.fallbacks)
-                ),
-            )
+            for at, endpoint in enumerate(model.value.chain)
         )
 
     @property

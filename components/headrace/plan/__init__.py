@@ -42,7 +42,8 @@ def plan(environment: Environment) -> StackPlan:
     place = local_place(at.value)
     cluster = flink(environment, at.value)
     scripted = sum(
-        agent.model is not None and agent.model.endpoint == SCRIPTED for agent in environment.agents
+        agent.model is not None and any(each.endpoint == SCRIPTED for each in agent.model.chain)
+        for agent in environment.agents
     )
     data_dir = environment.local.data_dir
     stack = build(

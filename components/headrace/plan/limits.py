@@ -46,10 +46,7 @@ def run_deadline_ms(agent: Agent) -> Because[int]:
         return because(declared.milliseconds, f"declared as limits.run_deadline {declared}")
     if agent.model is None:
         return because(DEADLINE_MIN_MS, f"{DEADLINE_MIN_MS} ms, as the agent calls no model")
-    chain = [
-        (model_attempts(each).value, model_timeout_ms(agent, each).value)
-        for each in (agent.model, *agent.model.fallbacks)
-    ]
+    chain = [(model_attempts(each).value, model_timeout_ms(agent, each).value) for each in agent.model.chain]
     attempts_ms = sum(attempts * timeout for attempts, timeout in chain)
     tried = " + ".join(f"{attempts} attempts x {timeout} ms" for attempts, timeout in chain)
     if len(chain) > 1:
