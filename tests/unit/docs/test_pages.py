@@ -58,10 +58,13 @@ def test_every_command_exists(page: Path) -> None:
             assert command in known
 
 
-def test_the_agent_of_the_agents_page_can_be_declared() -> None:
-    (block,) = re.findall(r"```yaml\n(.*?)```", (CHECKOUT / "docs" / "agents.md").read_text(), re.DOTALL)
+def test_the_agent_and_the_model_of_the_agents_page_can_be_declared() -> None:
+    model, agent = re.findall(r"```yaml\n(.*?)```", (CHECKOUT / "docs" / "agents.md").read_text(), re.DOTALL)
     shipped = yaml.safe_load((CHECKOUT / "stacks" / "Pulumi.local.yaml").read_text())
     declaration: dict[str, Any] = shipped["config"][CONFIG_KEY]
-    declaration["agents"].append(yaml.safe_load(block))
+    declaration["agents"].append(yaml.safe_load(agent))
+    declaration["agents"][0] |= yaml.safe_load(model)
     made = plan(parse_environment(declaration, "docs/agents.md", "local"))
     assert [agent.name for agent in made.agents] == ["support-triage", "order-risk", "overload-watch"]
+    assert made.agents[0].spec.model is not None
+    assert [each.name for each in made.agents[0].spec.model.chain] == ["large", "small"]
