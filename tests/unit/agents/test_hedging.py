@@ -108,11 +108,23 @@ def test_hedges_are_attempts_so_a_failure_that_lasts_costs_no_call_more(
 
 
 def test_no_hedge_where_all_calls_in_flight_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    slow = Slow(lambda _: 0.15)
-    assert (hedged(monkeypatch, slow, max_concurrency=1)[0], slow.calls) == ("1", 1)
+    """Nor once there is room again: that is for others."""
+    slow = Slow(lambda number: 0.3 if number == 1 else 0.15)
+    monkeypatch.setattr(connecting, "OpenAiProvider", lambda _: slow)
+
+    async def run() -> None:
+        model = connected(SPEC.model_copy(update={"max_concurrency": 2}))
+        await asyncio.gather(model.complete(REQUEST), model.complete(REQUEST))
+        await model.close()
+
+    asyncio.run(run())
+    assert slow.calls == 2
 
 
-def test_no_hedge_while_the_breaker_is_open_nor_beside_a_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("open_s", [0.01, 60])
+def test_no_hedge_while_the_breaker_is_open_nor_beside_a_probe_nor_as_one(
+    monkeypatch: pytest.MonkeyPatch, open_s: float
+) -> None:
     slow = Slow(lambda _: 0.15)
     monkeypatch.setattr(connecting, "OpenAiProvider", lambda _: slow)
 
@@ -124,8 +136,9 @@ def test_no_hedge_while_the_breaker_is_open_nor_beside_a_probe(monkeypatch: pyte
         late = await breaker.enter()
         call = asyncio.create_task(model.complete(REQUEST))
         await asyncio.sleep(0.02)
-        breaker.failed(late, retry_after_s=60)
+        breaker.failed(late, retry_after_s=open_s)
         assert (await call).text == "2"
+        assert breaker.figures.breaker_probes == 1
         await model.close()
 
     asyncio.run(run())
