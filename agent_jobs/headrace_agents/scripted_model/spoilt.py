@@ -115,7 +115,8 @@ def _no_completion() -> Iterator[tuple[str, Spoilt]]:
         '{"a":' * 100_000,
     ):
         yield f"no completion: {text[:40]} ({len(text)})", _body("malformed", text.encode())
-    for content in (None, 1, 1.5, True, [], {}, [{"type": "text", "text": _CONTENT}]):
+    contents: tuple[Any, ...] = (None, 1, 1.5, True, [], {}, [{"type": "text", "text": _CONTENT}])
+    for content in contents:
         yield f"content {content!r}", _body("malformed", _says(content))
 
 
@@ -217,8 +218,8 @@ def _encodings() -> Iterator[tuple[str, Spoilt]]:
         headers = (f"Content-Type: application/json; charset={charset}",)
         yield f"charset {charset}", _raw("answered", _http(_GOOD, headers=headers))
     for coding in ("gzip", "deflate"):
-        headers = (*_JSON, f"Content-Encoding: {coding}")
-        yield f"said to be {coding}", _raw("malformed", _http(_GOOD, headers=headers))
+        coded = _http(_GOOD, headers=(*_JSON, f"Content-Encoding: {coding}"))
+        yield f"said to be {coding}", _raw("malformed", coded)
     zipped = _http(gzip.compress(_GOOD)[:-12], headers=(*_JSON, "Content-Encoding: gzip"))
     yield "gzip cut short", _raw("malformed", zipped)
 
@@ -299,8 +300,8 @@ def _broken_http() -> Iterator[tuple[str, Spoilt]]:
     }
     for name, raw in broken.items():
         yield f"HTTP: {name}", _raw("overloaded", raw)
-    for name, raw in {"half an answer": _http(_GOOD)[:-9], "headers": b"HTTP/1.1 200 OK\r\n"}.items():
-        yield f"silence after {name}", Spoilt("timeout", lambda raw=raw: raw, hangs=True)
+    yield "silence after half an answer", Spoilt("timeout", lambda: _http(_GOOD)[:-9], hangs=True)
+    yield "silence after a header", Spoilt("timeout", lambda: b"HTTP/1.1 200 OK\r\n", hangs=True)
 
 
 ANSWERS: Mapping[str, Spoilt] = dict(
