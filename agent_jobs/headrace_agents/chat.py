@@ -28,10 +28,29 @@ Bound = Literal["turns", "tokens", "time"]
 C_co = TypeVar("C_co", covariant=True)
 
 
-class ModelError(Exception):
-    """A call to the model did not succeed, after all its attempts.
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, as the endpoint counted them."""
 
-    ``kind`` says why the last attempt failed: ``rate_limited`` (429), ``overloaded`` (5xx, or no
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens)
+
+
+Taken = Usage | Literal["unknown"] | None
+"""By an attempt that failed: as it was counted, nobody knows, or nothing, as it was refused or not made."""
+
+
+class ModelError(Exception):
+    """A call to the model did not succeed, after all its attempts at all endpoints that it might go to.
+
+    ``kind`` is its class, why the last attempt failed: ``rate_limited`` (429), ``overloaded`` (5xx, or no
     connection), ``timeout`` (of one attempt), ``refused`` (the request, by the endpoint or by the model),
     ``malformed`` (no completion, or an answer that does not fit the wanted structure), ``too_long`` (for
     the model's context or the endpoint's limit of an answer), ``auth``, ``budget`` (of tokens or money),
@@ -46,27 +65,12 @@ class ModelError(Exception):
         message: str,
         *,
         retry_after_s: float | None = None,
-        taken: Usage | Literal["unknown"] | None = None,
+        taken: Taken = None,
     ) -> None:
         super().__init__(f"{kind}: {message}")
         self.kind: ModelErrorKind = kind
         self.retry_after_s = retry_after_s
-        self.taken = taken
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens, as the endpoint counted them."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-
-    @property
-    def total_tokens(self) -> int:
-        return self.input_tokens + self.output_tokens
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens)
+        self.taken: Taken = taken
 
 
 class LoopLimitError(Exception):
@@ -142,6 +146,8 @@ class CallReport:
     attempts: int = 0
     model: str = ""
     """That answered."""
+    cached: bool = False
+    """The answer was made for an equal call."""
     input_tokens: int = 0
     """Of all attempts that will be billed."""
     output_tokens: int = 0
@@ -183,6 +189,10 @@ class Completion:
     usage: Usage = Usage()
     cut_off: bool = False
     """It stopped at a limit of tokens: neither its text nor its calls are whole."""
+    model: str = ""
+    """The name of the model that made it; empty where nobody said it."""
+    cached: bool = False
+    """It was made for an equal call, which has paid: its usage is 0."""
 
     @property
     def message(self) -> Message:
@@ -195,18 +205,25 @@ class Completion:
             "tool_calls": calls,
             "usage": (self.usage.input_tokens, self.usage.output_tokens),
             "cut_off": self.cut_off,
+            "model": self.model,
+            "cached": self.cached,
         }
         return _canonical(fields).encode()
 
     @staticmethod
     def decode(data: bytes) -> Completion:
-        """What :meth:`encode` made. Raises ValueError, KeyError or TypeError for anything else."""
+        """What :meth:`encode` made, now or before completions said their model.
+
+        Raises ValueError, KeyError or TypeError for anything else.
+        """
         fields = json.loads(data)
         return Completion(
             fields["text"],
             tuple(ToolCall(*call) for call in fields["tool_calls"]),
             Usage(*fields["usage"]),
             fields["cut_off"],
+            fields.get("model", ""),
+            fields.get("cached", False),
         )
 
 

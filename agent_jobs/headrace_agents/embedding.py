@@ -7,10 +7,10 @@ import struct
 import sys
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from headrace_agents.chat import Usage
+from headrace_agents.chat import Caller, CallReport, Usage
 
 Purpose = Literal["document", "query"]
 """What a vector is for: to be found, or to find with. Some models make a difference."""
@@ -27,6 +27,9 @@ class EmbeddingRequest:
     texts: tuple[str, ...]
     idempotency_key: str
     purpose: Purpose = "document"
+    caller: Caller | None = None
+    """No part of what is asked; nor is the report."""
+    report: CallReport | None = field(default=None, compare=False)
 
     def inputs(self) -> bytes:
         """The same bytes for the same question, in every process. The idempotency key is no part of it."""

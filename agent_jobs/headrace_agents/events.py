@@ -18,6 +18,7 @@ from headrace_agents.records import (
     Reason,
     ReviewAnswer,
     decode_replay,
+    is_of_failure,
     is_reminder,
 )
 from headrace_agents.spec import AgentJobSpec
@@ -197,6 +198,8 @@ class EventReader:
             said = ReviewAnswer.model_validate_json(record.value)
         except ValidationError as error:
             raise RejectedError("malformed", f"no answer: {error}") from error
+        if is_of_failure(said.review):
+            return None  # whoever gave it has done what it says
         handler = self._agent.answers
         return None if handler is None else AnswerWork(handler, key, said)
 

@@ -658,6 +658,7 @@ def _request(start: _Start, state: ShardState) -> RunRequest:
         business_key=start.key,
         raw_key=run.entry.record.key or b"",
         position=run.reading.position,
+        record=run.entry.record.position,
         committed_at_ms=run.reading.committed_at_ms,
         accepted_at_ms=run.entry.accepted_at_ms,
         work=start.work,

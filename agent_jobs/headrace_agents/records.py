@@ -171,6 +171,21 @@ class ReviewAnswer(_Record):
     """Who answered."""
 
 
+class ModelFailure(_Record):
+    """The question of a run that ended by a failure of the model which is escalated: is its event, a dead
+    letter by now, to be tried again?"""
+
+    failure: str
+    """Its class."""
+    detail: str
+
+
+class FailureAnswer(_Record):
+    """What a human may say to it. The agent never sees it."""
+
+    replay: bool
+
+
 def decision_id(agent: str, position: Position, index: int) -> str:
     """32 hex digits, the same for the same decision of the same event, a replay of it included."""
     return _digest(agent, *position, index)
@@ -178,6 +193,19 @@ def decision_id(agent: str, position: Position, index: int) -> str:
 
 def review_id(agent: str, position: Position, index: int) -> str:
     return _digest(agent, *position, "review", index)
+
+
+def failure_review_id(agent: str, record: Position) -> str:
+    """Of the record whose run failed: a replay that fails again is another question."""
+    return f"{_FAILURE}{_digest(agent, *record, 'failure')}"
+
+
+def is_of_failure(review: str) -> bool:
+    """Whether a review's id says that it asks about a failure, not for an agent."""
+    return review.startswith(_FAILURE)
+
+
+_FAILURE = "failure-"
 
 
 def idempotency_key(agent: str, key: bytes, position: Position, step: str, occurrence: int) -> str:
@@ -212,14 +240,15 @@ def dead_letter_headers(
         "partition": str(position.partition),
         "offset": str(position.offset),
         "reason": reason,
-        "detail": detail[:_MAX_DETAIL],
+        "detail": detail[:MAX_DETAIL],
     }
     if origin is not None:
         values |= {f"origin.{name}": str(value) for name, value in origin._asdict().items()}
-    return {f"headrace.{name}": value.encode() for name, value in values.items()}
+    return {f"headrace.{name}": value.encode(errors="backslashreplace") for name, value in values.items()}
 
 
-_MAX_DETAIL = 1000
+MAX_DETAIL = 1000
+"""Characters of what is told about a failure."""
 
 
 class _ReplayHead(_Record):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
-from headrace_agents.chat import ModelError
+from headrace_agents.chat import Caller, CallReport, ModelError
 from headrace_agents.embedding import EmbeddingModel, EmbeddingRequest, Embeddings, Purpose
 from headrace_agents.step_protocol import Steps
 from headrace_agents.together import together
@@ -18,10 +19,13 @@ class RunEmbedding:
         self,
         model: EmbeddingModel | None,
         steps: Steps,
+        caller: Caller | None = None,
+        *,
         redact: Callable[[str], str] | None = None,
     ) -> None:
         self._model = model
         self._steps = steps
+        self._caller = caller
         self._redact = redact
 
     async def vectors(self, texts: Sequence[str], purpose: Purpose, name: str) -> list[list[float]]:
@@ -39,7 +43,14 @@ class RunEmbedding:
         return [list(vector) for each in made for vector in each.vectors]
 
     async def _embedded(self, model: EmbeddingModel, name: str, request: EmbeddingRequest) -> Embeddings:
-        async def execute(idempotency_key: str) -> bytes:
-            return (await model.embed(replace(request, idempotency_key=idempotency_key))).encode()
+        report = CallReport()
 
-        return Embeddings.decode(await self._steps.run(name, request.inputs(), execute, kind="model"))
+        async def execute(idempotency_key: str) -> bytes:
+            asked = replace(request, idempotency_key=idempotency_key, caller=self._caller, report=report)
+            return (await model.embed(asked)).encode()
+
+        def about() -> dict[str, Any]:
+            return asdict(report)
+
+        data = await self._steps.run(name, request.inputs(), execute, kind="model", about=about)
+        return Embeddings.decode(data)

@@ -37,6 +37,8 @@ class StepLog(_Record):
     """Calls to the model."""
     model: str = ""
     """That answered."""
+    cached: bool = False
+    """The answer was made for an equal call, which has paid."""
     input_tokens: int = 0
     """Of all attempts that were billed."""
     output_tokens: int = 0

@@ -130,6 +130,7 @@ class RunModel:
             asked = replace(request, idempotency_key=idempotency_key, caller=self._caller, report=report)
             completion = await model.complete(asked)
             answers.append(completion.text)
+            report.model, report.cached = completion.model or report.model, completion.cached
             return completion.encode()
 
         def about() -> dict[str, Any]:

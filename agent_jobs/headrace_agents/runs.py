@@ -25,11 +25,14 @@ from headrace_agents.events import RejectedError, ReminderBody, Work
 from headrace_agents.journal import Journal, Written
 from headrace_agents.memory import MemoryFormat, MemoryTooLargeError, UnreadableMemoryError
 from headrace_agents.records import (
+    MAX_DETAIL,
     DecisionRecord,
     EventRef,
+    ModelFailure,
     Position,
     Review,
     decision_id,
+    failure_review_id,
     idempotency_key,
     key_hash,
     reminder_position,
@@ -56,6 +59,8 @@ class RunRequest:
     raw_key: bytes
     """Kafka's, of the event's record."""
     position: Position
+    record: Position
+    """Where the event's record stands: of a replay its own place, where ``position`` is the first event's."""
     committed_at_ms: int | None
     accepted_at_ms: int
     work: Work
@@ -73,7 +78,8 @@ class DueReminder(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a run came to. Rejected, it changes nothing but that its event is a dead letter."""
+    """What a run came to. Rejected, it changes nothing: its event is a dead letter, and of a failure that is
+    escalated there is a review beside it."""
 
     started_at_ms: int
     finished_at_ms: int
@@ -140,6 +146,7 @@ class Deadline:
         self._timeout = asyncio.Timeout(None)
         self._waiting = 0
         self._left_s = 0.0
+        self._is_over = False
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -152,10 +159,16 @@ class Deadline:
             if self._timeout.expired():
                 raise RejectedError("deadline", f"the run took more than {self.seconds:g} s") from error
             raise
+        finally:
+            self._is_over = True
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
-        """Time stands still; several steps of a run may be in here at once."""
+        """Time stands still; several steps of a run may be in here at once, and what others wait for too may
+        stay longer than the run."""
+        if self._has_ended():
+            yield
+            return
         now = asyncio.get_running_loop().time
         if self._waiting == 0:
             self._left_s = (self._timeout.when() or now()) - now()
@@ -165,8 +178,11 @@ class Deadline:
             yield
         finally:
             self._waiting -= 1
-            if self._waiting == 0 and not self._timeout.expired():
+            if self._waiting == 0 and not self._has_ended():
                 self._timeout.reschedule(now() + self._left_s)
+
+    def _has_ended(self) -> bool:
+        return self._is_over or self._timeout.expired()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +214,7 @@ class AgentRuns:
         self._logs_prompts = spec.runtime.run_log == "prompts"
         self._clock = clock
         self._journal = journal
+        self._escalated = spec.model.escalated if spec.model else frozenset()
 
     def attempt(self, request: RunRequest, finished_one: Callable[[], None] | None = None) -> Attempt:
         """What :meth:`run` works with; its finished steps can be seen while the run goes on.
@@ -255,7 +272,7 @@ class AgentRuns:
                     redact=_redaction(instance),
                     logs_prompts=self._logs_prompts,
                 ),
-                embedding=RunEmbedding(embedding, steps, _redaction(instance)),
+                embedding=RunEmbedding(embedding, steps, caller, redact=_redaction(instance)),
                 steps=steps,
                 key=request.work.key,
                 now_ms=request.accepted_at_ms,
@@ -274,6 +291,8 @@ class AgentRuns:
             rejected = RejectedError("loop_limit", str(error))
         except ModelError as error:
             rejected = RejectedError("model_error", str(error))
+            if error.kind in self._escalated:
+                effects.reviews = (self._failure_review(request, error),)
         except (Exception, SystemExit) as error:
             log.warning("handler failed at %s", request.position, exc_info=error)
             rejected = RejectedError("handler_error", f"{type(error).__name__}: {error}")
@@ -334,17 +353,25 @@ class AgentRuns:
 
     def _reviews(self, request: RunRequest, questions: Sequence[BaseModel]) -> tuple[Review, ...]:
         return tuple(
-            Review(
-                id=review_id(self._name, request.position, index),
-                agent=self._name,
-                key=dict(request.work.key),
-                event=_ref(request.position),
-                kind=type(question).__name__,
-                question=question.model_dump(mode="json"),
-                asked_at_ms=self._clock(),
-            )
+            self._review(review_id(self._name, request.position, index), request, question)
             for index, question in enumerate(questions)
         )
+
+    def _review(self, id_: str, request: RunRequest, question: BaseModel) -> Review:
+        return Review(
+            id=id_,
+            agent=self._name,
+            key=dict(request.work.key),
+            event=_ref(request.position),
+            kind=type(question).__name__,
+            question=question.model_dump(mode="json"),
+            asked_at_ms=self._clock(),
+        )
+
+    def _failure_review(self, request: RunRequest, error: ModelError) -> Review:
+        detail = str(error)[:MAX_DETAIL].encode(errors="backslashreplace").decode()
+        question = ModelFailure(failure=error.kind, detail=detail)
+        return self._review(failure_review_id(self._name, request.record), request, question)
 
     def _reminder(self, request: RunRequest, index: int, reminder: SetReminder) -> DueReminder:
         body = ReminderBody(

@@ -69,11 +69,17 @@ def shared_out(spec: AgentJobSpec, subtasks: int) -> ModelSpec | None:
     """The model of one of so many subtasks: more than were planned have no more calls in flight together."""
     if spec.model is None or subtasks <= spec.parallelism:
         return spec.model
-    most = _share(spec, spec.model.max_concurrency, subtasks)
-    start = spec.model.concurrency
-    if start is not None:
-        start = _share(spec, start, subtasks)
-    return spec.model.model_copy(update={"max_concurrency": most, "concurrency": start})
+    model, start = spec.model, spec.model.concurrency
+    return model.model_copy(
+        update={
+            "max_concurrency": _share(spec, model.max_concurrency, subtasks),
+            "concurrency": None if start is None else _share(spec, start, subtasks),
+            "fallbacks": tuple(
+                each.model_copy(update={"max_concurrency": _share(spec, each.max_concurrency, subtasks)})
+                for each in model.fallbacks
+            ),
+        }
+    )
 
 
 def embedding_shared_out(spec: AgentJobSpec, subtasks: int) -> EmbeddingSpec | None:

@@ -14,6 +14,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from headrace_agents.chat import ModelErrorKind
+from headrace_agents.consequences import ALONE, Consequence
+
 DIGEST_PARAMETER = "headrace.spec-digest"
 """Global job parameter that says which specification a running job was made from."""
 
@@ -141,10 +144,14 @@ class EndpointSpec(_Spec):
     timeout_ms: int = Field(gt=0)
     """Of one attempt."""
     max_attempts: int = Field(gt=0)
+    """Of one call at this endpoint."""
     max_concurrency: int = Field(gt=0)
     """Calls in flight, per subtask: the most. More subtasks than ``parallelism`` share what those have."""
     requests_per_minute: int | None = Field(default=None, gt=0)
     """Attempts of all subtasks together; None: no limit is known."""
+    max_answer_bytes: int = Field(default=4 << 20, gt=0)
+    """No more of an OpenAI-compatible endpoint's answer is read: it is ``too_long``."""
+    prices: PricesSpec | None = None
 
     @model_validator(mode="after")
     def _has_an_address(self) -> Self:
@@ -154,16 +161,43 @@ class EndpointSpec(_Spec):
         return self
 
 
-class ModelSpec(EndpointSpec):
-    """A chat model."""
+class ChatEndpointSpec(EndpointSpec):
+    """A chat model at its provider."""
+
+    hedge_after_ms: int | None = Field(default=None, gt=0)
+    """A second attempt is made beside one that has no answer by then; None: never."""
+    max_output_tokens: int | None = Field(default=None, gt=0)
+    """That one call may put out; None: the endpoint's own limit."""
+    budget: BudgetSpec | None = None
+
+
+class CacheSpec(_Spec):
+    """Answers that are given again to equal calls; in the memory of each worker."""
+
+    entries: int = Field(gt=0)
+    expiry_ms: int = Field(gt=0)
+
+
+class ModelSpec(ChatEndpointSpec):
+    """The chat model that an agent asks first, and what happens when that fails."""
 
     concurrency: int | None = Field(default=None, gt=0)
     """Runs under way to start with, per subtask: more while they wait for the model, up to
     ``max_concurrency``; None: the most at once."""
-    max_output_tokens: int | None = Field(default=None, gt=0)
-    """That one call may put out; None: the endpoint's own limit."""
-    prices: PricesSpec | None = None
-    budget: BudgetSpec | None = None
+    fallbacks: tuple[ChatEndpointSpec, ...] = ()
+    """Asked in this order where those before failed."""
+    on_failure: dict[ModelErrorKind, Consequence] = Field(default_factory=lambda: dict(ALONE))
+    """Of each class of failure."""
+    cache: CacheSpec | None = None
+
+    @property
+    def chain(self) -> tuple[ChatEndpointSpec, ...]:
+        return self, *self.fallbacks
+
+    @property
+    def escalated(self) -> frozenset[ModelErrorKind]:
+        """Classes of failure of which humans are asked."""
+        return frozenset(kind for kind, consequence in self.on_failure.items() if consequence == "escalate")
 
 
 class EmbeddingSpec(EndpointSpec):
@@ -171,6 +205,7 @@ class EmbeddingSpec(EndpointSpec):
 
     dimensions: int | None = Field(default=None, gt=0)
     """Numbers of a vector; None: as many as the model gives."""
+    max_answer_bytes: int = Field(default=256 << 20, gt=0)
 
 
 class Limits(_Spec):

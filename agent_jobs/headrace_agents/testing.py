@@ -12,7 +12,7 @@ middle, as a lost machine does, and lets it go on from what state and journal ho
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,9 +22,10 @@ from pydantic_core import to_json
 
 from headrace_agents import codec
 from headrace_agents.agent import Agent, LoadedAgent, SettingsError, prepare
-from headrace_agents.chat import ChatModel, ChatRequest, Completion, ToolCall
+from headrace_agents.chat import ChatModel, ChatRequest, Completion, ModelErrorKind, ToolCall
 from headrace_agents.codec import JournalEntry
 from headrace_agents.configuration import merged
+from headrace_agents.consequences import ALONE
 from headrace_agents.control import Command, Report, SettingsChange, control_key
 from headrace_agents.embedding import EmbeddingModel, EmbeddingRequest, Embeddings
 from headrace_agents.journal import Written
@@ -46,6 +47,7 @@ from headrace_agents.spec import (
     JournalSpec,
     KafkaSpec,
     Limits,
+    ModelSpec,
     OutputTopics,
     RuntimeSpec,
     SpendingSpec,
@@ -88,9 +90,10 @@ class AgentTest:
     """One agent, one shard, one event after the other. Raises AgentError if the agent's class is wrong.
 
     ``write_ahead`` is what the declaration's `journal` says: which steps a crash does not repeat.
+    ``escalated`` are the classes of failure for which its `model.on_failure` says `escalate`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is around an agent, each by name
         self,
         agent_class: type[Agent[Any, Any, Any]],
         *,
@@ -100,9 +103,11 @@ class AgentTest:
         settings: Mapping[str, Any] | None = None,
         limits: Limits = DEFAULT_LIMITS,
         write_ahead: WriteAhead = "steps",
+        escalated: Collection[ModelErrorKind] = (),
     ) -> None:
         self._agent = prepare(agent_class, settings or {})
-        self._spec = in_memory_spec(self._agent, key, limits, write_ahead, mark_interval_ms=_HOUR_MS)
+        spec = in_memory_spec(self._agent, key, limits, write_ahead, mark_interval_ms=_HOUR_MS)
+        self._spec = spec.model_copy(update={"model": _model_spec(escalated)})
         self.requests: list[ChatRequest] = []
         """Every call to the model so far; what was read back from the journal is no call."""
         self._model = None if model is None else _Script(model, self.requests)
@@ -327,6 +332,18 @@ def in_memory_spec(
         shards=1,
         parallelism=1,
         max_parallelism=1,
+    )
+
+
+def _model_spec(escalated: Collection[ModelErrorKind]) -> ModelSpec:
+    """Of a model that is a function: nothing but the consequences of its failures matters."""
+    return ModelSpec(
+        endpoint="none",
+        name="scripted",
+        timeout_ms=1,
+        max_attempts=1,
+        max_concurrency=1,
+        on_failure={**ALONE, **dict.fromkeys(escalated, "escalate")},
     )
 
 

@@ -16,7 +16,7 @@ from syrupy.extensions.json import JSONSnapshotExtension
 
 from headrace.environment import load_environment
 from headrace.local import LocalStack, StackFiles
-from headrace.local.agent import RUNTIME_PACKAGE, api_key_file, code_digest
+from headrace.local.agent import RUNTIME_PACKAGE, code_digest, key_files
 from headrace.local.savepoint_schedule import Schedule
 from headrace.local.scaling.orders import Orders
 from headrace.local.secrets import SUPERUSER_PASSWORD, write_secret
@@ -128,7 +128,7 @@ def test_no_secret_is_in_any_input(files: StackFiles, runtimes: Runtimes, tmp_pa
     write_secret(files.secret(SUPERUSER_PASSWORD), secret)
     write_secret(files.secret("support.properties"), f"password={secret}\n")
     for agent in made.agents:
-        write_secret(api_key_file(files, agent), secret)
+        write_secret(key_files(files, agent)["model"], secret)
 
     stack = registered(lambda: LocalStack(made, files, runtimes))
 
@@ -137,7 +137,7 @@ def test_no_secret_is_in_any_input(files: StackFiles, runtimes: Runtimes, tmp_pa
     assert connector["database.password"] == f"${{file:{files.secret('support.properties')}:password}}"
     for agent in made.agents:
         model = stack[f"{PREFIX}AgentJob {agent.name}-job"]["inputs"]["spec"]["model"]
-        assert model["api_key_file"] == str(api_key_file(files, agent))
+        assert model["api_key_file"] == str(key_files(files, agent)["model"])
     assert not any("scripted" in key for key in stack)
 
 

@@ -15,18 +15,16 @@ from typing import Any
 
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+from pyflink.metrics import MetricGroup
 
 from headrace_agents.agent import load
 from headrace_agents.flink.state import BYTES, FlinkState
 from headrace_agents.kafka_journal import KafkaJournal
 from headrace_agents.loop import RunLoop
-from headrace_agents.model.breaker import Breaker
-from headrace_agents.model.budget import BudgetFigures
-from headrace_agents.model.connecting import connected, embedding_connected, metered
+from headrace_agents.model.connecting import connected, embedding_connected, endpoint_state, state_of
 from headrace_agents.model.costs import CostFigures
-from headrace_agents.model.endpoint import CallFigures
 from headrace_agents.model.kafka_ledger import KafkaLedger
-from headrace_agents.model.turns import turns_of
+from headrace_agents.model.metering import Meters
 from headrace_agents.operator import AgentOperator, memory_format
 from headrace_agents.records import InputRecord, OutputRecord, Position
 from headrace_agents.runs import AgentRuns
@@ -57,23 +55,20 @@ class AgentFunction(KeyedProcessFunction):
         own = shards_of(spec.shards, spec.max_parallelism, subtasks, subtask)
         journal = _open_journal(spec, own)
         runs = AgentRuns(spec, agent, memory_format(spec, agent), clock=_now_ms, journal=journal)
-        model, calls, breaker = shared_out(spec, subtasks), CallFigures(), Breaker()
-        slots = slots_of(spec, model)
-        turns = turns_of(model.requests_per_minute, subtask, subtasks) if model else None
-        budgets, costs = BudgetFigures(), CostFigures()
-        ledger = KafkaLedger(spec, own) if model else None
-        meter = metered(model, ledger, subtasks, budgets, costs) if model and ledger else None
-        connect = partial(connected, slots=slots, turns=turns, breaker=breaker, meter=meter, figures=calls)
-        ids = shard_ids(spec.shards, spec.max_parallelism)
-        embedding = embedding_shared_out(spec, subtasks)
-        embedding_turns = turns_of(embedding.requests_per_minute, subtask, subtasks) if embedding else None
-        embed = partial(embedding_connected, turns=embedding_turns, figures=calls)
+        model, embedding = shared_out(spec, subtasks), embedding_shared_out(spec, subtasks)
+        slots, costs = slots_of(spec, model), CostFigures()
+        asked, vectors = state_of(model, subtask, subtasks), endpoint_state(embedding, subtask, subtasks)
+        ledger = KafkaLedger(spec, own) if model or embedding else None
+        meters = Meters(ledger, subtasks, costs) if ledger else None
         runner = RunLoop(
             runs,
-            lambda: connect(model) if model else None,
-            open_embedding=lambda: embed(embedding) if embedding else None,
+            lambda: connected(model, asked, slots=slots, meters=meters) if model else None,
+            open_embedding=lambda: (
+                embedding_connected(embedding, vectors, meters=meters) if embedding else None
+            ),
             slots=slots,
         )
+        ids = shard_ids(spec.shards, spec.max_parallelism)
         self._state = state = FlinkState(runtime_context, lambda: operator.end_bundle(state))
         operator = AgentOperator(
             spec,
@@ -89,8 +84,15 @@ class AgentFunction(KeyedProcessFunction):
         kafkas = [each for each in (ledger, journal) if each is not None]
         self._closing = [operator.close, *(each.close for each in kafkas)]
         kept = None if journal is None else journal.figures
-        of_model = (calls, breaker.figures, budgets, costs) if model else ()
-        _show(runtime_context, operator.figures, runner.figures, *of_model, kept)
+        group = runtime_context.get_metrics_group()
+        group.gauge("processor_ms", lambda: time.process_time_ns() // 1_000_000)
+        first, *fallbacks = asked.endpoints
+        _show(group, operator.figures, runner.figures, *first.figures, costs, kept)
+        _show(group, asked.chain, asked.cache)
+        for number, each in enumerate(fallbacks, 1):
+            _show(group.add_group("fallback", str(number)), *each.figures)
+        if embedding is not None:
+            _show(group.add_group("embedding"), vectors.calls, vectors.breaker.figures)
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         timers = ctx.timer_service()
@@ -148,10 +150,8 @@ def _open_journal(spec: AgentJobSpec, own: Sequence[int]) -> KafkaJournal | None
     return KafkaJournal(spec.journal, spec.kafka.bootstrap_servers, own)
 
 
-def _show(context: RuntimeContext, *figures: Any) -> None:
-    """Every field of the given dataclasses as a gauge of its name, and the processor time of this worker."""
-    group = context.get_metrics_group()
-    group.gauge("processor_ms", lambda: time.process_time_ns() // 1_000_000)
+def _show(group: MetricGroup, *figures: Any) -> None:
+    """Every field of the given dataclasses as a gauge of its name."""
     for each in figures:
         for field in fields(each) if each is not None else ():
             group.gauge(field.name, partial(getattr, each, field.name))

@@ -10,7 +10,8 @@ import json
 from dataclasses import dataclass
 
 from headrace_agents.chat import ChatRequest, Usage, answer_schema
-from headrace_agents.spec import ModelSpec, PricesSpec
+from headrace_agents.embedding import EmbeddingRequest
+from headrace_agents.spec import ChatEndpointSpec, EmbeddingSpec, PricesSpec
 
 PICODOLLARS_PER_MICRODOLLAR = 1_000_000
 MESSAGE_TOKENS = 16
@@ -49,7 +50,7 @@ def amount_of(usage: Usage, prices: PricesSpec | None) -> Amount:
     return Amount(usage.total_tokens, 0 if prices is None else _cost(usage, prices))
 
 
-def most_of(request: ChatRequest, spec: ModelSpec) -> Amount:
+def most_of(request: ChatRequest, spec: ChatEndpointSpec) -> Amount:
     """What one call can take at most. A tokenizer that falls back to bytes, as all in use do, makes no more
     tokens than the text has bytes in UTF-8; the answer is bound by what the call may put out.
     """
@@ -57,6 +58,12 @@ def most_of(request: ChatRequest, spec: ModelSpec) -> Amount:
     if request.max_output_tokens is not None:
         output = min(output, request.max_output_tokens) if output else request.max_output_tokens
     return amount_of(Usage(_input_bound(request), output), spec.prices)
+
+
+def most_of_texts(request: EmbeddingRequest, spec: EmbeddingSpec) -> Amount:
+    """As :func:`most_of`; nothing is put out that would be billed."""
+    tokens = sum(MESSAGE_TOKENS + _bytes(text) for text in request.texts)
+    return amount_of(Usage(tokens), spec.prices)
 
 
 def _cost(usage: Usage, prices: PricesSpec) -> int:

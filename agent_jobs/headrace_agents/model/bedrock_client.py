@@ -17,6 +17,7 @@ from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
     CredentialRetrievalError,
+    EndpointConnectionError,
     HTTPClientError,
     NoAuthTokenError,
     NoCredentialsError,
@@ -104,10 +105,14 @@ def _heard(call: Call, client: Any) -> Any:
         return call(client)
     except ClientError as error:
         raise _client_error(error) from error
-    except (ConnectTimeoutError, ReadTimeoutError) as error:
+    except ConnectTimeoutError as error:
         raise ModelError("timeout", told(error)) from error
-    except (HTTPClientError, NoConnectionError) as error:
+    except EndpointConnectionError as error:
         raise ModelError("overloaded", told(error)) from error
+    except ReadTimeoutError as error:
+        raise ModelError("timeout", told(error), taken="unknown") from error
+    except (HTTPClientError, NoConnectionError) as error:
+        raise ModelError("overloaded", told(error), taken="unknown") from error
     except _OF_CREDENTIALS as error:
         raise ModelError("auth", told(error)) from error
     except ParamValidationError as error:
@@ -116,7 +121,8 @@ def _heard(call: Call, client: Any) -> Any:
         raise ModelError("unknown", told(error)) from error
     except Exception as error:
         # boto3 checks what it sends, not what it gets: its parser raises whatever it stumbles over.
-        raise ModelError("malformed", f"not an answer of Bedrock: {type(error).__name__}") from error
+        what = f"not an answer of Bedrock: {type(error).__name__}"
+        raise ModelError("malformed", what, taken="unknown") from error
 
 
 def _client_error(error: ClientError) -> ModelError:

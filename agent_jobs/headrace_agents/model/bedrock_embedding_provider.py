@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headrace_agents.chat import ModelError, Usage
+from headrace_agents.chat import ModelError, Taken, Usage
 from headrace_agents.embedding import EmbeddingRequest, Embeddings
 from headrace_agents.model.bedrock_client import BedrockClient
 from headrace_agents.model.bedrock_provider import IDEMPOTENCY_KEY
@@ -71,12 +71,15 @@ class BedrockEmbeddingProvider:
             "requestMetadata": json.dumps({IDEMPOTENCY_KEY: request.idempotency_key}),
         }
         data, tokens = await self._client.made(lambda client: _read(client.invoke_model(**asked)))
+        usage = Usage(input_tokens=tokens)
+        taken: Taken = usage if tokens else "unknown"
         try:
-            made = Embeddings.of(self._maker.vectors(json.loads(data)), Usage(input_tokens=tokens))
+            made = Embeddings.of(self._maker.vectors(json.loads(data)), usage)
         except (KeyError, OverflowError, TypeError, ValueError) as error:
-            raise ModelError("malformed", "the answer is no embeddings") from error
+            raise ModelError("malformed", "the answer is no embeddings", taken=taken) from error
         if len(made.vectors) != len(request.texts):
-            raise ModelError("malformed", f"{len(made.vectors)} vectors for {len(request.texts)} texts")
+            given = f"{len(made.vectors)} vectors for {len(request.texts)} texts"
+            raise ModelError("malformed", given, taken=taken)
         return made
 
     async def close(self) -> None:

@@ -145,11 +145,11 @@ def _completion(sent: Any) -> Completion:
         answers = [json.dumps(call["input"]) for call in calls if call["name"] == _ANSWER]
         usage = Usage(int(sent["usage"]["inputTokens"]), int(sent["usage"]["outputTokens"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelError("malformed", "not an answer of Converse") from error
+        raise ModelError("malformed", "not an answer of Converse", taken="unknown") from error
     if kind := _STOPPED.get(reason):
-        raise ModelError(kind, f"stopped: {reason}")
+        raise ModelError(kind, f"stopped: {reason}", taken=usage)
     if not text and not calls:
-        raise ModelError("malformed", "the answer has neither text nor calls of tools")
+        raise ModelError("malformed", "the answer has neither text nor calls of tools", taken=usage)
     # An answer beside calls of tools came before their results: the model is asked again with those.
     said = answers[0] if answers and not wanted else text
     return Completion(said or None, tuple(wanted), usage, reason == _CUT_OFF)

@@ -31,6 +31,10 @@ class BreakerFigures:
     breaker_probes: int = 0
 
 
+class OpenError(Exception):
+    """A call that does not wait found the breaker open."""
+
+
 class Breaker:
     """Of one endpoint; used on one event loop.
 
@@ -59,11 +63,23 @@ class Breaker:
         self._probe: int | None = None
         """The token of the call that is let through."""
 
-    async def enter(self) -> int:
-        """Returns when the call may be made."""
+    @property
+    def is_closed(self) -> bool:
+        return self._open_until is None
+
+    async def enter(self, waits: Callable[[], bool] = lambda: True) -> int:
+        """Returns when the call may be made.
+
+        Raises OpenError where it would have to wait and ``waits`` says that it does not; that is asked again
+        after each probe.
+        """
         if self._open_until is not None or self._order.locked():
+            if self._order.locked() and not waits():
+                raise OpenError
             async with self._order:
                 while self._open_until is not None and not self._may_probe():
+                    if not waits():
+                        raise OpenError
                     await self._wait(self._open_until)
                 self._entered += 1
                 if self._open_until is not None:
@@ -72,6 +88,11 @@ class Breaker:
         else:
             self._entered += 1
         return self._entered
+
+    @property
+    def would_wait(self) -> bool:
+        """Whether a call would have to wait by now."""
+        return self._order.locked() or not (self.is_closed or self._may_probe())
 
     def is_probe(self, token: int) -> bool:
         return token == self._probe

@@ -53,7 +53,7 @@ class Ledger(Protocol):
 class Budgeting(Protocol):
     """What the layer of an endpoint asks before an attempt."""
 
-    async def reserve(self, most: Amount, caller: Caller | None) -> Loan:
+    async def reserve(self, most: Amount, caller: Caller | None, *, waits: bool = True) -> Loan:
         """Raises ModelError (``budget``) where there is not enough and nothing is to be waited for."""
 
 
@@ -141,16 +141,18 @@ class Budget:
         self._keys: dict[str, _Purse] = {}
         self._paused_on: int | None = None
 
-    async def reserve(self, most: Amount, caller: Caller | None) -> Loan:
-        """Waits, where that is declared, until a day has enough left; the run's deadline waits with it."""
+    async def reserve(self, most: Amount, caller: Caller | None, *, waits: bool = True) -> Loan:
+        """Waits, where that is declared, until a day has enough left; the run's deadline waits with it.
+
+        Of an attempt that may be left out (``waits`` is False) a refusal counts for nothing.
+        """
         waited = False
         while True:
-            loan = await self._lent(most, caller)
+            loan = await self._lent(most, caller, waits=waits)
             if loan is not None:
                 return loan
-            if self._spec.at_limit == "fail":
-                self.figures.budget_refusals += 1
-                raise ModelError("budget", f"the day's allowance for {self._model} is used up")
+            if self._spec.at_limit == "fail" or not waits:
+                raise self._refusal("allowance", counts=waits)
             if self._spec.at_limit == "pause":
                 self._pause()
             self.figures.budget_waits += not waited
@@ -167,22 +169,25 @@ class Budget:
                 purse.held = NOTHING
         self._keys.clear()
 
-    async def _lent(self, most: Amount, caller: Caller | None) -> Loan | None:
+    async def _lent(self, most: Amount, caller: Caller | None, *, waits: bool) -> Loan | None:
         day = self._day()
         key = self._key(caller)
         if key is not None and not await self._fill(key, most, day, caller):
-            self.figures.budget_refusals += 1
-            raise ModelError("budget", f"the day's allowance of this key for {self._model} is used up")
+            raise self._refusal("allowance of this key", counts=waits)
         if self._agent is not None and not await self._fill(self._agent, most, day, caller):
             return None
         # Nothing is waited for from here on; while the second was filled, others may have used the first.
         purses = tuple(purse for purse in (key, self._agent) if purse is not None)
         if any(purse.day != day or not purse.covers(most) for purse in purses):
-            return await self._lent(most, caller)
+            return await self._lent(most, caller, waits=waits)
         for purse in purses:
             purse.held -= purse.counted(most)
         self._show()
         return Loan(most, day, purses)
+
+    def _refusal(self, of: str, *, counts: bool) -> ModelError:
+        self.figures.budget_refusals += counts
+        return ModelError("budget", f"the day's {of} for {self._model} is used up")
 
     def _key(self, caller: Caller | None) -> _Purse | None:
         if self._spec.key is None or caller is None:

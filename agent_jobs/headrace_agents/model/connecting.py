@@ -1,58 +1,121 @@
 """Makes the models of a specification: providers, and the layers over them.
 
-Call it on the event loop that uses the model. It raises OSError if the file of a key can't be read.
+What a layer goes by and counts is its state: it can be made, and its figures shown, before there is a loop
+for the model. Connect on the event loop that uses the model. It raises OSError if the file of a key can't be
+read.
 """
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
 from headrace_agents.chat import ChatModel
+from headrace_agents.consequences import Consequences, at_the_end
 from headrace_agents.embedding import EmbeddingModel
 from headrace_agents.model.breaker import Breaker
-from headrace_agents.model.budget import DAY_S, Budget, BudgetFigures
-from headrace_agents.model.costs import CostFigures, Costs
+from headrace_agents.model.budget import BudgetFigures
+from headrace_agents.model.cache import Cached, CacheFigures, ResponseCache
 from headrace_agents.model.endpoint import CallFigures, EmbeddingEndpoint, Endpoint
-from headrace_agents.model.kafka_ledger import KafkaLedger
-from headrace_agents.model.metering import Meter
+from headrace_agents.model.fallback import Chain, ChainFigures
+from headrace_agents.model.metering import Meters
 from headrace_agents.model.openai_provider import OpenAiEmbeddingProvider, OpenAiProvider
-from headrace_agents.model.turns import Turns
+from headrace_agents.model.turns import Turns, turns_of
 from headrace_agents.slots import Slots
-from headrace_agents.spec import EmbeddingSpec, ModelSpec
+from headrace_agents.spec import ChatEndpointSpec, EmbeddingSpec, EndpointSpec, ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointState:
+    """Of one subtask."""
+
+    turns: Turns | None = None
+    breaker: Breaker = field(default_factory=Breaker)
+    calls: CallFigures = field(default_factory=CallFigures)
+    budget: BudgetFigures = field(default_factory=BudgetFigures)
+
+    @property
+    def figures(self) -> Iterator[Any]:
+        yield from (self.calls, self.breaker.figures, self.budget)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """Of one subtask."""
+
+    endpoints: tuple[EndpointState, ...]
+    """In the order of the chain."""
+    chain: ChainFigures
+    cache: CacheFigures
+
+
+def endpoint_state(spec: EndpointSpec | None, subtask: int = 0, subtasks: int = 1) -> EndpointState:
+    """The figures of an endpoint that is not there stay 0."""
+    return EndpointState(turns_of(spec.requests_per_minute if spec else None, subtask, subtasks))
+
+
+def state_of(spec: ModelSpec | None, subtask: int = 0, subtasks: int = 1) -> ModelState:
+    """As :func:`endpoint_state`, of each endpoint of a model."""
+    chain: tuple[EndpointSpec | None, ...] = (None,) if spec is None else spec.chain
+    endpoints = tuple(endpoint_state(each, subtask, subtasks) for each in chain)
+    return ModelState(endpoints, ChainFigures(), CacheFigures())
 
 
 def connected(
     spec: ModelSpec,
+    state: ModelState | None = None,
     *,
     slots: Slots | None = None,
-    turns: Turns | None = None,
-    breaker: Breaker | None = None,
-    meter: Meter | None = None,
-    figures: CallFigures | None = None,
+    meters: Meters | None = None,
 ) -> ChatModel:
     """The chat model."""
-    provider = _provider(spec)
-    return Endpoint(spec, provider, slots=slots, turns=turns, breaker=breaker, meter=meter, figures=figures)
+    state = state or state_of(spec)
+    cache = None if spec.cache is None else ResponseCache(spec.cache, state.cache)
+    last = spec.chain[-1]
+    models: list[ChatModel] = []
+    for each, its in zip(spec.chain, state.endpoints, strict=True):
+        consequences = at_the_end(spec.on_failure) if each is last else spec.on_failure
+        model = _endpoint(each, its, consequences, slots, meters)
+        models.append(model if cache is None else Cached(each, model, cache))
+    return models[0] if len(models) == 1 else Chain(models, spec.on_failure, state.chain)
 
 
 def embedding_connected(
-    spec: EmbeddingSpec, *, turns: Turns | None = None, figures: CallFigures | None = None
+    spec: EmbeddingSpec, state: EndpointState | None = None, *, meters: Meters | None = None
 ) -> EmbeddingModel:
     """The embedding model. Raises ValueError for one that its provider is not known to have."""
-    return EmbeddingEndpoint(spec, _embedding_provider(spec), turns=turns, figures=figures)
+    state = state or endpoint_state(spec)
+    return EmbeddingEndpoint(
+        spec,
+        _embedding_provider(spec),
+        turns=state.turns,
+        breaker=state.breaker,
+        figures=state.calls,
+        meter=meters.uncapped(spec) if meters else None,
+    )
 
 
-def metered(
-    spec: ModelSpec, ledger: KafkaLedger, subtasks: int, budgets: BudgetFigures, costs: CostFigures
-) -> Meter:
-    """What each attempt takes is reserved and counted in the ledger."""
-    budget = None
-    if spec.budget is not None:
-        budget = Budget(spec.name, spec.budget, ledger, subtasks, figures=budgets)
-    return Meter(spec, budget, Costs(ledger.write_cost, lambda: int(time.time() // DAY_S), costs))
+def _endpoint(
+    spec: ChatEndpointSpec,
+    state: EndpointState,
+    consequences: Consequences,
+    slots: Slots | None,
+    meters: Meters | None,
+) -> Endpoint:
+    return Endpoint(
+        spec,
+        _provider(spec),
+        slots=slots,
+        turns=state.turns,
+        breaker=state.breaker,
+        figures=state.calls,
+        consequences=consequences,
+        meter=meters.capped(spec, state.budget) if meters else None,
+    )
 
 
-def _provider(spec: ModelSpec) -> ChatModel:
+def _provider(spec: EndpointSpec) -> ChatModel:
     if spec.provider == "bedrock":
         # Imported here, as boto3 is heavy.
         from headrace_agents.model.bedrock_provider import BedrockProvider  # noqa: PLC0415

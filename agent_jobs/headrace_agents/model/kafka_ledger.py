@@ -53,8 +53,8 @@ class KafkaLedger:
             self._producer = Producer(
                 {**self._client, "acks": "all", "enable.idempotence": True, "linger.ms": 5}
             )
-            budget = None if spec.model is None else spec.model.budget
-            self._consumer = None if budget is None else self._opened({0, *map(self._partition, shards)})
+            granted = spec.model is not None and any(each.budget for each in spec.model.chain)
+            self._consumer = self._opened({0, *map(self._partition, shards)}) if granted else None
         except KafkaException as error:
             raise JournalError(f"topic {self._spending.budgets}: {error}") from error
         self._thread = threading.Thread(target=self._serve, name="headrace-ledger", daemon=True)

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from headrace_agents.chat import ChatRequest, ModelError, Usage
-from headrace_agents.model.amounts import NOTHING, Amount, amount_of, most_of
-from headrace_agents.model.budget import Budget, Loan
-from headrace_agents.model.costs import Costs
-from headrace_agents.spec import ModelSpec
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from headrace_agents.chat import Caller, CallReport, ModelError, Usage
+from headrace_agents.model.amounts import NOTHING, Amount, amount_of
+from headrace_agents.model.budget import DAY_S, Budget, BudgetFigures, Ledger, Loan
+from headrace_agents.model.costs import CostFigures, Costs, Write
+from headrace_agents.spec import ChatEndpointSpec, EndpointSpec
+
+
+class Metered(Protocol):
+    """A request, as far as it matters to who pays."""
+
+    @property
+    def caller(self) -> Caller | None: ...
+    @property
+    def report(self) -> CallReport | None: ...
 
 
 class Charge:
@@ -39,7 +52,7 @@ class _Counted(Charge):
     __slots__ = ("_costs", "_key_hash", "_loan", "_most", "_report", "_spec")
 
     def __init__(
-        self, spec: ModelSpec, request: ChatRequest, most: Amount, loan: Loan | None, costs: Costs | None
+        self, spec: EndpointSpec, request: Metered, most: Amount, loan: Loan | None, costs: Costs | None
     ) -> None:
         self._spec, self._most, self._loan, self._costs = spec, most, loan, costs
         self._key_hash = "" if request.caller is None else request.caller.key_hash
@@ -80,17 +93,53 @@ class _Counted(Charge):
 
 
 class Meter:
-    """Of one model of one subtask."""
+    """Of one endpoint of one subtask."""
 
-    def __init__(self, spec: ModelSpec, budget: Budget | None, costs: Costs | None) -> None:
+    def __init__(self, spec: EndpointSpec, budget: Budget | None = None, costs: Costs | None = None) -> None:
         self._spec, self._budget, self._costs = spec, budget, costs
 
-    async def charge(self, request: ChatRequest) -> Charge:
-        """Raises ModelError (``budget``)."""
-        most = most_of(request, self._spec)
-        loan = None if self._budget is None else await self._budget.reserve(most, request.caller)
+    async def charge(self, request: Metered, most: Amount, *, waits: bool = True) -> Charge:
+        """Of an attempt that takes no more than ``most``.
+
+        Raises ModelError (``budget``); where it ``waits`` not, also where the budget would have it wait.
+        """
+        budget = self._budget
+        loan = None if budget is None else await budget.reserve(most, request.caller, waits=waits)
         return _Counted(self._spec, request, most, loan, self._costs)
 
     def close(self) -> None:
         if self._budget is not None:
             self._budget.close()
+
+
+class SpendingLedger(Ledger, Protocol):
+    """Where grants and costs are kept."""
+
+    @property
+    def write_cost(self) -> Write: ...
+
+
+class Meters:
+    """Makes the meters of all endpoints of one subtask: what they take is counted together."""
+
+    def __init__(
+        self,
+        ledger: SpendingLedger,
+        subtasks: int = 1,
+        costs: CostFigures | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._ledger, self._subtasks = ledger, subtasks
+        self._costs = Costs(ledger.write_cost, lambda: int(clock() // DAY_S), costs)
+
+    def capped(self, spec: ChatEndpointSpec, figures: BudgetFigures | None = None) -> Meter:
+        """With a budget, where one is declared."""
+        if spec.budget is None:
+            return self.uncapped(spec)
+        budget = Budget(spec.name, spec.budget, self._ledger, self._subtasks, figures=figures)
+        return Meter(spec, budget, self._costs)
+
+    def uncapped(self, spec: EndpointSpec) -> Meter:
+        """That only counts."""
+        return Meter(spec, None, self._costs)

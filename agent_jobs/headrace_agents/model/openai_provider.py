@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import aiohttp
 import httpx2
 import openai
 
@@ -21,6 +22,7 @@ from headrace_agents.chat import (
     Message,
     ModelError,
     ModelErrorKind,
+    Taken,
     ToolCall,
     ToolSchema,
     Usage,
@@ -32,6 +34,8 @@ from headrace_agents.spec import EmbeddingSpec, EndpointSpec
 
 _MOST_TEXTS = 2_048
 """Of one request for embeddings, by OpenAI's reference of its interface."""
+_REFUSAL_BYTES = 64 << 10
+"""Of a refusal's body, the most that is read."""
 
 
 class _Client:
@@ -42,6 +46,7 @@ class _Client:
 
     def __init__(self, spec: EndpointSpec, http_client: httpx2.AsyncClient | None = None) -> None:
         self._endpoint = (spec.endpoint or "").rstrip("/")
+        self._max_answer_bytes = spec.max_answer_bytes
         self._headers = {"Authorization": f"Bearer {_api_key(spec)}", "Content-Type": "application/json"}
         # The endpoint's layer keeps an attempt's time.
         self._client = http_client or openai.DefaultAioHttpClient(limits=_limits(spec), timeout=None)
@@ -50,20 +55,25 @@ class _Client:
         """The JSON of the answer. Raises ModelError."""
         headers = {**self._headers, "Idempotency-Key": idempotency_key}
         url, content = f"{self._endpoint}/{path}", json.dumps(body).encode()
+        is_refused = False
         try:
-            response = await self._client.post(url, content=content, headers=headers)
-        except (httpx2.ReadTimeout, httpx2.WriteTimeout) as error:
-            raise ModelError("timeout", f"{self._endpoint}: {error}", taken="unknown") from error
-        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-            # A connection that is refused, too, is the transport's ConnectTimeout.
-            raise ModelError("overloaded", f"{self._endpoint}: {error}") from error
-        except httpx2.HTTPError as error:
-            raise ModelError("overloaded", f"{self._endpoint}: {error}", taken="unknown") from error
-        if not response.is_success:
-            raise _status_error(response)
+            async with self._client.stream(
+                "POST", url, content=content, headers=headers, follow_redirects=False
+            ) as response:
+                is_refused = not response.is_success
+                if is_refused:
+                    raise _status_error(response, await _read(response, _REFUSAL_BYTES))
+                answer = await _read(response, self._max_answer_bytes)
+        except (httpx2.HTTPError, aiohttp.ClientError) as error:
+            kind, went_out = _transport_kind(error)
+            taken: Taken = "unknown" if went_out and not is_refused else None
+            raise ModelError(kind, f"{self._endpoint}: {error}", taken=taken) from error
+        if len(answer) > self._max_answer_bytes:
+            most = self._max_answer_bytes
+            raise ModelError("too_long", f"an answer of more than {most} bytes", taken="unknown")
         try:
-            return response.json()
-        except ValueError as error:
+            return json.loads(answer)
+        except (ValueError, RecursionError) as error:
             raise ModelError("malformed", f"the answer is no JSON: {error}", taken="unknown") from error
 
     async def close(self) -> None:
@@ -109,6 +119,34 @@ def _limits(spec: EndpointSpec) -> httpx2.Limits:
     return httpx2.Limits(max_connections=spec.max_concurrency, max_keepalive_connections=spec.max_concurrency)
 
 
+def _transport_kind(error: Exception) -> tuple[ModelErrorKind, bool]:
+    """With whether the request may have gone out. The transport calls each connection that failed a timeout,
+    and lets some errors of aiohttp through."""
+    if isinstance(error, httpx2.DecodingError):
+        return "malformed", True
+    cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
+    is_late = isinstance(cause, (TimeoutError, httpx2.TimeoutException))
+    return "timeout" if is_late else "overloaded", not isinstance(cause, _NOT_CONNECTED)
+
+
+_NOT_CONNECTED = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+)
+
+
+async def _read(response: httpx2.Response, most: int) -> bytes:
+    """The body; of a longer one than ``most`` as much as shows that it is longer."""
+    read = bytearray()
+    async for part in response.aiter_bytes():
+        read += part
+        if len(read) > most:
+            break
+    return bytes(read)
+
+
 def _body(model: str, request: ChatRequest) -> dict[str, Any]:
     """What is not asked for is not in it: some endpoints refuse an empty list or a null."""
     messages = [_message(message) for message in request.messages]
@@ -145,7 +183,7 @@ def _message(message: Message) -> dict[str, Any]:
 def _completion(sent: Any) -> Completion:
     """``sent`` is what the endpoint sent, so its parts may be of any type."""
     usage = _usage(sent)
-    taken: Usage | Literal["unknown"] = usage if usage.total_tokens else "unknown"
+    taken = _taken(usage)
     try:
         choice = sent["choices"][0]
         message = choice["message"]
@@ -158,7 +196,7 @@ def _completion(sent: Any) -> Completion:
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise ModelError("malformed", "not a chat completion", taken=taken) from error
     if refusal:
-        raise ModelError("refused", f"by the model: {refusal}", taken=taken)
+        raise ModelError("refused", f"by the model: {told(refusal)}", taken=taken)
     if not isinstance(text, str) and not calls:
         raise ModelError("malformed", "the answer has neither text nor calls of tools", taken=taken)
     return Completion(text if isinstance(text, str) else None, calls, usage, cut_off)
@@ -166,16 +204,17 @@ def _completion(sent: Any) -> Completion:
 
 def _embeddings(sent: Any, texts: int) -> Embeddings:
     """``sent`` is what the endpoint sent; its vectors may come in any order, each with its index."""
+    usage = _usage(sent)
     try:
         by_index = {each["index"]: each["embedding"] for each in sent["data"]}
-        return Embeddings.of([by_index[index] for index in range(texts)], _usage(sent))
+        return Embeddings.of([by_index[index] for index in range(texts)], usage)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        raise ModelError("malformed", f"not embeddings of {texts} texts") from error
+        raise ModelError("malformed", f"not embeddings of {texts} texts", taken=_taken(usage)) from error
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError("it is no text")
     return value
 
 
@@ -185,27 +224,32 @@ def _usage(sent: Any) -> Usage:
     if not isinstance(counted, dict):
         return Usage()
     counts = (counted.get(name) for name in ("prompt_tokens", "completion_tokens"))
-    return Usage(*(count if isinstance(count, int) and count > 0 else 0 for count in counts))
+    return Usage(*(max(0, count) if isinstance(count, int) else 0 for count in counts))
 
 
-def _status_error(response: httpx2.Response) -> ModelError:
+def _taken(usage: Usage) -> Taken:
+    """By an answer that is of no use."""
+    return usage if usage.total_tokens else "unknown"
+
+
+def _status_error(response: httpx2.Response, body: bytes) -> ModelError:
     status = response.status_code
     asked_s = retry_after_s(response.headers.get("retry-after"))
     if status == 429:
         return ModelError("rate_limited", "429", retry_after_s=asked_s)
     if status >= 500 or status in (408, 409):
         return ModelError("overloaded", str(status), retry_after_s=asked_s)
-    code, message = _error(response)
+    code, message = _error(body, response.reason_phrase)
     return ModelError(_refusal(status, code, message), f"{status}: {message}")
 
 
-def _error(response: httpx2.Response) -> tuple[object, str]:
+def _error(body: bytes, otherwise: str) -> tuple[object, str]:
     """The code, if any, and the words of a refusal, whatever the endpoint sent."""
     try:
-        body = response.json()
-    except ValueError:
-        return None, told(response.text) or response.reason_phrase
-    error = body.get("error", body) if isinstance(body, dict) else body
+        sent = json.loads(body)
+    except (ValueError, RecursionError):
+        return None, told(body.decode(errors="replace")) or otherwise
+    error = sent.get("error", sent) if isinstance(sent, dict) else sent
     if isinstance(error, dict):
         return error.get("code"), told(error.get("message") or error)
     return None, told(error)

@@ -26,6 +26,6 @@ def retry_after_s(header: str | None) -> float | None:
     except ValueError:
         try:
             asked = parsedate_to_datetime(header).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
     return None if math.isnan(asked) else min(max(0.0, asked), _LONGEST_WORD_S)

@@ -41,13 +41,23 @@ class Turns:
         self._clock = clock
         self._used = math.floor(clock() / self._every_s)
         self._first = asyncio.Lock()
+        self._waiting = 0
 
     async def wait(self) -> None:
         """Returns when a call may be made, in the order of asking; one that is cancelled takes no turn."""
-        async with self._first:
-            while (wait_s := self._next() * self._every_s - self._clock()) > 0:  # noqa: ASYNC110 - of the clock
-                await asyncio.sleep(min(wait_s, _LOOK_S))
-            self._used = self._next()
+        self._waiting += 1
+        try:
+            async with self._first:
+                while (wait_s := self._next() * self._every_s - self._clock()) > 0:  # noqa: ASYNC110 - of the clock
+                    await asyncio.sleep(min(wait_s, _LOOK_S))
+                self._used = self._next()
+        finally:
+            self._waiting -= 1
+
+    def wait_s(self) -> float:
+        """How long a call would wait that asked now, in seconds."""
+        turn = self._next() + self._waiting * self._subtasks
+        return max(0.0, turn * self._every_s - self._clock())
 
     def _next(self) -> int:
         """The first moment of this subtask that is not used and not too long ago, by its number."""

@@ -21,8 +21,8 @@ class Call:
     served; the log's line.
 
     ``attempt`` counts the calls with this idempotency key from 1 (calls without a key count together).
-    ``outcome`` is answered, malformed, garbled, declined, error, hung, abandoned (the client left before
-    the answer), rate_limited or refused. Tokens are null unless there was an answer.
+    ``outcome`` is answered, malformed, garbled, declined, spoilt, error, hung, abandoned (the client left
+    before the answer), rate_limited or refused. Tokens are null unless there was an answer.
     """
 
     received_at_ms: int

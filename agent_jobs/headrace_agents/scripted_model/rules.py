@@ -94,7 +94,7 @@ def _follows_broken_json(chat: ChatRequest, index: int) -> bool:
         return False
     try:
         json.loads(chat.messages[index - 1].text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return True
     return False
 

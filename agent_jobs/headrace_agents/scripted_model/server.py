@@ -22,6 +22,7 @@ from headrace_agents.scripted_model import chance, rules
 from headrace_agents.scripted_model.calls import CLIENT_CLOSED_REQUEST, Call, CallLog
 from headrace_agents.scripted_model.limiter import Limiter
 from headrace_agents.scripted_model.settings import RateLimit, Settings, reasons
+from headrace_agents.scripted_model.spoilt import ANSWERS, IN_TURN, Spoilt
 from headrace_agents.scripted_model.vectors import vector
 from headrace_agents.scripted_model.wire import (
     RefusedError,
@@ -47,6 +48,14 @@ _MAX_BODY_BYTES = 8 * 1024 * 1024
 _STOP_GRACE_S = 0.5
 Answer = Callable[[bytes, Call, float], Awaitable[web.Response]]
 """Of a request's body; the float is when it arrived, by the monotonic clock."""
+
+
+class _SpoiltError(Exception):
+    """What is sent is no answer."""
+
+    def __init__(self, spoilt: Spoilt) -> None:
+        super().__init__()
+        self.spoilt = spoilt
 
 
 class PortTakenError(OSError):
@@ -96,6 +105,8 @@ class _Server:
 
     def _use(self, settings: Settings) -> None:
         self._settings = settings
+        self._turns: dict[str | None, int] = {}
+        """Keys by the order in which they came, for answers in turn."""
         self._limiter = Limiter(settings.rate_limit.per_second) if settings.rate_limit else None
 
     def application(self) -> web.Application:
@@ -120,7 +131,7 @@ class _Server:
         call = self._calls.begin(request.headers.get("Idempotency-Key"), int(time.time() * 1000))
         try:
             check_key(request.headers.get("Authorization"), self._settings.api_key)
-            response = await answer(await request.read(), call, arrived)
+            response = await self._answered(answer, request, call, arrived)
         except (RefusedError, web.HTTPException) as refusal:
             call.status = refusal.status
             raise
@@ -133,6 +144,14 @@ class _Server:
         finally:
             call.latency_ms = round((time.monotonic() - arrived) * 1000, 3)
             self._calls.end(call)
+
+    async def _answered(
+        self, answer: Answer, request: web.Request, call: Call, arrived: float
+    ) -> web.Response:
+        try:
+            return await answer(await request.read(), call, arrived)
+        except _SpoiltError as error:
+            return await _sent(request, error.spoilt)
 
     async def _chat(self, body: bytes, call: Call, arrived: float) -> web.Response:
         settings = self._settings
@@ -168,11 +187,14 @@ class _Server:
         return web.json_response(embeddings(vectors, used))
 
     async def _fate(self, settings: Settings, call: Call, arrived: float) -> chance.Fate:
-        """Of a call that is to be answered: the rate limit answers at once, everything else after the
-        latency, or never. Raises RefusedError for what is not answered."""
+        """Of a call that is to be answered: the rate limit and spoilt answers come at once, everything else
+        after the latency, or never. Raises RefusedError for what is not answered, and _SpoiltError."""
         call.outcome = "rate_limited"
         self._check_rate(settings.rate_limit, arrived)
 
+        if (spoilt := self._spoilt(call)) is not None:
+            call.outcome = "spoilt"
+            raise _SpoiltError(spoilt)
         drawn = chance.draw(settings.seed, call.idempotency_key, call.attempt)
         fate = chance.fate(settings, drawn)
         if fate is chance.Fate.HUNG:
@@ -185,6 +207,14 @@ class _Server:
             status = chance.error_status(drawn)
             raise RefusedError(status, f"scripted error: {HTTPStatus(status).phrase}", kind="server_error")
         return fate
+
+    def _spoilt(self, call: Call) -> Spoilt | None:
+        """The same for all attempts with one key."""
+        name = self._settings.spoilt
+        if name != "in_turn":
+            return None if name is None else ANSWERS[name]
+        turn = self._turns.setdefault(call.idempotency_key, len(self._turns))
+        return IN_TURN[turn % len(IN_TURN)]
 
     def _check_rate(self, limit: RateLimit | None, now: float) -> None:
         if limit is None or self._limiter is None or (wait_s := self._limiter.wait_s(now)) == 0:
@@ -232,6 +262,16 @@ class _Server:
 
 def _garbled() -> web.Response:
     return web.Response(text="<html><body>Bad Gateway</body></html>", content_type="text/html")
+
+
+async def _sent(request: web.Request, spoilt: Spoilt) -> web.Response:
+    """What no server would send goes past the server."""
+    if request.transport is not None:
+        request.transport.write(spoilt.make())
+        if spoilt.hangs:
+            await asyncio.get_running_loop().create_future()
+        request.transport.close()
+    return web.Response()
 
 
 def _completion_id(seed: int, call: Call) -> str:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from headrace_agents.scripted_model.spoilt import ANSWERS
 
 _MAX_LATENCY_MS = 600_000.0
 
@@ -69,6 +80,9 @@ class Settings(_Closed):
     """Share of calls answered 200 with a page of HTML."""
     declined_rate: _Rate = 0.0
     """Share of chats that the model itself declines: 200 with a ``refusal`` in place of an answer."""
+    spoilt: str | None = None
+    """Each call gets this answer of :mod:`~headrace_agents.scripted_model.spoilt`; ``in_turn``: each key the
+    next of those that do not hang."""
     rate_limit: RateLimit | None = None
     api_key: str | None = None
     """Calls without it as their bearer token get 401; left out, every call is let in."""
@@ -77,6 +91,13 @@ class Settings(_Closed):
     banned_words: tuple[str, ...] = ()
     """A prompt with one of them gets 400, as from a filter of content."""
     tokens: Tokens = Tokens()
+
+    @field_validator("spoilt")
+    @classmethod
+    def _known(cls, given: str | None) -> str | None:
+        if given not in (None, "in_turn", *ANSWERS):
+            raise ValueError("it is neither in_turn nor the name of a spoilt answer")
+        return given
 
     @model_validator(mode="after")
     def _one_fate_each(self) -> Self:

@@ -111,13 +111,18 @@ class FlinkApplicationArgs:
         refuse_open_blocks(f"agent {name}", (*self.kafka.cidrs, *self.scraper_cidrs))
 
     def _refuse_model_key(self) -> None:
-        named, variable = self.agent.name, self.agent.api_key_env
-        if variable and self.model_key is None:
+        named, variables = self.agent.name, sorted(set(self.agent.key_variables.values()))
+        if len(variables) > 1:
             raise HeadraceError(
-                f"agent {named}: given no secret for its model's key, declared as {variable}; "
+                f"agent {named}: given keys in {', '.join(variables)}; allowed: one variable for all of its "
+                "models, as its pods are given one key"
+            )
+        if variables and self.model_key is None:
+            raise HeadraceError(
+                f"agent {named}: given no secret for its model's key, declared as {variables[0]}; "
                 "allowed: a secret of the cluster and its key"
             )
-        if self.model_key and not variable:
+        if self.model_key and not variables:
             raise HeadraceError(
                 f"agent {named}: given a secret for its model's key; allowed: none, as no key is declared"
             )
@@ -276,7 +281,7 @@ class FlinkApplication(pulumi.ComponentResource):
 
 def _job(args: FlinkApplicationArgs) -> pulumi.Output[str]:
     """The specification as JSON, with what is known only when the resources are."""
-    spec = args.agent.spec_with_key(model_key_file() if args.model_key else None)
+    spec = args.agent.spec_with_keys(dict.fromkeys(args.agent.key_variables, model_key_file()))
     storage = storage_options(args.agent.name, args.state.names)
 
     def written(known: dict[str, str]) -> str:

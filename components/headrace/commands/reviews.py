@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -26,11 +26,14 @@ from headrace.commands.common import (
 )
 from headrace.errors import HeadraceError
 from headrace.operations.agents import find_agent, running_job
+from headrace.operations.dead_letters import kafka_times, read_listed, refusals, replay_records
 from headrace.operations.keys import mapping_text
 from headrace.operations.outcomes import patience_s, write_and_wait
-from headrace.operations.reviews import Asked, answer_record, read_reviews
+from headrace.operations.reviews import Asked, answer_record, dead_letter_of, read_reviews, wants_replay
 from headrace.operations.session import only_one
 from headrace.operations.stack import Stack
+from headrace_agents.records import Outcome, Position
+from headrace_agents.spec import AgentJobSpec
 
 app = group("List agents' questions to humans, and answer them.")
 
@@ -71,6 +74,9 @@ def answer(  # noqa: PLR0913, PLR0917 (each option is an argument)
 ) -> None:
     """Answer a question: an event of the same key for the agent. Prints where it is and its outcome, as JSON.
 
+    A question of kind ModelFailure is answered with {"replay": true}, which tries its event again, or
+    {"replay": false}; the agent is not told.
+
     [dim]headrace reviews answer support-triage 3f0c... --json '{"approved": true}' --by ada[/]
     """
     with reported():
@@ -78,28 +84,49 @@ def answer(  # noqa: PLR0913, PLR0917 (each option is an argument)
         agent = find_agent(found.plan, name)
         spec = agent.spec
         running_job(found, agent)
-        with only_one(found.files, f"answer-{name}"):
-            record = answer_record(
-                read_reviews(spec), review, said, _user() if by is None else by, again=again
+        wait_s = duration_s(timeout, "--timeout") if timeout else patience_s(spec, 1)
+        with only_one(found.files, f"answer-{name}"), only_one(found.files, f"replay-{name}"):
+            asked = read_reviews(spec)
+            record = answer_record(asked, review, said, _user() if by is None else by, again=again)
+            # Before the answer, which closes the question: what is interrupted between can be answered again.
+            replays = _replay(spec, asked, review) if wants_replay(review, said) else []
+            written, outcomes = (
+                write_and_wait(
+                    spec, spec.feedback.replays, replays, lambda _: None, wait_s=wait_s if wait else 0
+                )
+                if replays
+                else ([], {})
             )
-            wait_s = duration_s(timeout, "--timeout") if timeout else patience_s(spec, 1)
-            (position,), outcomes = write_and_wait(
+            (position,), answers = write_and_wait(
                 spec, spec.feedback.answers, [record], lambda _: None, wait_s=wait_s if wait else 0
             )
-        outcome = outcomes.get(position)
-        print_json(
-            {
-                **position._asdict(),
-                "outcome": None if outcome is None else outcome.model_dump(mode="json"),
-            }
-        )
-        if wait and outcome is None:
+        outcomes |= answers
+        said_json = _said_json(position, outcomes)
+        print_json(said_json | {"replay": _said_json(written[0], outcomes)} if written else said_json)
+        if wait and len(outcomes) < len(written) + 1:
             raise HeadraceError(
                 f"the answer is given and not decided after {wait_s:.0f} s; it stays in its queue. Is {name} "
                 f"paused? (`headrace agents resume {name}`)"
             )
-    if outcome is not None and outcome.status != "decided":
+    if any(outcome.status != "decided" for outcome in outcomes.values()):
         raise typer.Exit(FAILED)
+
+
+def _replay(spec: AgentJobSpec, found: list[Asked], review: str) -> list[tuple[bytes | None, bytes]]:
+    """The record that tries the event of a review again."""
+    (asked,) = (each.review for each in found if each.review.id == review)
+    letter = dead_letter_of(read_listed(spec), asked)
+    for refused in refusals(spec, [letter]):
+        raise HeadraceError(f"{refused.letter.number}: {refused.why}. Nothing was replayed or answered")
+    return replay_records([letter], kafka_times(spec, [letter]))
+
+
+def _said_json(position: Position, outcomes: dict[Position, Outcome]) -> dict[str, Any]:
+    outcome = outcomes.get(position)
+    return {
+        **position._asdict(),
+        "outcome": None if outcome is None else outcome.model_dump(mode="json"),
+    }
 
 
 def _user() -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from headrace.environment.parts import Parts, Placed
-from headrace.environment.problem import Problem
+from headrace.environment.problem import Path, Problem
 from headrace.environment.substrates import AwsSubstrate
 from headrace.environment.types import SCRIPTED, is_loopback
 
@@ -79,6 +79,22 @@ def model_of_one_machine_on_aws(parts: Parts) -> Iterator[Problem]:
         if key is not None and key.file is not None:
             yield model.problem(
                 "api_key", given="a file", allowed="`{env: NAME}`, as substrate.kind is `aws`"
+            )
+
+
+def keys_in_two_variables_on_aws(parts: Parts) -> Iterator[Problem]:
+    """On AWS the keys of an agent's models are in one variable: its pods are given one key."""
+    if not list(_aws(parts)):
+        return
+    first: dict[Path, str] = {}
+    for agent, model in parts.model_endpoints:
+        named = model.value.api_key.env if model.value.api_key else None
+        if named is not None and first.setdefault(agent.path, named) != named:
+            yield model.problem(
+                "api_key",
+                "env",
+                given="another variable than that of the agent's first key",
+                allowed="the same variable, as substrate.kind is `aws`",
             )
 
 
@@ -163,6 +179,7 @@ RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     vpc_without_its_subnets,
     endpoint_access_and_its_cidrs,
     model_of_one_machine_on_aws,
+    keys_in_two_variables_on_aws,
     databases_are_the_sources,
     database_secret_of_another_region,
     public_endpoint_without_an_admin,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from headrace.environment.parts import Parts
 from headrace.environment.problem import Problem
+from headrace_agents.consequences import KINDS, MAY_MEND
 
 
 def parallelism_min_over_max(parts: Parts) -> Iterator[Problem]:
@@ -84,8 +85,8 @@ def latency_over_deadline(parts: Parts) -> Iterator[Problem]:
 
 
 def timeout_outside_latency_and_deadline(parts: Parts) -> Iterator[Problem]:
-    """`model.timeout` is over `model_latency` and at most `limits.run_deadline`."""
-    for agent, model in parts.models:
+    """`timeout` of a model or fallback is over `model_latency` and at most `limits.run_deadline`."""
+    for agent, model in parts.chat_endpoints:
         timeout, latency = model.value.timeout, agent.value.workload.model_latency
         deadline = agent.value.limits.run_deadline
         if timeout is None:
@@ -101,7 +102,7 @@ def timeout_outside_latency_and_deadline(parts: Parts) -> Iterator[Problem]:
 
 
 def concurrency_below_parallelism(parts: Parts) -> Iterator[Problem]:
-    """`max_concurrency` of a model is at least `parallelism_min`: each subtask needs a call of its own."""
+    """`max_concurrency` of each model is at least `parallelism_min`: a call for each subtask."""
     for agent, model in parts.model_endpoints:
         calls, subtasks = model.value.max_concurrency, agent.value.scaling.parallelism_min
         if calls is not None and calls < subtasks:
@@ -172,6 +173,53 @@ def memory_expiry_within_deadline(parts: Parts) -> Iterator[Problem]:
             )
 
 
+def fall_back_without_fallbacks(parts: Parts) -> Iterator[Problem]:
+    """`on_failure` says `fall_back` only where `fallbacks` has somewhere to go."""
+    for _agent, model in parts.models:
+        for kind in KINDS:
+            if getattr(model.value.on_failure, kind) == "fall_back" and not model.value.fallbacks:
+                yield model.problem(
+                    "on_failure",
+                    kind,
+                    given="`fall_back` with 0 fallbacks",
+                    allowed="with 1 or more model.fallbacks",
+                )
+
+
+def wait_for_what_stays_as_it_is(parts: Parts) -> Iterator[Problem]:
+    """`on_failure` says `wait` only for what another attempt may mend."""
+    for _agent, model in parts.models:
+        for kind in KINDS:
+            if getattr(model.value.on_failure, kind) == "wait" and kind not in MAY_MEND:
+                why = f"another attempt at the same endpoint would be {kind} again"
+                if kind == "budget":
+                    why = "calls wait for the next day with budget.at_limit `wait`, and then they do not fail"
+                yield model.problem(
+                    "on_failure",
+                    kind,
+                    given="`wait`",
+                    allowed=f"`fall_back`, `dead_letter` or `escalate`: {why}",
+                )
+
+
+def hedge_that_is_never_made(parts: Parts) -> Iterator[Problem]:
+    """`hedge_after` is under `timeout` and `run_deadline`, and `max_attempts` has a second one for it."""
+    for agent, endpoint in parts.chat_endpoints:
+        after, attempts = endpoint.value.hedge_after, endpoint.value.max_attempts
+        if after is None:
+            continue
+        bounds = {"timeout": endpoint.value.timeout, "limits.run_deadline": agent.value.limits.run_deadline}
+        for name, bound in bounds.items():
+            if bound is not None and after >= bound:
+                yield endpoint.problem("hedge_after", given=str(after), allowed=f"less than {name}, {bound}")
+        if attempts == 1:
+            yield endpoint.problem(
+                "hedge_after",
+                given=f"{after} with max_attempts 1",
+                allowed="with max_attempts of 2 or more: a hedge is an attempt",
+            )
+
+
 RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     parallelism_min_over_max,
     interval_over_max_replay,
@@ -186,4 +234,7 @@ RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     inbox_bytes_below_one_event,
     state_per_key_over_limit,
     memory_expiry_within_deadline,
+    fall_back_without_fallbacks,
+    wait_for_what_stays_as_it_is,
+    hedge_that_is_never_made,
 )

@@ -14,6 +14,7 @@ from headrace.environment.duration import ALLOWED as A_DURATION
 from headrace.environment.duration import Duration
 from headrace.environment.fields import declared
 from headrace.environment.money_parts import USUAL_OUTPUT_TOKENS, Budget, Prices
+from headrace.environment.problem import Path
 from headrace.environment.substrates import AwsSubstrate, LocalSubstrate, Substrate
 from headrace.environment.types import (
     A_KEY_REFERENCE,
@@ -34,6 +35,8 @@ from headrace.environment.types import (
 )
 from headrace.environment.units import DAY_MS, HOUR_MS, MIB, MINUTE_MS, SECOND_MS
 from headrace.errors import HeadraceError
+from headrace_agents.chat import ModelErrorKind
+from headrace_agents.consequences import Consequence, usual
 
 SHARDS = 128
 """Of an agent: its state is kept per shard, so a subtask more than these would do nothing."""
@@ -47,6 +50,7 @@ CALLS_PER_SUBTASK = 256
 EVENTS_PER_SUBTASK = 4_000
 """A second: an event was measured to cost 0.24 ms of CPU, and a subtask is one thread."""
 USUAL_RECOVERY = Duration(90 * SECOND_MS)
+A_CONSEQUENCE = "`wait`, `fall_back`, `dead_letter` or `escalate`"
 
 
 class Table(Declared):
@@ -105,6 +109,53 @@ class ApiKey(Declared):
     )
 
 
+def _consequence(meaning: str, otherwise: str) -> Any:
+    return declared(A_CONSEQUENCE, f"{meaning}; left out, {otherwise}.", default=None)
+
+
+class OnFailure(Declared):
+    """What each class of failure of a call leads to."""
+
+    rate_limited: Consequence | None = _consequence(
+        "The endpoint answered 429", "`fall_back` with fallbacks, `wait` without"
+    )
+    overloaded: Consequence | None = _consequence(
+        "It answered 5xx, or there was no connection", "`fall_back` with fallbacks, `wait` without"
+    )
+    timeout: Consequence | None = _consequence(
+        "There was no answer within `timeout`", "`fall_back` with fallbacks, `wait` without"
+    )
+    malformed: Consequence | None = _consequence(
+        "The answer was no completion, or did not fit its structure twice", "`wait`"
+    )
+    refused: Consequence | None = _consequence(
+        "The endpoint or the model refused the request", "`dead_letter`"
+    )
+    too_long: Consequence | None = _consequence(
+        "The request was too long for the model, or the answer for its bound", "`dead_letter`"
+    )
+    auth: Consequence | None = _consequence(
+        "The key was refused", "`fall_back` with fallbacks, `dead_letter` without"
+    )
+    budget: Consequence | None = _consequence(
+        "A budget is used up, where it does not wait (`budget.at_limit`)",
+        "`fall_back` with fallbacks, `dead_letter` without",
+    )
+    unknown: Consequence | None = _consequence("Anything else", "`dead_letter`")
+
+    def of(self, kind: ModelErrorKind, *, has_fallbacks: bool) -> Consequence:
+        """As declared, or as usual."""
+        given: Consequence | None = getattr(self, kind)
+        return given or usual(kind, has_fallbacks=has_fallbacks)
+
+
+class Cache(Declared):
+    """Answers that are given again to equal calls, in the memory of each worker."""
+
+    entries: Count = declared(A_POSITIVE, "Answers that a worker keeps, those that were used last.")
+    expiry: SomeTime = declared(f"{A_DURATION}; more than 0", "How long an answer is given again.")
+
+
 class ModelEndpoint(Declared):
     """A model at its provider, and the limits of calls to it."""
 
@@ -147,13 +198,30 @@ class ModelEndpoint(Declared):
         " and never exceed it.",
         default=None,
     )
-    max_output_tokens: Count | None = declared(
-        A_POSITIVE,
-        "What one call may put out; left out, the endpoint's own limit, and 4096 where there is a budget.",
+    max_answer_bytes: Annotated[int, Field(strict=True, ge=1, le=MAX_EVENT_BYTES)] | None = declared(
+        f"a whole number from 1 to {MAX_EVENT_BYTES}",
+        "No more of an answer is read: a longer one is `too_long`; left out, 4 MiB, and 256 MiB of vectors."
+        " Bedrock's answers are read whole.",
         default=None,
     )
     prices: Prices | None = declared(
         "prices", "What the endpoint bills; `headrace costs` and budgets in money go by them.", default=None
+    )
+
+
+class ChatEndpoint(ModelEndpoint):
+    """A chat model at its provider, with limits of its own."""
+
+    hedge_after: SomeTime | None = declared(
+        f"{A_DURATION}; more than 0",
+        "A second attempt is made beside one without an answer by then, and the first answer wins; left out,"
+        " never.",
+        default=None,
+    )
+    max_output_tokens: Count | None = declared(
+        A_POSITIVE,
+        "What one call may put out; left out, the endpoint's own limit, and 4096 where there is a budget.",
+        default=None,
     )
     budget: Budget | None = declared(
         "a budget", "What the model may take a day; left out, there is no bound.", default=None
@@ -167,8 +235,23 @@ class ModelEndpoint(Declared):
         return USUAL_OUTPUT_TOKENS
 
 
-class Model(ModelEndpoint):
+class Model(ChatEndpoint):
     """The chat model that an agent asks."""
+
+    fallbacks: tuple[ChatEndpoint, ...] = declared(
+        "a list of endpoints", "Asked in this order where those before failed.", default=()
+    )
+    on_failure: OnFailure = declared(
+        "consequences by class of failure", "What a failure leads to.", default_factory=OnFailure
+    )
+    cache: Cache | None = declared(
+        "a cache", "Gives answers again to equal calls; left out, each call is made.", default=None
+    )
+
+    @property
+    def chain(self) -> tuple[ChatEndpoint, ...]:
+        """Its own endpoint, and its fallbacks."""
+        return self, *self.fallbacks
 
 
 class Embedding(ModelEndpoint):
@@ -302,6 +385,21 @@ class Agent(Declared):
     settings: dict[Annotated[str, Field(strict=True)], Any] = declared(
         "a mapping", "The agent's own settings, checked by its class.", default_factory=dict
     )
+
+    @property
+    def chat_endpoints(self) -> dict[Path, ChatEndpoint]:
+        """Its model's own endpoint and its fallbacks, by where they stand."""
+        if self.model is None:
+            return {}
+        below: dict[Path, ChatEndpoint] = {
+            ("model", "fallbacks", at): each for at, each in enumerate(self.model.fallbacks)
+        }
+        return {("model",): self.model, **below}
+
+    @property
+    def model_endpoints(self) -> dict[Path, ModelEndpoint]:
+        """All of its chat models and embedding models, by where they stand."""
+        return {**self.chat_endpoints, **({("embedding",): self.embedding} if self.embedding else {})}
 
 
 class Checkpoints(Declared):

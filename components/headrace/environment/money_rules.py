@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from headrace.environment.model import Model
+from headrace.environment.model import ChatEndpoint
 from headrace.environment.money_parts import Budget, KeyBudget
 from headrace.environment.parts import Parts, Placed
-from headrace.environment.problem import Problem
+from headrace.environment.problem import Path, Problem
 from headrace.environment.units import MICRODOLLARS
 
 
@@ -25,14 +25,14 @@ def budget_without_limit(parts: Parts) -> Iterator[Problem]:
 
 
 def money_without_prices(parts: Parts) -> Iterator[Problem]:
-    """A budget in dollars needs `model.prices`."""
+    """A budget in dollars needs the model's `prices`."""
     for model, value, path, budget in _budgets(parts):
         if budget.usd_per_day is not None and value.prices is None:
             yield model.problem(
                 *path,
                 "usd_per_day",
                 given=f"{budget.usd_per_day:g} without prices",
-                allowed="declared beside model.prices: money is counted at these",
+                allowed="declared beside prices: money is counted at these",
             )
 
 
@@ -45,7 +45,7 @@ def budget_below_one_call(parts: Parts) -> Iterator[Problem]:
                 *path,
                 "tokens_per_day",
                 given=str(budget.tokens_per_day),
-                allowed=f"more than the {tokens} tokens of model.max_output_tokens, which one call may take",
+                allowed=f"more than the {tokens} tokens of max_output_tokens, which one call may take",
             )
         if budget.usd_per_day is None or value.prices is None:
             continue
@@ -55,15 +55,30 @@ def budget_below_one_call(parts: Parts) -> Iterator[Problem]:
                 *path,
                 "usd_per_day",
                 given=f"{budget.usd_per_day:g}",
-                allowed=f"more than the {cost:g} that one call's {tokens} tokens of model.max_output_tokens "
+                allowed=f"more than the {cost:g} that one call's {tokens} tokens of max_output_tokens "
                 "may cost",
             )
 
 
+def budgets_of_one_name(parts: Parts) -> Iterator[Problem]:
+    """A model and fallbacks with budgets have a name each: what is granted goes by it."""
+    named: set[tuple[Path, str]] = set()
+    for agent, model in parts.chat_endpoints:
+        if model.value.budget is None:
+            continue
+        if (agent.path, model.value.name) in named:
+            yield model.problem(
+                "name",
+                given=f"{model.value.name!r} with a budget, a second time",
+                allowed="a name of its own, or 1 budget: both would be granted from the same account",
+            )
+        named.add((agent.path, model.value.name))
+
+
 def _budgets(
     parts: Parts,
-) -> Iterator[tuple[Placed[Model], Model, tuple[str, ...], Budget | KeyBudget]]:
-    for _agent, model in parts.models:
+) -> Iterator[tuple[Placed[ChatEndpoint], ChatEndpoint, tuple[str, ...], Budget | KeyBudget]]:
+    for _agent, model in parts.chat_endpoints:
         budget = model.value.budget
         if budget is None:
             continue
@@ -76,4 +91,5 @@ RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     budget_without_limit,
     money_without_prices,
     budget_below_one_call,
+    budgets_of_one_name,
 )

@@ -14,8 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from headrace.environment import names
 from headrace.environment.model import (
     Agent,
+    ChatEndpoint,
     Checkpoints,
-    Embedding,
     Model,
     ModelEndpoint,
     Recovery,
@@ -69,21 +69,22 @@ class Parts:
         )
 
     @property
-    def embeddings(self) -> tuple[tuple[Placed[Agent], Placed[Embedding]], ...]:
+    def chat_endpoints(self) -> tuple[tuple[Placed[Agent], Placed[ChatEndpoint]], ...]:
+        """Every model's own, and its fallbacks."""
         return tuple(
-            (agent, Placed((*agent.path, "embedding"), agent.value.embedding))
+            (agent, Placed((*agent.path, *path), endpoint))
             for agent in self.agents
-            if agent.value.embedding is not None
+            for path, endpoint in agent.value.chat_endpoints.items()
         )
 
     @property
     def model_endpoints(self) -> tuple[tuple[Placed[Agent], Placed[ModelEndpoint]], ...]:
-        """Chat models and embedding models."""
-        chat = [(agent, Placed[ModelEndpoint](model.path, model.value)) for agent, model in self.models]
-        embeddings = [
-            (agent, Placed[ModelEndpoint](each.path, each.value)) for agent, each in self.embeddings
-        ]
-        return (*chat, *embeddings)
+        """Those, and embedding models."""
+        return tuple(
+            (agent, Placed((*agent.path, *path), endpoint))
+            for agent in self.agents
+            for path, endpoint in agent.value.model_endpoints.items()
+        )
 
     @property
     def inputs(self) -> Mapping[str, Table]:

@@ -178,7 +178,7 @@ def endpoint_ends_in_path_of_a_call(parts: Parts) -> Iterator[Problem]:
 
 
 def address_of_another_provider(parts: Parts) -> Iterator[Problem]:
-    """`openai` has `endpoint`, and no `region`; `bedrock` `region`, no `api_key`, and is not `scripted`."""
+    """`openai` has `endpoint`, and no `region`; `bedrock` `region`, and nothing that it can't keep."""
     for _agent, model in parts.model_endpoints:
         given = model.value
         if given.provider == "openai":
@@ -198,21 +198,9 @@ def address_of_another_provider(parts: Parts) -> Iterator[Problem]:
         if given.api_key is not None:
             allowed = "left out: with provider `bedrock` credentials come from boto3's own chain"
             yield model.problem("api_key", given="a key", allowed=allowed)
-
-
-def keys_in_two_variables(parts: Parts) -> Iterator[Problem]:
-    """`embedding.api_key.env` is the variable of `model.api_key.env`, if that names one."""
-    for agent, embedding in parts.embeddings:
-        model = agent.value.model
-        of_model = model.api_key.env if model and model.api_key else None
-        of_embedding = embedding.value.api_key.env if embedding.value.api_key else None
-        if of_model and of_embedding and of_model != of_embedding:
-            yield embedding.problem(
-                "api_key",
-                "env",
-                given="another variable than model.api_key.env",
-                allowed="the same variable, or on this machine `{file: /PATH}`",
-            )
+        if given.max_answer_bytes is not None:
+            allowed = "left out: with provider `bedrock` answers are read whole"
+            yield model.problem("max_answer_bytes", given=str(given.max_answer_bytes), allowed=allowed)
 
 
 def api_key_in_both_or_no_place(parts: Parts) -> Iterator[Problem]:
@@ -266,7 +254,6 @@ RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     endpoint_ends_in_path_of_a_call,
     address_of_another_provider,
     api_key_in_both_or_no_place,
-    keys_in_two_variables,
     settings_are_not_data,
     *contradictions.RULES,
     *overload.RULES,

@@ -55,14 +55,15 @@ class Agent(pulumi.ComponentResource):
         self.register_outputs({"decisions": spec.outputs.decisions})
 
 
-def api_key_file(files: StackFiles, agent: AgentPlan) -> Path:
-    """Where the stack keeps the key of an agent whose declaration names an environment variable."""
-    return files.secret(f"agent-{agent.name}.key")
+def key_files(files: StackFiles, agent: AgentPlan) -> dict[str, Path]:
+    """Where the stack keeps the keys that the declaration names variables for, by the models' paths."""
+    # No name of an agent has a dot.
+    return {path: files.secret(f"agent-{agent.name}.{path}.key") for path in agent.key_variables}
 
 
 def complete(agent: AgentPlan, files: StackFiles) -> AgentJobSpec:
     """The plan's specification with what this substrate knows: where files are, what code is there."""
-    spec = agent.spec_with_key(str(api_key_file(files, agent)))
+    spec = agent.spec_with_keys({path: str(file) for path, file in key_files(files, agent).items()})
     package = spec.entry_point.partition(":")[0].partition(".")[0]
     return spec.model_copy(
         update={

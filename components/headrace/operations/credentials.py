@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from headrace.errors import HeadraceError
-from headrace.local.agent import api_key_file
+from headrace.local.agent import key_files
 from headrace.local.secrets import write_secret
 from headrace.operations.stack import Stack
 
@@ -17,13 +17,13 @@ def keep_credentials(stack: Stack) -> None:
         HeadraceError: a key is neither in the environment nor kept from an earlier `up`.
     """
     for agent in stack.plan.agents:
-        if not agent.api_key_env:
-            continue
-        path, given = api_key_file(stack.files, agent), os.environ.get(agent.api_key_env)
-        if given:
-            write_secret(path, given)
-        elif not path.exists():
-            raise HeadraceError(
-                f"agent {agent.name}: `api_key` names the environment variable {agent.api_key_env},"
-                " which is not set; set it for this command. Nothing was changed"
-            )
+        for path, file in key_files(stack.files, agent).items():
+            variable = agent.key_variables[path]
+            given = os.environ.get(variable)
+            if given:
+                write_secret(file, given)
+            elif not file.exists():
+                raise HeadraceError(
+                    f"agent {agent.name}: `{path}.api_key` names the environment variable {variable},"
+                    " which is not set; set it for this command. Nothing was changed"
+                )

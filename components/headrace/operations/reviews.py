@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from headrace.errors import HeadraceError
+from headrace.operations.dead_letters import Listed
 from headrace.operations.topics import KeptRecord, read_topic
-from headrace_agents.records import Review, ReviewAnswer
+from headrace_agents.records import FailureAnswer, Review, ReviewAnswer, is_of_failure
 from headrace_agents.spec import AgentJobSpec
 
 
@@ -73,3 +74,28 @@ def answer_record(
     if not isinstance(content, dict):
         raise HeadraceError(f"--json: given {answer}; allowed: a JSON object")
     return known[review].raw_key, ReviewAnswer(review=review, answer=content, by=by).encode()
+
+
+def wants_replay(review: str, answer: str) -> bool:
+    """Whether an answer, which :func:`answer_record` took, asks for the review's event to be tried again.
+
+    Agents' own questions never do. Raises HeadraceError for what is no answer to a failure of the model.
+    """
+    if not is_of_failure(review):
+        return False
+    try:
+        return FailureAnswer.model_validate_json(answer).replay
+    except ValidationError:
+        raise HeadraceError(
+            f'--json: given {answer}; allowed: {{"replay": true}} to try the event of {review} again, or '
+            '{"replay": false} to leave its dead letter as it is'
+        ) from None
+
+
+def dead_letter_of(found: Iterable[Listed], review: Review) -> Listed:
+    """The newest dead letter of a review's event. Raises HeadraceError when none is kept."""
+    event = review.event.position
+    letters = [each for each in found if each.letter.origin == event]
+    if not letters:
+        raise HeadraceError(f"the dead letter of review {review.id} is no longer kept: it can't be replayed")
+    return letters[-1]

@@ -42,7 +42,7 @@ def plan(environment: Environment) -> StackPlan:
     place = local_place(at.value)
     cluster = flink(environment, at.value)
     scripted = sum(
-        any(model is not None and model.endpoint == SCRIPTED for model in (agent.model, agent.embedding))
+        any(model.endpoint == SCRIPTED for model in agent.model_endpoints.values())
         for agent in environment.agents
     )
     data_dir = environment.local.data_dir

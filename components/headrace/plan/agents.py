@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 
 from headrace.environment import names
-from headrace.environment.model import Agent, Environment, ModelEndpoint
+from headrace.environment.model import Agent, ChatEndpoint, Environment, Model, ModelEndpoint
+from headrace.environment.problem import dotted
 from headrace.environment.types import SCRIPTED
 from headrace.environment.units import HOUR_MS, MIB, SECOND_MS
 from headrace.plan import recovery
@@ -16,10 +18,12 @@ from headrace.plan.concurrency import (
     calls_in_flight_max,
     calls_needed,
     calls_per_second,
+    fallback_calls_max,
     requests_per_minute,
 )
+from headrace.plan.failures import on_failure
 from headrace.plan.kafka import CLIENT_REQUEST_BYTES
-from headrace.plan.limits import limits, model_attempts, model_timeout_ms
+from headrace.plan.limits import hedge_after_ms, limits, max_answer_bytes, model_attempts, model_timeout_ms
 from headrace.plan.model import AgentPlan, CheckpointPlan
 from headrace.plan.place import Place
 from headrace.plan.scaling import NORMAL_LAG_S, UTILISATION_TARGET
@@ -29,6 +33,8 @@ from headrace.plan.state import planned_state_bytes
 from headrace.plan.topics import journal_partitions
 from headrace_agents.spec import (
     AgentJobSpec,
+    CacheSpec,
+    ChatEndpointSpec,
     EmbeddingSpec,
     FeedbackTopics,
     InputTopic,
@@ -39,7 +45,6 @@ from headrace_agents.spec import (
     RuntimeSpec,
 )
 
-NO_VARIABLE = "the declaration names 0 variables"
 TICK_MIN_MS, TICK_MAX_MS = 10, 100
 MARK_TO_INTERVAL, MARK_MIN_MS = 4, 5 * SECOND_MS
 
@@ -52,7 +57,6 @@ def agents(environment: Environment, place: Place, rhythm: CheckpointPlan) -> Be
 def _agent(
     environment: Environment, agent: Agent, place: Place, rhythm: CheckpointPlan
 ) -> Because[AgentPlan]:
-    keys = keys_in_variables(agent)
     in_flight = calls_in_flight(agent)
     return build(
         AgentPlan,
@@ -70,9 +74,18 @@ def _agent(
         model_calls_per_second=calls_per_second(agent),
         model_calls_needed=calls_needed(agent),
         model_calls_in_flight=in_flight,
-        api_key_env=because(*next(iter(keys.values()))) if keys else because(None, NO_VARIABLE),
-        api_key_of=because(tuple(keys), f"{len(keys)} of its models have a key in a variable"),
+        key_variables=mapping(
+            {path: because(variable, f"declared as {path}.api_key.env") for path, variable in keys(agent)},
+            "0 keys are declared for its models",
+        ),
     )
+
+
+def keys(agent: Agent) -> Iterator[tuple[str, str]]:
+    """Paths of models, in the declaration and in the specification, and the variables of their keys."""
+    for path, model in agent.model_endpoints.items():
+        if model.api_key and model.api_key.env:
+            yield dotted(path), model.api_key.env
 
 
 def _spec(
@@ -186,16 +199,38 @@ def _model(agent: Agent, place: Place, in_flight: int) -> Because[ModelSpec] | B
     if model is None:
         return because(None, "0 models are declared")
     subtasks = agent.scaling.parallelism_min
+    most = calls_in_flight_max(model, in_flight, subtasks)
     return build(
         ModelSpec,
-        **_endpoint(agent, model, place),
+        **_chat_endpoint(agent, model, place),
         concurrency=because(
             in_flight // subtasks, f"{in_flight} calls in flight over {subtasks} subtasks, to start with"
         ),
-        max_concurrency=calls_in_flight_max(model, in_flight, subtasks),
-        max_output_tokens=max_output_tokens(model),
-        prices=prices(model),
-        budget=budget(model),
+        max_concurrency=most,
+        fallbacks=sequence(
+            build(
+                ChatEndpointSpec,
+                **_chat_endpoint(agent, each, place),
+                max_concurrency=fallback_calls_max(each, most.value, subtasks),
+            )
+            for each in model.fallbacks
+        )
+        if model.fallbacks
+        else because((), "0 fallbacks are declared"),
+        on_failure=on_failure(model),
+        cache=_cache(model),
+    )
+
+
+def _cache(model: Model) -> Because[CacheSpec] | Because[None]:
+    if model.cache is None:
+        return because(None, "the declaration keeps 0 answers")
+    return build(
+        CacheSpec,
+        entries=because(model.cache.entries, f"declared as model.cache.entries {model.cache.entries}"),
+        expiry_ms=because(
+            model.cache.expiry.milliseconds, f"declared as model.cache.expiry {model.cache.expiry}"
+        ),
     )
 
 
@@ -210,6 +245,16 @@ def _embedding(agent: Agent, place: Place) -> Because[EmbeddingSpec] | Because[N
         dimensions=because(embedding.dimensions, "declared, or as many as the model gives"),
         max_concurrency=calls_in_flight_max(embedding, embedding.max_concurrency or 0, subtasks),
     )
+
+
+def _chat_endpoint(agent: Agent, model: ChatEndpoint, place: Place) -> dict[str, Because[Any]]:
+    """What a model's own endpoint and its fallbacks have alike."""
+    return {
+        **_endpoint(agent, model, place),
+        "hedge_after_ms": hedge_after_ms(model),
+        "max_output_tokens": max_output_tokens(model),
+        "budget": budget(model),
+    }
 
 
 def _endpoint(agent: Agent, model: ModelEndpoint, place: Place) -> dict[str, Because[Any]]:
@@ -227,19 +272,8 @@ def _endpoint(agent: Agent, model: ModelEndpoint, place: Place) -> dict[str, Bec
         "timeout_ms": model_timeout_ms(agent, model),
         "max_attempts": model_attempts(model),
         "requests_per_minute": requests_per_minute(model),
-    }
-
-
-def keys_in_variables(agent: Agent) -> dict[Literal["model", "embedding"], tuple[str, str]]:
-    """Variables of keys, with the reason, by whose they are."""
-    models: dict[Literal["model", "embedding"], ModelEndpoint | None] = {
-        "model": agent.model,
-        "embedding": agent.embedding,
-    }
-    return {
-        name: (model.api_key.env, f"declared as {name}.api_key.env")
-        for name, model in models.items()
-        if model and model.api_key and model.api_key.env
+        "max_answer_bytes": max_answer_bytes(model),
+        "prices": prices(model),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from headrace.environment.model import CALLS_PER_SUBTASK, Agent, ModelEndpoint
+from headrace.environment.model import CALLS_PER_SUBTASK, Agent, ChatEndpoint, ModelEndpoint
 from headrace.environment.units import MINUTE_MS
 from headrace.plan.because import Because, because
 
@@ -73,6 +73,16 @@ def calls_in_flight_max(model: ModelEndpoint, in_flight: int, subtasks: int) -> 
         CALLS_PER_SUBTASK,
         f"{CALLS_PER_SUBTASK}, which one subtask's loop and memory carry: reached step by step while runs "
         "wait for the model and its provider limits 0 of them",
+    )
+
+
+def fallback_calls_max(fallback: ChatEndpoint, first: int, subtasks: int) -> Because[int]:
+    """Each subtask's bound at a fallback."""
+    if fallback.max_concurrency is None:
+        return because(first, f"the {first} of the model: all of its calls may come")
+    return because(
+        fallback.max_concurrency // subtasks,
+        f"declared as max_concurrency {fallback.max_concurrency}, over {subtasks} subtasks",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from headrace.environment.model import Agent, ModelEndpoint
+from headrace.environment.model import Agent, ChatEndpoint, Embedding, ModelEndpoint
 from headrace.environment.units import KIB, MIB
 from headrace.plan.because import Because, because, build
 from headrace_agents.spec import Limits
@@ -19,6 +19,7 @@ INBOX_BYTES = 256 * MIB
 TIMEOUT_TO_LATENCY = 20
 TIMEOUT_MIN_MS, TIMEOUT_MAX_MS = 10_000, 300_000
 USUAL_ATTEMPTS = 4
+USUAL_ANSWER_BYTES, USUAL_VECTORS_BYTES = 4 * MIB, 256 * MIB
 DEADLINE_MIN_MS = 60_000
 RUN_HEADROOM = 2
 
@@ -45,11 +46,15 @@ def run_deadline_ms(agent: Agent) -> Because[int]:
         return because(declared.milliseconds, f"declared as limits.run_deadline {declared}")
     if agent.model is None:
         return because(DEADLINE_MIN_MS, f"{DEADLINE_MIN_MS} ms, as the agent calls no model")
-    timeout, attempts = model_timeout_ms(agent, agent.model).value, model_attempts(agent.model).value
+    chain = [(model_attempts(each).value, model_timeout_ms(agent, each).value) for each in agent.model.chain]
+    attempts_ms = sum(attempts * timeout for attempts, timeout in chain)
+    tried = " + ".join(f"{attempts} attempts x {timeout} ms" for attempts, timeout in chain)
+    if len(chain) > 1:
+        tried = f"({tried})"
     usual_ms = _usual_run_ms(agent)
     return because(
-        max(DEADLINE_MIN_MS, timeout * attempts * 3 // 2, RUN_HEADROOM * usual_ms),
-        f"{attempts} attempts x {timeout} ms x 1.5 for the waits between them, at least {DEADLINE_MIN_MS} ms "
+        max(DEADLINE_MIN_MS, attempts_ms * 3 // 2, RUN_HEADROOM * usual_ms),
+        f"{tried} x 1.5 for the waits between them, at least {DEADLINE_MIN_MS} ms "
         f"and {RUN_HEADROOM} x the {usual_ms} ms of a usual run",
     )
 
@@ -78,6 +83,30 @@ def model_attempts(model: ModelEndpoint) -> Because[int]:
     if model.max_attempts is not None:
         return because(model.max_attempts, f"declared as max_attempts {model.max_attempts}")
     return because(USUAL_ATTEMPTS, f"{USUAL_ATTEMPTS}: 3 waits outlast a 429 or a restart of the endpoint")
+
+
+def max_answer_bytes(model: ModelEndpoint) -> Because[int]:
+    """Of one answer."""
+    if model.max_answer_bytes is not None:
+        return because(model.max_answer_bytes, f"declared as max_answer_bytes {model.max_answer_bytes}")
+    if isinstance(model, Embedding):
+        return because(
+            USUAL_VECTORS_BYTES,
+            f"{USUAL_VECTORS_BYTES // MIB} MiB: 2048 vectors, the most of a request, of 4096 numbers, "
+            "32 bytes each in JSON",
+        )
+    return because(
+        USUAL_ANSWER_BYTES,
+        f"{USUAL_ANSWER_BYTES // MIB} MiB: more than any model's longest answer, and a decision with all of"
+        " it fits its topic",
+    )
+
+
+def hedge_after_ms(model: ChatEndpoint) -> Because[int] | Because[None]:
+    """When a second attempt is made beside the first."""
+    if model.hedge_after is None:
+        return because(None, "the declaration hedges 0 calls")
+    return because(model.hedge_after.milliseconds, f"declared as hedge_after {model.hedge_after}")
 
 
 def _usual_run_ms(agent: Agent) -> int:

@@ -6,11 +6,14 @@ Values only; how each is worked out stands in the module of its subject. Every l
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from headrace_agents.spec import AgentJobSpec
+from headrace_agents.spec import AgentJobSpec, EndpointSpec
+
+E = TypeVar("E", bound=EndpointSpec)
 
 
 class PlanModel(BaseModel):
@@ -205,18 +208,23 @@ class AgentPlan(PlanModel):
     """Little's law over the declared workload."""
     model_calls_in_flight: int
     """What it is given: with headroom, within the provider's limit."""
-    api_key_env: str | None
-    """Environment variable whose value the substrate puts into a file."""
-    api_key_of: tuple[Literal["model", "embedding"], ...]
-    """Whose ``api_key_file`` in ``spec`` becomes that file's path."""
+    key_variables: dict[str, str]
+    """Environment variables whose values the substrate puts into files, by the path in ``spec`` of the model
+    whose key they hold: ``model``, ``model.fallbacks[0]``, ``embedding``."""
 
-    def spec_with_key(self, file: str | None) -> AgentJobSpec:
-        """The specification with that path, None where there is no such file."""
-        keyed: dict[str, Any] = {
-            name: getattr(self.spec, name).model_copy(update={"api_key_file": file})
-            for name in self.api_key_of
-        }
-        return self.spec.model_copy(update=keyed)
+    def spec_with_keys(self, files: Mapping[str, str]) -> AgentJobSpec:
+        """The specification with those files, by the same paths."""
+
+        def keyed(model: E, path: str) -> E:
+            return model.model_copy(update={"api_key_file": files[path]}) if path in files else model
+
+        model, embedding = self.spec.model, self.spec.embedding
+        if model is not None:
+            fallbacks = (keyed(each, f"model.fallbacks[{at}]") for at, each in enumerate(model.fallbacks))
+            model = keyed(model, "model").model_copy(update={"fallbacks": tuple(fallbacks)})
+        if embedding is not None:
+            embedding = keyed(embedding, "embedding")
+        return self.spec.model_copy(update={"model": model, "embedding": embedding})
 
 
 class CommonPlan(PlanModel):

@@ -1,9 +1,9 @@
-"""What an agent's model may take, and where it is kept."""
+"""What an agent's models may take, and where it is kept."""
 
 from __future__ import annotations
 
 from headrace.environment import names
-from headrace.environment.model import Agent, Model
+from headrace.environment.model import Agent, ChatEndpoint, ModelEndpoint
 from headrace.environment.money_parts import USUAL_OUTPUT_TOKENS, Budget, KeyBudget, microdollars
 from headrace.plan.because import Because, because, build
 from headrace.plan.topics import journal_partitions
@@ -21,7 +21,7 @@ def spending(agent: Agent) -> Because[SpendingSpec]:
     )
 
 
-def prices(model: Model) -> Because[PricesSpec] | Because[None]:
+def prices(model: ModelEndpoint) -> Because[PricesSpec] | Because[None]:
     """The endpoint's."""
     declared = model.prices
     if declared is None:
@@ -34,19 +34,19 @@ def prices(model: Model) -> Because[PricesSpec] | Because[None]:
     )
 
 
-def max_output_tokens(model: Model) -> Because[int] | Because[None]:
+def max_output_tokens(model: ChatEndpoint) -> Because[int] | Because[None]:
     """Of one call."""
     most = model.most_output_tokens
     if most is None:
         return because(None, "the declaration has 0 budgets: the endpoint's own limit is enough")
     if model.max_output_tokens is not None:
-        return because(most, f"declared as model.max_output_tokens {most}")
+        return because(most, f"declared as max_output_tokens {most}")
     return because(
         most, f"{USUAL_OUTPUT_TOKENS}, as with a budget: what a call can take at most is reserved before it"
     )
 
 
-def budget(model: Model) -> Because[BudgetSpec] | Because[None]:
+def budget(model: ChatEndpoint) -> Because[BudgetSpec] | Because[None]:
     """What calls may take a day."""
     declared = model.budget
     if declared is None:

@@ -103,7 +103,7 @@ def with_options(**changed: str | None) -> DeploymentPlan:
 
 
 def without_key() -> dict[str, Any]:
-    return {"agent": AGENT.model_copy(update={"api_key_env": None}), "model_key": None}
+    return {"agent": AGENT.model_copy(update={"key_variables": {}}), "model_key": None}
 
 
 @pytest.mark.parametrize(
@@ -528,7 +528,7 @@ def test_a_job_starts_with_its_rights_and_its_policies() -> None:
             ),
         ),
         (
-            {"agent": AGENT.model_copy(update={"api_key_env": None})},
+            {"agent": AGENT.model_copy(update={"key_variables": {}})},
             (f"agent {NAME}: given a secret for its model's key; allowed: none, as no key is declared"),
         ),
         (

@@ -3,44 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace_agents.chat import Caller, ModelError
+from headrace_agents.chat import ModelError
 from headrace_agents.model.amounts import NOTHING, Amount
-from headrace_agents.model.budget import AGENT_PARTS, DAY_S, KEY_PARTS, Account, Budget
-from headrace_agents.model.grants import Grants, entry
+from headrace_agents.model.budget import AGENT_PARTS, DAY_S, KEY_PARTS, Budget
 from headrace_agents.spec import AllowanceSpec, BudgetSpec
+from tests.unit.agents.ledger import Topic, caller
 
 DOLLAR = 1_000_000
 """In micro-dollars."""
-
-
-class Topic:
-    """A ledger as the topic has it: whatever is written is taken by everyone in one order."""
-
-    def __init__(self) -> None:
-        self.grants = Grants()
-        self.granted: dict[tuple[Account, int], Amount] = {}
-        self.paused: list[int] = []
-        self.asked = 0
-
-    async def grant(self, account: Account, day: int, asked: Amount, allowance: Amount) -> Amount:
-        self.asked += 1
-        await asyncio.sleep(0)
-        return self.grants.take(
-            entry("asked", account, day, asked, writer="w", number=0, allowance=allowance)
-        )
-
-    def give_back(self, account: Account, day: int, amount: Amount) -> None:
-        self.grants.take(entry("returned", account, day, amount, writer="w", number=0))
-
-    def pause_agent(self, day: int) -> None:
-        self.paused.append(day)
 
 
 class Clock:
@@ -53,10 +30,6 @@ class Clock:
 
 def tokens(many: int) -> Amount:
     return Amount(tokens=many)
-
-
-def caller(key: str, suspended: Callable[[], object] = nullcontext) -> Caller:
-    return Caller(0, key, suspended)  # type: ignore[arg-type]
 
 
 def of_agent(many: int, at_limit: str = "fail") -> BudgetSpec:

@@ -86,6 +86,7 @@ class Loops:
             business_key=b"[%d]" % number,
             raw_key=b"",
             position=Position(TABLE, 0, number),
+            record=Position(TABLE, 0, number),
             committed_at_ms=None,
             accepted_at_ms=0,
             work=ChangeWork(self.handler, {"key": number}, "create", TABLE, None, row),

@@ -120,7 +120,7 @@ def sent(endpoint: Endpoint) -> dict[str, Any]:
 def test_the_schema_of_the_answer_is_sent_and_the_text_comes_back_as_it_is() -> None:
     endpoint = Endpoint(completion("{"))
 
-    assert ask(endpoint) == Completion("{", usage=Usage(3, 2))
+    assert ask(endpoint) == Completion("{", usage=Usage(3, 2), model="m")
     assert endpoint.requests[0].headers["Idempotency-Key"] == "key-1"
     assert sent(endpoint)["response_format"]["json_schema"]["schema"]["properties"].keys() == {"queue"}
 

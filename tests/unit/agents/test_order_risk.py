@@ -234,7 +234,7 @@ def test_the_scripted_model_calls_both_tools_and_answers(tmp_path: Path) -> None
     event = InputRecord(Position(PAYMENTS, 0, 0), 1, key, json.dumps(envelope).encode())
     work = EventReader(spec, loaded).read(event).work
     assert work is not None
-    request = RunRequest(0, b"[5]", key, event.position, 5, 1, work, stored)
+    request = RunRequest(0, b"[5]", key, event.position, event.position, 5, 1, work, stored)
     runs = AgentRuns(spec, loaded, memory_format(spec, loaded), clock=lambda: 1)
 
     async def run() -> None:

@@ -10,14 +10,17 @@ from pydantic import BaseModel
 
 from headrace_agents import Agent, Change, Context, ModelError, on
 from headrace_agents.agent import prepare
-from headrace_agents.chat import ChatRequest, Completion, ToolCall, Usage
+from headrace_agents.chat import ChatModel, ChatRequest, Completion, ToolCall, Usage
+from headrace_agents.consequences import ALONE
 from headrace_agents.events import EventReader
+from headrace_agents.model.cache import Cached, ResponseCache
 from headrace_agents.model.endpoint import Endpoint
+from headrace_agents.model.fallback import Chain
 from headrace_agents.operator import memory_format
 from headrace_agents.records import InputRecord, Position, key_hash
 from headrace_agents.run_log import RunLog, StepLog, run_id
 from headrace_agents.runs import AgentRuns, RunRequest, RunResult
-from headrace_agents.spec import ModelSpec, PricesSpec
+from headrace_agents.spec import CacheSpec, ModelSpec, PricesSpec
 from headrace_agents.testing import DEFAULT_LIMITS, AgentTest, in_memory_spec
 from tests.unit.agents.worlds import TABLE, Thing, World, created
 
@@ -73,21 +76,24 @@ def result_of(
     agent: type[Agent[Any, Any, Any]], provider: Provider, monkeypatch: pytest.MonkeyPatch, **runtime: Any
 ) -> RunResult:
     monkeypatch.setattr("headrace_agents.model.endpoint._pause_s", lambda *_: 0.0)
+
+    async def run() -> RunResult:
+        return await run_of(agent, Endpoint(SPEC, provider), **runtime)
+
+    return asyncio.run(run())
+
+
+async def run_of(agent: type[Agent[Any, Any, Any]], model: ChatModel, **runtime: Any) -> RunResult:
     loaded = prepare(agent, {})
     spec = in_memory_spec(loaded, ("key",), DEFAULT_LIMITS, "none")
     spec = spec.model_copy(update={"runtime": spec.runtime.model_copy(update=runtime)})
     record: InputRecord = created(0, 1)
     work = EventReader(spec, loaded).read(record).work
     assert work is not None
-    request = RunRequest(0, b"[1]", record.key or b"", record.position, None, 1, work, None)
+    request = RunRequest(0, b"[1]", record.key or b"", record.position, record.position, None, 1, work, None)
     times = iter(range(100, 1_000))
     runs = AgentRuns(spec, loaded, memory_format(spec, loaded), clock=lambda: next(times))
-
-    async def run() -> RunResult:
-        model = Endpoint(SPEC, provider)
-        return await runs.run(request, runs.attempt(request), model)
-
-    return asyncio.run(run())
+    return await runs.run(request, runs.attempt(request), model)
 
 
 def test_steps_are_told_with_times_attempts_and_costs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,3 +194,33 @@ def test_a_log_is_read_as_it_was_written() -> None:
 def logs(world: World) -> list[RunLog]:
     topic = world.spec.outputs.runs
     return [RunLog.model_validate_json(o.value or b"") for o in world.durable.outputs if o.topic == topic]
+
+
+def test_the_model_that_answered_is_told_and_whether_it_was_asked_for_this_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Down(Provider):
+        async def complete(self, request: ChatRequest) -> Completion:
+            raise ModelError("refused", "400", taken=Usage(3, 0))
+
+    class Cheap(Provider):
+        async def complete(self, request: ChatRequest) -> Completion:
+            return Completion("yes", usage=Usage(10, 5))
+
+    endpoints = [
+        Endpoint(SPEC.model_copy(update={"name": name}), provider)
+        for name, provider in (("dear", Down()), ("cheap", Cheap()))
+    ]
+    cache = ResponseCache(CacheSpec(entries=9, expiry_ms=60_000))
+    models = [
+        Cached(SPEC.model_copy(update={"name": each}), model, cache)
+        for each, model in zip(("dear", "cheap"), endpoints, strict=True)
+    ]
+    model = Chain(models, {**ALONE, "refused": "fall_back"})
+
+    async def both() -> list[StepLog]:
+        return [(await run_of(Talker, model)).steps[0] for _ in range(2)]
+
+    made, given = asyncio.run(both())
+    assert (made.model, made.cached, made.attempts, made.input_tokens) == ("cheap", False, 2, 13)
+    assert (given.model, given.cached, given.output_tokens) == ("cheap", True, 0)

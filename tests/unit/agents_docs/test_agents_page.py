@@ -18,7 +18,7 @@ from headrace_agents.records import Reason
 PAGE = Path(__file__).parents[3] / "docs" / "agents.md"
 
 
-AGENT, PROVIDER, TESTS_OF_PROVIDER, SETTINGS, TESTS_OF_AGENT = re.findall(
+AGENT, SETTINGS, TESTS_OF_AGENT, PROVIDER, TESTS_OF_PROVIDER = re.findall(
     r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL
 )
 

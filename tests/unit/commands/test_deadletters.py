@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
+from typer.testing import Result
 
 from headrace.commands import deadletters, reviews
 from headrace.commands.common import FAILED
@@ -83,8 +84,9 @@ def outcome(position: Position, status: Status) -> Outcome:
 @pytest.fixture
 def topics(monkeypatch: pytest.MonkeyPatch) -> Topics:
     made = Topics()
-    monkeypatch.setattr(deadletters, "read_listed", lambda *_: made.letters)
-    monkeypatch.setattr(deadletters, "kafka_times", lambda *_: {})
+    for module in (deadletters, reviews):
+        monkeypatch.setattr(module, "read_listed", lambda *_: made.letters)
+        monkeypatch.setattr(module, "kafka_times", lambda *_: {})
     monkeypatch.setattr(reviews, "read_reviews", lambda *_: made.reviews)
     for module in (deadletters, reviews):
         monkeypatch.setattr(module, "write_and_wait", made.write_and_wait)
@@ -193,3 +195,62 @@ def test_an_answer_has_the_reviews_key(topics: Topics) -> None:
 def test_an_answer_that_the_agent_cannot_take_is_a_failure(topics: Topics) -> None:
     topics.reviews, topics.becomes = [Asked(REVIEW, b"k", ())], "dead_lettered"
     assert run("reviews", "answer", AGENT, "r1", "--json", "{}").exit_code == FAILED
+
+
+FAILED_REVIEW = REVIEW.model_copy(
+    update={"id": "failure-1", "kind": "ModelFailure", "question": {"failure": "auth", "detail": "401"}}
+)
+
+
+def answer_failure(said: str, *options: str) -> Result:
+    return run("reviews", "answer", AGENT, "failure-1", "--json", said, "--by", "ada", *options)
+
+
+def test_a_failure_of_the_model_is_answered_by_a_replay_of_its_event(topics: Topics) -> None:
+    topics.reviews = [Asked(FAILED_REVIEW, LETTER.key, ())]
+    done = answer_failure('{"replay": true}')
+    assert done.exit_code == 0
+    said = json.loads(done.stdout)
+    assert (said["topic"], said["outcome"]["status"]) == (f"{AGENT}.answers", "decided")
+    assert (said["replay"]["topic"], said["replay"]["outcome"]["status"]) == (REPLAYS, "decided")
+    # The replay first: an answer closes the question.
+    (first, ((key, value),)), (second, _) = topics.written
+    assert (first, second) == (REPLAYS, f"{AGENT}.answers")
+    event = decode_replay(InputRecord(Position(REPLAYS, 0, 0), 1, key, value))
+    assert (event.position, event.key, event.value) == (EVENT, LETTER.key, LETTER.value)
+
+
+def test_a_failure_may_be_left_as_it_is(topics: Topics) -> None:
+    topics.reviews = [Asked(FAILED_REVIEW, LETTER.key, ())]
+    done = answer_failure('{"replay": false}')
+    assert done.exit_code == 0
+    assert "replay" not in json.loads(done.stdout)
+    assert [topic for topic, _ in topics.written] == [f"{AGENT}.answers"]
+
+
+@pytest.mark.parametrize("said", ["{}", '{"replay": "perhaps"}', '{"replay": true, "yes": 1}'])
+def test_another_answer_to_a_failure_is_refused_with_what_is_allowed(said: str, topics: Topics) -> None:
+    topics.reviews = [Asked(FAILED_REVIEW, LETTER.key, ())]
+    refused = answer_failure(said)
+    assert refused.exit_code == FAILED
+    assert said in refused.stderr
+    assert '{"replay": true}' in refused.stderr
+    assert topics.written == []
+
+
+def test_an_event_that_was_replayed_already_or_is_not_kept_is_not_replayed_by_an_answer(
+    topics: Topics,
+) -> None:
+    topics.reviews = [Asked(FAILED_REVIEW, LETTER.key, ())]
+    topics.letters = [Listed(LETTER, replayed("decided"))]
+    refused = answer_failure('{"replay": true}')
+    assert refused.exit_code == FAILED
+    assert "it was decided in its replay" in refused.stderr
+    topics.letters = []
+    assert "no longer kept" in answer_failure('{"replay": true}').stderr
+    assert topics.written == []
+
+
+def test_a_replay_that_fails_again_makes_the_command_fail(topics: Topics) -> None:
+    topics.reviews, topics.becomes = [Asked(FAILED_REVIEW, LETTER.key, ())], "dead_lettered"
+    assert answer_failure('{"replay": true}').exit_code == FAILED

@@ -58,12 +58,13 @@ def test_every_command_exists(page: Path) -> None:
             assert command in known
 
 
-def test_the_agent_of_the_agents_page_can_be_declared_with_either_model_and_the_budget() -> None:
+def test_the_agent_and_the_models_of_the_agents_page_can_be_declared() -> None:
     page = (CHECKOUT / "docs" / "agents.md").read_text()
-    models, budget, agent = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))
+    on_bedrock, chain, budget, agent = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))
     shipped = yaml.safe_load((CHECKOUT / "stacks" / "Pulumi.local.yaml").read_text())
     declaration: dict[str, Any] = shipped["config"][CONFIG_KEY]
-    declaration["agents"] += [agent | budget, agent | models | {"name": "on-bedrock"}]
+    declaration["agents"] += [agent | budget, agent | on_bedrock | {"name": "on-bedrock"}]
+    declaration["agents"][0] |= chain
     made = plan(parse_environment(declaration, "docs/agents.md", "local"))
     assert [agent.name for agent in made.agents] == [
         "support-triage",
@@ -71,3 +72,5 @@ def test_the_agent_of_the_agents_page_can_be_declared_with_either_model_and_the_
         "overload-watch",
         "on-bedrock",
     ]
+    assert made.agents[0].spec.model is not None
+    assert [each.name for each in made.agents[0].spec.model.chain] == ["large", "small"]

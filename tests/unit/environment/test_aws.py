@@ -166,6 +166,20 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "localhost",
         "an `https://` URL",
     ),
+    "a scripted fallback": (
+        with_model(fallbacks=[{"endpoint": "scripted", "name": "s"}]),
+        "agents[0].model.fallbacks[0].endpoint",
+        "'scripted'",
+        "substrate.kind is `aws`",
+    ),
+    "a fallback with a key of its own": (
+        with_model(
+            fallbacks=[{"endpoint": "https://b.example/v1", "name": "b", "api_key": {"env": "ANOTHER"}}]
+        ),
+        "agents[0].model.fallbacks[0].api_key.env",
+        "another variable",
+        "the same variable",
+    ),
     "a key in a file": (
         with_model(api_key={"file": "/run/key"}),
         "agents[0].model.api_key",

@@ -1,4 +1,4 @@
-"""Forty-five declarations whose facts can't both hold: each refusal names both with their numbers."""
+"""Fifty-six declarations whose facts can't both hold: each refusal names both with their numbers."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ def objectives(interval: str, max_replay: str) -> dict[str, Any]:
     return declaration
 
 
+FALLBACK = {"endpoint": "https://other.example/v1", "name": "other"}
 RPM, CALLS = "agents[0].model.requests_per_minute", "agents[0].model.max_concurrency"
 LEAST, MOST = "agents[0].scaling.parallelism_min", "agents[0].scaling.parallelism_max"
 KEYS, LATENCY = "agents[0].workload.keys", "agents[0].workload.model_latency"
@@ -232,12 +233,12 @@ CONTRADICTORY: tuple[tuple[dict[str, Any], str, tuple[str, ...]], ...] = (
     (
         agent(model={"budget": {"usd_per_day": 5}, "prices": None}),
         f"{BUDGET}.usd_per_day",
-        ("5 without prices", "model.prices"),
+        ("5 without prices", "beside prices"),
     ),
     (
         agent(model={"budget": {"tokens_per_day": 4096}}),
         f"{BUDGET}.tokens_per_day",
-        ("4096", "more than the 4096 tokens of model.max_output_tokens"),
+        ("4096", "more than the 4096 tokens of max_output_tokens"),
     ),
     (
         agent(
@@ -253,11 +254,60 @@ CONTRADICTORY: tuple[tuple[dict[str, Any], str, tuple[str, ...]], ...] = (
     # Objectives.
     (objectives("11s", "10s"), INTERVAL, ("11s", "at most recovery.max_replay, 10s")),
     (objectives("1h", "59m"), INTERVAL, ("1h", "at most recovery.max_replay, 59m")),
+    # What a failure leads to.
+    (
+        agent(model={"on_failure": {"timeout": "fall_back"}}),
+        "agents[0].model.on_failure.timeout",
+        ("fall_back", "0 fallbacks", "model.fallbacks"),
+    ),
+    *(
+        (
+            agent(model={"on_failure": {kind: "wait"}}),
+            f"agents[0].model.on_failure.{kind}",
+            ("`wait`", f"would be {kind} again"),
+        )
+        for kind in ("auth", "too_long", "refused")
+    ),
+    (
+        agent(model={"on_failure": {"budget": "wait"}}),
+        "agents[0].model.on_failure.budget",
+        ("`wait`", "budget.at_limit `wait`"),
+    ),
+    (
+        agent(model={"fallbacks": [FALLBACK | {"budget": {"usd_per_day": 5}}]}),
+        "agents[0].model.fallbacks[0].budget.usd_per_day",
+        ("5 without prices", "beside prices"),
+    ),
+    (
+        agent(model={"fallbacks": [FALLBACK | {"budget": {"tokens_per_day": 10**6}}] * 2}),
+        "agents[0].model.fallbacks[1].name",
+        ("a second time", "a name of its own"),
+    ),
+    (
+        agent(model={"hedge_after": "30s", "timeout": "20s"}),
+        "agents[0].model.hedge_after",
+        ("30s", "less than timeout, 20s"),
+    ),
+    (
+        agent(model={"hedge_after": "5s", "max_attempts": 1}),
+        "agents[0].model.hedge_after",
+        ("5s", "max_attempts 1", "2 or more"),
+    ),
+    (
+        agent(model={"fallbacks": [FALLBACK | {"timeout": "1s"}]}),
+        "agents[0].model.fallbacks[0].timeout",
+        ("1s", "model_latency, 2s"),
+    ),
+    (
+        agent(model={"fallbacks": [FALLBACK, FALLBACK | {"max_concurrency": 3}]}),
+        "agents[0].model.fallbacks[1].max_concurrency",
+        ("3", "parallelism_min, 4"),
+    ),
 )
 
 
-def test_there_are_forty_five() -> None:
-    assert len(CONTRADICTORY) == 45
+def test_there_are_fifty_six() -> None:
+    assert len(CONTRADICTORY) == 56
 
 
 def test_without_the_contradiction_the_declaration_is_accepted() -> None:

@@ -399,6 +399,12 @@ REFUSED: dict[str, tuple[Change, str, str, str]] = {
         "a key",
         "boto3's own chain",
     ),
+    "a bound of Bedrock's answers": (
+        set_at(*MODEL, to=ON_BEDROCK | {"max_answer_bytes": 1000}),
+        "agents[0].model.max_answer_bytes",
+        "1000",
+        "read whole",
+    ),
     "an unknown provider": (
         set_at(*MODEL, "provider", to="azure"),
         "agents[0].model.provider",
@@ -410,15 +416,6 @@ REFUSED: dict[str, tuple[Change, str, str, str]] = {
         "agents[0].embedding.endpoint",
         "/embeddings'",
         "the base URL",
-    ),
-    "an embedding model's key in another variable": (
-        lambda d: _agent(d).update(
-            model=_agent(d)["model"] | {"endpoint": "https://m.example", "api_key": {"env": "K"}},
-            embedding={"endpoint": "https://m.example", "name": "e", "api_key": {"env": "L"}},
-        ),
-        "agents[0].embedding.api_key.env",
-        "another variable",
-        "the same variable",
     ),
     "fewer vectors at once than subtasks": (
         lambda d: _agent(d).update(

@@ -10,9 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from headrace.environment import Environment, load_environment
+from headrace.environment.model import OnFailure
 from headrace.environment.substrates import PORTS_PER_STACK
 from headrace.plan import StackPlan, plan
 from headrace.plan.leaves import leaves
+from headrace.plan.model import AgentPlan
+from headrace_agents.consequences import KINDS
+from headrace_agents.spec import CacheSpec
 from tests.unit.environment.declarations import SHIPPED, environments, parsed, shipped
 
 any_environment = given(environments())
@@ -226,7 +230,8 @@ def test_a_models_endpoint_and_key_are_a_change_of_the_declaration() -> None:
     made = plan(parsed(declaration))
     assert made.agents[0].spec.model is not None
     assert made.agents[0].spec.model.endpoint == "https://models.example/v1"
-    assert (made.agents[0].api_key_env, made.agents[0].spec.model.api_key_file) == ("MODEL_KEY", None)
+    assert made.agents[0].key_variables == {"model": "MODEL_KEY"}
+    assert made.agents[0].spec.model.api_key_file is None
     assert not made.scripted_model
 
 
@@ -244,8 +249,9 @@ def test_an_embedding_model_has_limits_of_its_own_and_the_agents_key() -> None:
     embedding = made.spec.embedding
     assert embedding is not None
     assert (embedding.name, embedding.dimensions, embedding.requests_per_minute) == ("small", 256, 60)
-    assert (made.api_key_env, made.api_key_of) == ("MODEL_KEY", ("embedding",))
-    keyed = made.spec_with_key("/key")
+    assert embedding.max_answer_bytes == 256 << 20
+    assert made.key_variables == {"embedding": "MODEL_KEY"}
+    keyed = made.spec_with_keys({"embedding": "/key"})
     assert keyed.embedding is not None
     assert keyed.embedding.api_key_file == "/key"
     assert keyed.model == made.spec.model
@@ -257,6 +263,77 @@ def test_a_model_on_bedrock_has_a_region_and_no_endpoint() -> None:
     model = plan(parsed(declaration)).agents[0].spec.model
     assert model is not None
     assert (model.provider, model.region, model.endpoint) == ("bedrock", "eu-west-1", None)
+
+
+OTHER = {"endpoint": "https://other.example/v1", "name": "other", "api_key": {"env": "OTHER_KEY"}}
+
+
+def with_model(**fields: Any) -> AgentPlan:
+    """The plan of the first shipped agent, with a model of 10 s an attempt."""
+    declaration = shipped()
+    declaration["agents"][0]["model"] |= fields
+    return plan(parsed(declaration)).agents[0]
+
+
+def test_a_fallback_has_limits_of_its_own_and_the_models_where_it_declares_none() -> None:
+    own = OTHER | {"timeout": "9s", "max_attempts": 2, "max_concurrency": 50, "requests_per_minute": 7}
+    agent = with_model(fallbacks=[own, {"endpoint": "scripted", "name": "last"}], max_answer_bytes=99)
+    model = agent.spec.model
+    assert model is not None
+    first, last = model.fallbacks
+    assert (first.timeout_ms, first.max_attempts, first.max_concurrency) == (9_000, 2, 50)
+    assert (first.requests_per_minute, first.max_answer_bytes) == (7, 4 << 20)
+    assert (last.timeout_ms, last.max_attempts) == (model.timeout_ms, model.max_attempts)
+    assert last.max_concurrency == model.max_concurrency
+    assert model.max_answer_bytes == 99
+    assert agent.key_variables == {"model.fallbacks[0]": "OTHER_KEY"}
+    # Every attempt of the chain, and half as much for the waits between.
+    assert agent.spec.limits.run_deadline_ms == (4 * 10_000 + 2 * 9_000 + 4 * 10_000) * 3 // 2
+
+
+def test_a_scripted_fallback_is_served() -> None:
+    declaration = shipped()
+    del declaration["agents"][1]
+    declaration["agents"][0]["model"] = OTHER
+    assert not plan(parsed(declaration)).scripted_model
+    declaration["agents"][0]["model"] = OTHER | {"fallbacks": [{"endpoint": "scripted", "name": "last"}]}
+    assert plan(parsed(declaration)).scripted_model
+
+
+def test_each_class_of_failure_has_a_consequence_as_declared_or_as_usual() -> None:
+    model = with_model(on_failure={"auth": "escalate", "malformed": "dead_letter"}).spec.model
+    assert model is not None
+    assert model.on_failure == {
+        "rate_limited": "wait",
+        "overloaded": "wait",
+        "timeout": "wait",
+        "refused": "dead_letter",
+        "malformed": "dead_letter",
+        "too_long": "dead_letter",
+        "auth": "escalate",
+        "budget": "dead_letter",
+        "unknown": "dead_letter",
+    }
+    assert model.escalated == {"auth"}
+    model = with_model(fallbacks=[OTHER], on_failure={"timeout": "wait"}).spec.model
+    assert model is not None
+    assert [kind for kind, each in model.on_failure.items() if each == "fall_back"] == [
+        "rate_limited",
+        "overloaded",
+        "auth",
+        "budget",
+    ]
+
+
+def test_the_classes_that_can_be_declared_are_those_there_are() -> None:
+    assert set(OnFailure.model_fields) == set(KINDS)
+
+
+def test_hedges_and_a_cache_are_as_declared() -> None:
+    model = with_model(hedge_after="2s", cache={"entries": 100, "expiry": "1h"}).spec.model
+    assert model is not None
+    assert model.hedge_after_ms == 2_000
+    assert model.cache == CacheSpec(entries=100, expiry_ms=3_600_000)
 
 
 def test_one_agents_setting_changes_that_agents_plan_alone() -> None:

@@ -12,17 +12,18 @@ def on_bedrock(agent: Agent) -> bool:
 
 
 def bedrock_models(agent: Agent) -> Because[tuple[str, ...]]:
-    """ARNs of what the agent may invoke: its models, where they are Bedrock's."""
+    """ARNs of what the agent may invoke: its models and fallbacks, where they are Bedrock's."""
     models = _models(agent)
     if not models:
         return because((), "0 models on Bedrock")
     names = ", ".join(model.name for model in models)
-    return because(tuple(_arn(model) for model in models), f"its {len(models)}, {names}, and no other")
+    arns = dict.fromkeys(_arn(model) for model in models)
+    counted = "1 model" if len(arns) == 1 else f"{len(arns)} models"
+    return because(tuple(arns), f"its {counted}, {names}, and no other")
 
 
 def _models(agent: Agent) -> tuple[ModelEndpoint, ...]:
-    declared = (agent.model, agent.embedding)
-    return tuple(model for model in declared if model is not None and model.provider == "bedrock")
+    return tuple(model for model in agent.model_endpoints.values() if model.provider == "bedrock")
 
 
 def _arn(model: ModelEndpoint) -> str:

@@ -7,7 +7,7 @@ import math
 from headrace.environment.model import Agent, Environment
 from headrace.environment.units import GIB, SECOND_MS
 from headrace.plan import memory
-from headrace.plan.agents import keys_in_variables
+from headrace.plan.agents import keys
 from headrace.plan.aws.bedrock import bedrock_models
 from headrace.plan.aws.model import DeploymentPlan, PodPlan, PodPortsPlan, SecretKeyPlan
 from headrace.plan.aws.operator import NODE_START_MS, autoscaler_options, life_options
@@ -92,10 +92,9 @@ def _deployment(environment: Environment, agent: Agent) -> Because[DeploymentPla
 
 
 def _model_key(environment: Environment, agent: Agent) -> Because[SecretKeyPlan] | Because[None]:
-    keys = keys_in_variables(agent)
-    if not keys:
+    variable = next((variable for _path, variable in keys(agent)), None)
+    if variable is None:
         return because(None, "0 keys are declared for its models")
-    variable, _reason = next(iter(keys.values()))
     return build(
         SecretKeyPlan,
         secret=because(environment.aws.model_keys, "declared as substrate.model_keys, or model-keys"),
