@@ -12,7 +12,7 @@ from headrace_agents.chat import ChatRequest, Message, ModelError, ModelErrorKin
 from headrace_agents.consequences import KINDS, Consequence, usual
 from headrace_agents.model.connecting import connected
 from headrace_agents.scripted_model import Settings, serving
-from headrace_agents.spec import EndpointSpec, ModelSpec
+from headrace_agents.spec import ChatEndpointSpec, ModelSpec
 
 pytestmark = pytest.mark.anyio
 
@@ -36,8 +36,8 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def endpoint(url: str, attempts: int) -> EndpointSpec:
-    return EndpointSpec(
+def endpoint(url: str, attempts: int) -> ChatEndpointSpec:
+    return ChatEndpointSpec(
         endpoint=url, name="scripted-triage", timeout_ms=300, max_attempts=attempts, max_concurrency=4
     )
 
@@ -119,3 +119,33 @@ async def test_of_equal_calls_the_endpoint_gets_one(tmp_path: Path) -> None:
     assert completion.cached
     assert completion.usage.total_tokens == 0
     assert calls(log) == {"first": 1}
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        *FAILS.values(),
+        "HTTP: closed without a byte",
+        "cut after 9 of 20",
+        "gzip cut short",
+        "10 MB of a refusal",
+    ],
+)
+async def test_a_failed_attempt_may_be_billed_unless_its_status_says_no(spoilt: str, tmp_path: Path) -> None:
+    async with serving(Settings(spoilt=spoilt), tmp_path / "calls.jsonl") as url:
+        model = connected(ModelSpec(**endpoint(url, 1).model_dump()))
+        with pytest.raises(ModelError) as raised:
+            await model.complete(ChatRequest((Message("user", "hello"),), "k"))
+        await model.close()
+    is_refused = spoilt == "10 MB of a refusal" or spoilt.startswith("status")
+    assert raised.value.taken == (None if is_refused else "unknown")
+
+
+async def test_an_attempt_that_reached_nobody_is_not_billed(tmp_path: Path) -> None:
+    async with serving(Settings(), tmp_path / "calls.jsonl") as gone:
+        pass
+    model = connected(ModelSpec(**endpoint(gone, 1).model_dump()))
+    with pytest.raises(ModelError) as raised:
+        await model.complete(ChatRequest((Message("user", "hello"),), "k"))
+    await model.close()
+    assert (raised.value.kind, raised.value.taken) == ("overloaded", None)
