@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -155,6 +155,13 @@ RiskContext = Context[OrderMemory, Decision]
 
 
 class OrderRisk(Agent[OrderMemory, Decision, RiskSettings]):
+    async def rehearse(self, step: str, arguments: list[Any]) -> Hold:
+        """No order is held by a rehearsal."""
+        if step != "hold":
+            raise NotImplementedError(step)
+        _folder, order_id, reason = arguments
+        return Hold(id="rehearsed", order_id=order_id, reason=reason)
+
     @on("public.orders", "create", "read", "update")
     async def order_changed(self, ctx: RiskContext, change: Change[Order]) -> None:
         memory = ctx.memory

@@ -14,6 +14,7 @@ from headrace.commands import agent_settings, agents, deadletters, image, memory
 from headrace.commands.common import AsJson, DeclarationFile, StackName, console, print_json, reported
 from headrace.commands.costs import costs
 from headrace.commands.drill import drill
+from headrace.commands.rehearsals import replay
 from headrace.commands.trace import trace
 from headrace.local.context import HOST
 from headrace.operations.clean import clean as clean_stack
@@ -40,6 +41,7 @@ app = typer.Typer(
 agents.app.command("set")(agent_settings.set_)
 agents.app.command("history")(agent_settings.show_history)
 agents.app.command()(agent_settings.revert)
+agents.app.command()(replay)
 app.add_typer(agents.app, name="agents")
 app.add_typer(memory.app, name="memory")
 app.add_typer(deadletters.app, name="deadletters")

@@ -60,8 +60,8 @@ def set_(
     set before stay; FIELD=null puts one back to what is declared. What the agent's class does not take is
     refused, and nothing is changed.
 
-    [dim]headrace agents set order-risk held_above=2500 --why "chargebacks"[/]
     [dim]headrace agents set support-triage task=@triage.txt[/]
+    [dim]headrace agents set order-risk held_above=2500 --why "chargebacks"[/]
     """
     with reported():
         given = parse_changes(changes)
@@ -81,7 +81,7 @@ def revert(
 ) -> None:
     """Set what an earlier version had, as a new one.
 
-    [dim]headrace agents revert order-risk[/]
+    [dim]headrace agents revert support-triage[/]
     [dim]headrace agents revert order-risk 0 --why "back to the declaration"[/]
     """
     with reported():
@@ -96,7 +96,7 @@ def show_history(
 ) -> None:
     """Show the versions of an agent's settings: when, by whom, why, and what was different.
 
-    [dim]headrace agents history order-risk[/]
+    [dim]headrace agents history support-triage[/]
     [dim]headrace agents history order-risk --json | jq '.[-1].patch'[/]
     """
     with reported():

@@ -125,6 +125,8 @@ def _step(node: Node, began: int) -> str:
     step = node.step
     said = [f"[cyan]{escape(node.name)}[/]", f"+{step.started_at_ms - began} ms"]
     said.append("[yellow]read back[/]" if step.read_back else f"{duration_ms(step)} ms")
+    if step.cached:
+        said.append(f"{escape(step.model)} [green]cached[/]")
     if step.attempts:
         said.append(_call(step))
     if step.error is not None:

@@ -87,6 +87,9 @@ def remains(
         (spec.feedback.replays, "replayed dead letters"),
         (spec.feedback.control, "commands, this one with its key among them"),
         (spec.journal.topic, "steps of runs"),
+        (spec.outputs.runs, "what runs did: the key's hash, and prompts where they are declared to be kept"),
+        (spec.spending.budgets, "what was granted of budgets: the key's hash"),
+        (spec.spending.costs, "what was spent: the key's hash"),
     ]
     for topic, what in named:
         yield Remains(f"topic: {what}", topic, f"{_time(retention[topic])} after it was written")

@@ -12,15 +12,16 @@ from headrace_agents import Agent, Change, Context, ModelError, on
 from headrace_agents.agent import prepare
 from headrace_agents.chat import ChatModel, ChatRequest, Completion, ToolCall, Usage
 from headrace_agents.consequences import ALONE
+from headrace_agents.embedding import EmbeddingModel, EmbeddingRequest, Embeddings
 from headrace_agents.events import EventReader
 from headrace_agents.model.cache import Cached, ResponseCache
-from headrace_agents.model.endpoint import Endpoint
+from headrace_agents.model.endpoint import EmbeddingEndpoint, Endpoint
 from headrace_agents.model.fallback import Chain
 from headrace_agents.operator import memory_format
 from headrace_agents.records import InputRecord, Position, key_hash
 from headrace_agents.run_log import RunLog, StepLog, run_id
 from headrace_agents.runs import AgentRuns, RunRequest, RunResult
-from headrace_agents.spec import CacheSpec, ModelSpec, PricesSpec
+from headrace_agents.spec import CacheSpec, EmbeddingSpec, ModelSpec, PricesSpec
 from headrace_agents.testing import DEFAULT_LIMITS, AgentTest, in_memory_spec
 from tests.unit.agents.worlds import TABLE, Thing, World, created
 
@@ -83,7 +84,12 @@ def result_of(
     return asyncio.run(run())
 
 
-async def run_of(agent: type[Agent[Any, Any, Any]], model: ChatModel, **runtime: Any) -> RunResult:
+async def run_of(
+    agent: type[Agent[Any, Any, Any]],
+    model: ChatModel | None,
+    embedding: EmbeddingModel | None = None,
+    **runtime: Any,
+) -> RunResult:
     loaded = prepare(agent, {})
     spec = in_memory_spec(loaded, ("key",), DEFAULT_LIMITS, "none")
     spec = spec.model_copy(update={"runtime": spec.runtime.model_copy(update=runtime)})
@@ -93,7 +99,7 @@ async def run_of(agent: type[Agent[Any, Any, Any]], model: ChatModel, **runtime:
     request = RunRequest(0, b"[1]", record.key or b"", record.position, record.position, None, 1, work, None)
     times = iter(range(100, 1_000))
     runs = AgentRuns(spec, loaded, memory_format(spec, loaded), clock=lambda: next(times))
-    return await runs.run(request, runs.attempt(request), model)
+    return await runs.run(request, runs.attempt(request), model, embedding)
 
 
 def test_steps_are_told_with_times_attempts_and_costs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,3 +230,24 @@ def test_the_model_that_answered_is_told_and_whether_it_was_asked_for_this_run(
     made, given = asyncio.run(both())
     assert (made.model, made.cached, made.attempts, made.input_tokens) == ("cheap", False, 2, 13)
     assert (given.model, given.cached, given.output_tokens) == ("cheap", True, 0)
+
+
+def test_what_vectors_took_is_told() -> None:
+    class Embedder(Agent[Seen, Said]):
+        @on(TABLE)
+        async def seen(self, ctx: Context[Seen, Said], change: Change[Thing]) -> None:
+            await ctx.embed(["a"])
+
+    class Vectors:
+        most_texts = 1
+
+        async def embed(self, request: EmbeddingRequest) -> Embeddings:
+            return Embeddings.of([[1.0]], Usage(7))
+
+        async def close(self) -> None: ...
+
+    spec = EmbeddingSpec(
+        endpoint="http://model.test/v1", name="e", timeout_ms=1_000, max_attempts=1, max_concurrency=1
+    )
+    (step,) = asyncio.run(run_of(Embedder, None, EmbeddingEndpoint(spec, Vectors()))).steps
+    assert (step.model, step.attempts, step.input_tokens) == ("e", 1, 7)

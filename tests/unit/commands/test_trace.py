@@ -40,6 +40,7 @@ STEPS = (
         answer="billing",
     ),
     step("model#1", 1_400, 1_900, attempts=1, error="overloaded"),
+    step("again#0", 1_900, 1_901, model="small", cached=True),
 )
 
 
@@ -92,11 +93,12 @@ def test_a_run_is_a_tree_of_its_steps(wanted: str) -> None:
     lines = run("trace", AGENT, wanted).stdout.splitlines()
     assert "model_error, 1000 ms after 10 ms in the inbox" in lines[0]
     names = [next(w for w in line.split() if "#" in w) for line in lines if "#" in line]
-    assert names == ["model#0", "tool:look#0", "bank#0", "model#1"]
+    assert names == ["model#0", "tool:look#0", "bank#0", "model#1", "again#0"]
     indent = {name: line.index(name) for line in lines for name in names if name in line}
     assert indent["bank#0"] > indent["tool:look#0"] == indent["model#0"]
     shown = "\n".join(lines)
     assert "m 2 attempts, 100+50 tokens, 0.000045 usd" in shown
+    assert "small cached" in shown
     assert "which [queue]?" in shown
     assert "overloaded" in shown
 

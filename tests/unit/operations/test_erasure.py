@@ -7,16 +7,17 @@ from datetime import UTC, datetime
 
 import pytest
 
-from headrace.environment.names import NAME, agent_topics
+from headrace.environment.names import NAME, agent_topics, settings_topic
 from headrace.local.snapshots import Snapshot, erasure_folder, periodic_folder, savepoint_folder
 from headrace.operations.erasure import remains
 from headrace.operations.stack import Stack
 
 
-def test_every_topic_of_the_agent_is_named_with_its_retention(stack: Stack) -> None:
+def test_every_topic_of_the_agent_that_may_know_a_key_is_named_with_its_retention(stack: Stack) -> None:
     agent = stack.plan.agents[0]
     found = {each.where: each.until for each in remains(stack.plan, agent, [], [])}
-    assert {*agent_topics(agent.name), *(given.topic for given in agent.spec.inputs)} <= found.keys()
+    of_keys = {*agent_topics(agent.name)} - {settings_topic(agent.name)}
+    assert {*of_keys, *(given.topic for given in agent.spec.inputs)} <= found.keys()
     assert found[agent.spec.outputs.decisions] == "7 days after it was written"
     assert found[agent.spec.outputs.reports] == "1 days after it was written"
 

@@ -86,10 +86,12 @@ PUBLIC = {
         "ToolCall",
         "ToolError",
         "Usage",
+        "beside",
         "migrates",
         "on",
         "on_answer",
         "on_reminder",
+        "takes",
     },
 }
 
