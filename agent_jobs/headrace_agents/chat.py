@@ -123,9 +123,11 @@ class ChatRequest:
     tools: tuple[ToolSchema, ...] = ()
     temperature: float | None = None
     max_output_tokens: int | None = None
+    key: bytes = b""
+    """The business key that it is made for: calls that wait go round these."""
 
     def inputs(self) -> bytes:
-        """The same bytes for the same question, in every process. The idempotency key is no part of it."""
+        """The same bytes for the same question, in every process. Neither of the keys is part of it."""
         messages = [
             (m.role, m.content, [(c.id, c.name, c.arguments) for c in m.tool_calls], m.tool_call_id)
             for m in self.messages

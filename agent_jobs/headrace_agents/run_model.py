@@ -30,11 +30,13 @@ Function = Callable[..., object]
 
 
 class RunModel:
-    """The model as one run sees it. ``calls`` counts its completions, made or read back."""
+    """The model as one run sees it, which is of ``key``. ``calls`` counts its completions, made or read
+    back."""
 
-    def __init__(self, model: ChatModel | None, steps: Steps) -> None:
+    def __init__(self, model: ChatModel | None, steps: Steps, key: bytes = b"") -> None:
         self._model = model
         self._steps = steps
+        self._key = key
         self.calls = 0
 
     @overload
@@ -98,7 +100,7 @@ class RunModel:
         messages = [Message("user", prompt)] if isinstance(prompt, str) else list(prompt)
         known = _by_name(tools)
         schemas = tuple(tool.schema for tool in known.values())
-        request = ChatRequest((), "", answer, schemas, temperature)
+        request = ChatRequest((), "", answer, schemas, temperature, key=self._key)
         chat = _Chat(self._asked, request, messages, _Tools(self._steps, known), max_turns, max_tokens, name)
         return chat.reply_within(timeout)
 

@@ -227,7 +227,7 @@ class AgentRuns:
         try:
             context: Context[Any, Any] = Context(
                 memory=before,
-                model=RunModel(model, steps),
+                model=RunModel(model, steps, request.business_key),
                 steps=steps,
                 key=request.work.key,
                 now_ms=request.accepted_at_ms,

@@ -99,10 +99,12 @@ class ModelSpec(_Spec):
     max_concurrency: int = Field(gt=0)
     """Calls in flight, per subtask: the most. More subtasks than ``parallelism`` share what those have."""
     concurrency: int | None = Field(default=None, gt=0)
-    """Runs under way to start with, per subtask: more while they wait for the model, up to
-    ``max_concurrency``; None: the most at once."""
+    """Calls in flight, and runs under way, to start with, per subtask: more while they wait and the endpoint
+    keeps up, up to ``max_concurrency``; None: the most at once."""
     requests_per_minute: int | None = Field(default=None, gt=0)
     """Attempts of all subtasks together; None: no limit is known."""
+    tokens_per_minute: int | None = Field(default=None, gt=0)
+    """Of input and output, of all subtasks together; None: no limit is known."""
 
 
 class Limits(_Spec):

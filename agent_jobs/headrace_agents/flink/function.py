@@ -21,6 +21,7 @@ from headrace_agents.flink.state import BYTES, FlinkState
 from headrace_agents.kafka_journal import KafkaJournal
 from headrace_agents.loop import RunLoop
 from headrace_agents.model.breaker import Breaker
+from headrace_agents.model.concurrency import concurrency_of, shared_out
 from headrace_agents.model.connecting import connected
 from headrace_agents.model.endpoint import CallFigures
 from headrace_agents.model.turns import turns_of
@@ -28,7 +29,6 @@ from headrace_agents.operator import AgentOperator, memory_format
 from headrace_agents.records import InputRecord, OutputRecord, Position
 from headrace_agents.runs import AgentRuns
 from headrace_agents.shards import shard_ids, shards_of
-from headrace_agents.slots import shared_out, slots_of
 from headrace_agents.spec import AgentJobSpec
 
 BUNDLE_EVENTS = 500
@@ -63,11 +63,11 @@ class AgentFunction(KeyedProcessFunction):
             journal=journal,
         )
         model, calls, breaker = shared_out(spec, subtasks), CallFigures(), Breaker()
-        slots = slots_of(spec, model)
-        turns = turns_of(model.requests_per_minute, subtask, subtasks) if model else None
-        connect = partial(connected, slots=slots, turns=turns, breaker=breaker, figures=calls)
+        concurrency = concurrency_of(spec, model)
+        turns = turns_of(model, subtask, subtasks) if model else None
+        connect = partial(connected, concurrency=concurrency, turns=turns, breaker=breaker, figures=calls)
         ids = shard_ids(spec.shards, spec.max_parallelism)
-        runner = RunLoop(runs, lambda: connect(model) if model else None, slots=slots)
+        runner = RunLoop(runs, lambda: connect(model) if model else None, concurrency=concurrency)
         self._state = state = FlinkState(runtime_context, lambda: operator.end_bundle(state))
         operator = AgentOperator(
             spec,
@@ -82,7 +82,8 @@ class AgentFunction(KeyedProcessFunction):
         self._process, self._on_timer = operator.process, operator.on_timer
         self._closing = [operator.close, *([] if journal is None else [journal.close])]
         kept = None if journal is None else journal.figures
-        _show(runtime_context, operator.figures, runner.figures, calls, breaker.figures, kept)
+        told = operator.figures, runner.figures, concurrency.figures, calls, breaker.figures, kept
+        _show(runtime_context, *told)
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         timers = ctx.timer_service()

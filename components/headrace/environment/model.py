@@ -134,6 +134,12 @@ class Model(Declared):
         " and never exceed it.",
         default=None,
     )
+    tokens_per_minute: Count | None = declared(
+        A_POSITIVE,
+        "The same in tokens of input and output: estimated before a call, and corrected by what the endpoint"
+        " counts.",
+        default=None,
+    )
 
 
 class Limits(Declared):

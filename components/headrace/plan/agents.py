@@ -17,6 +17,7 @@ from headrace.plan.concurrency import (
     calls_needed,
     calls_per_second,
     requests_per_minute,
+    tokens_per_minute,
 )
 from headrace.plan.kafka import CLIENT_REQUEST_BYTES
 from headrace.plan.limits import limits, model_attempts, model_timeout_ms
@@ -195,6 +196,7 @@ def _model(agent: Agent, place: Place, in_flight: int) -> Because[ModelSpec] | B
         ),
         max_concurrency=calls_in_flight_max(model, in_flight, subtasks),
         requests_per_minute=requests_per_minute(model),
+        tokens_per_minute=tokens_per_minute(model),
     )
 
 
