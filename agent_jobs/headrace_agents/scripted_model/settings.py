@@ -66,6 +66,10 @@ class Settings(_Closed):
     malformed_rate: _Rate = 0.0
     """Share of calls answered 200 whose content (or tool arguments) is no JSON."""
     rate_limit: RateLimit | None = None
+    refused_for_s: Annotated[int, Field(ge=0)] | None = None
+    """Every call gets 429, without delay, with this ``Retry-After``; nothing is refused for it by default."""
+    capacity: Annotated[int, Field(gt=0)] | None = None
+    """Calls that are worked on at once. Others wait, in order, and their latency begins after that."""
     tokens: Tokens = Tokens()
 
     @model_validator(mode="after")

@@ -167,7 +167,7 @@ class Measured:
 
 
 CAPACITY, MOST_CALLS = 40, 256
-SETTLING_S, MEASURED_S = 60, 120
+SETTLING_S, MEASURED_S = 60, 60
 
 
 def measured(
