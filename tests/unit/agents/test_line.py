@@ -52,8 +52,30 @@ def test_calls_of_one_key_keep_their_order_and_cost_counts() -> None:
     assert order([(A, 3)] * 2 + [(B, 1)] * 4) == [A, B, B, B, A, B]
 
 
-def test_one_that_is_cancelled_is_passed_over_and_costs_its_key_nothing() -> None:
+def test_those_that_are_cancelled_are_passed_over() -> None:
     assert order([(A, 1)] * 5 + [(B, 1)] * 2, cancelled=[0, 1, 2]) == [B, B, A, A]
+
+
+def test_those_that_are_cancelled_cost_their_key_nothing() -> None:
+    async def run() -> list[bytes]:
+        line, at_head = Line(), list[bytes]()
+
+        async def one(key: bytes) -> None:
+            async with line.head(key):
+                at_head.append(key)
+
+        async with line.head(A):
+            tasks = [asyncio.create_task(one(key)) for key in (B, B, A, A, A)]
+            await asyncio.sleep(1)
+            for task in tasks[2:]:
+                task.cancel()
+            await asyncio.sleep(1)
+            tasks.append(asyncio.create_task(one(A)))
+            await asyncio.sleep(1)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return at_head
+
+    assert simulate(run()) == [B, A, B]
 
 
 def test_one_that_is_cancelled_as_its_turn_comes_hands_it_on() -> None:

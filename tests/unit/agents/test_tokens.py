@@ -99,6 +99,23 @@ def test_no_sliding_minute_has_more_tokens_than_the_limit_whatever_starts_and_en
     assert most_in_a_minute(sorted(made, key=lambda each: each.at)) <= LIMIT
 
 
+def test_what_five_subtasks_had_gathered_and_spent_before_a_restart_is_within_the_minute() -> None:
+    """The worst moment: each makes its one call of 2% of the limit, and is killed."""
+    size, clock = LIMIT // 50, [0.0]
+    before = [TokenShare(LIMIT, 5, clock=lambda: clock[0]) for _ in range(5)]
+    clock[0] = 100.0
+    made = []
+    for share in before:
+        estimate = Estimate(size, 1)
+        assert share.wait_s(estimate) <= 0
+        share.take(estimate)
+        made.append(Made(clock[0], size))
+    draw = random.Random(1)
+    for _ in range(2):
+        made += subtask(clock[0] + 0.1, clock[0] + MINUTE_S, 2, draw, (100, 100))
+    assert most_in_a_minute(sorted(made, key=lambda each: each.at)) <= LIMIT
+
+
 @settings(max_examples=30, deadline=None)
 @given(subtasks=st.integers(1, 4), largest=st.integers(LIMIT // 200, LIMIT // 4), seed=st.integers())
 def test_without_a_restart_calls_of_any_size_keep_the_limit(subtasks: int, largest: int, seed: int) -> None:
