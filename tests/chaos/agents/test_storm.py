@@ -27,6 +27,7 @@ def test_a_minute_of_429_ends_nothing_wastes_one_call_a_probe_and_is_over_when_i
 ) -> None:
     stack, model = pipeline.stack, ScriptedModel(pipeline.stack)
     restarts, began = stack.restarts(), now_ms()
+    hard = plan_of(stack, AGENT).spec.limits.inbox_hard_events
     most_in_inbox, probes_before = 0.0, probes(pipeline)
     with asking(stack, evenly(PER_SECOND)) as asked:
         with model.behaving(latency_ms=100.0):
@@ -63,7 +64,8 @@ def test_a_minute_of_429_ends_nothing_wastes_one_call_a_probe_and_is_over_when_i
         "answered_a_second_after": after / AFTER_S,
     }
     assert stack.restarts() == restarts
-    assert most_in_inbox <= plan_of(stack, AGENT).spec.limits.inbox_hard_events
+    # It was full: the rest waited in Kafka.
+    assert 0.9 * hard <= most_in_inbox <= hard
     assert 1 <= len(probing) <= STORM_S / RETRY_AFTER_S
     assert len(probing) <= probes(pipeline) - probes_before
     for earlier, later in pairwise([on_their_way[-1], *probing]):
