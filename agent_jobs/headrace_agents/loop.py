@@ -12,8 +12,8 @@ from functools import partial
 from headrace_agents.chat import ChatModel
 from headrace_agents.codec import JournalEntry
 from headrace_agents.embedding import EmbeddingModel
+from headrace_agents.model.concurrency import Concurrency
 from headrace_agents.runs import AgentRuns, Attempt, RunHandle, RunRequest, RunResult
-from headrace_agents.slots import Slots
 
 _CLOSE_TIMEOUT_S = 5.0
 
@@ -24,9 +24,7 @@ class RunFigures:
 
     runs_under_way: int = 0
     runs_waiting: int = 0
-    """For a slot."""
-    run_slots: int = 0
-    """Runs that may be under way at once."""
+    """Until there may be more."""
 
 
 class _Handle:
@@ -60,8 +58,8 @@ class _Handle:
 
 
 class RunLoop:
-    """A :class:`Runner`. As many runs as there are slots are under way; others wait, and their deadline with
-    them.
+    """A :class:`Runner`. As many runs are under way as calls may be in flight, so that few wait for their
+    calls; others wait, and their deadline with them. A key has one run at a time: their order is fair.
 
     Between the two threads are deques, whose ends are safe to use from both. The loop is woken once
     for all runs that it has not seen yet: each wake-up is a write to a socket.
@@ -73,13 +71,13 @@ class RunLoop:
         open_model: Callable[[], ChatModel | None],
         *,
         open_embedding: Callable[[], EmbeddingModel | None] = lambda: None,
-        slots: Slots,
+        concurrency: Concurrency,
     ) -> None:
-        self.figures = RunFigures(run_slots=slots.limit)
+        self.figures = RunFigures()
         self._runs = runs
         self._open_model = open_model
         self._open_embedding = open_embedding
-        self._slots = slots
+        self._concurrency = concurrency
         self._loop = asyncio.new_event_loop()
         self._waiting: deque[tuple[RunRequest, _Handle]] = deque()
         self._ended: deque[_Handle] = deque()
@@ -158,13 +156,13 @@ class RunLoop:
     def _fill(self) -> None:
         self._start_waiting()
         if self._waiting:
-            self._slots.short()
+            self._concurrency.wanted()
             self._start_waiting()
-        self.figures.runs_waiting, self.figures.run_slots = len(self._waiting), self._slots.limit
+        self.figures.runs_waiting = len(self._waiting)
 
     def _start_waiting(self) -> None:
-        waiting, slots, figures = self._waiting, self._slots, self.figures
-        while waiting and figures.runs_under_way < slots.limit:
+        waiting, concurrency, figures = self._waiting, self._concurrency, self.figures
+        while waiting and figures.runs_under_way < concurrency.limit:
             figures.runs_under_way += 1
             request, handle = waiting.popleft()
             handle.task = task = self._loop.create_task(self._run(request, handle))

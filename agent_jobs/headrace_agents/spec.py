@@ -168,6 +168,8 @@ class ChatEndpointSpec(EndpointSpec):
     """A second attempt is made beside one that has no answer by then; None: never."""
     max_output_tokens: int | None = Field(default=None, gt=0)
     """That one call may put out; None: the endpoint's own limit."""
+    tokens_per_minute: int | None = Field(default=None, gt=0)
+    """Of input and output, of all subtasks together; None: no limit is known."""
     budget: BudgetSpec | None = None
 
 
@@ -182,8 +184,8 @@ class ModelSpec(ChatEndpointSpec):
     """The chat model that an agent asks first, and what happens when that fails."""
 
     concurrency: int | None = Field(default=None, gt=0)
-    """Runs under way to start with, per subtask: more while they wait for the model, up to
-    ``max_concurrency``; None: the most at once."""
+    """Calls in flight, and runs under way, to start with, per subtask: more while they wait and the endpoint
+    keeps up, up to ``max_concurrency``; None: the most at once."""
     fallbacks: tuple[ChatEndpointSpec, ...] = ()
     """Asked in this order where those before failed."""
     on_failure: dict[ModelErrorKind, Consequence] = Field(default_factory=lambda: dict(ALONE))

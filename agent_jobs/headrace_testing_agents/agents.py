@@ -1,4 +1,4 @@
-"""The chronicle, whose memory says in which order it saw what; five steps; and one that decides at once."""
+"""The chronicle, whose memory says in which order it saw what; five steps; an asker; an instant one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from headrace_testing_agents.steps import STEPS
 
 TICKETS = "public.tickets"
 CASES = "public.cases"
+QUESTIONS = "public.questions"
 
 
 class Ticket(BaseModel):
@@ -101,6 +102,30 @@ class Chronicle(Agent[Chronicled, Noted | Reminded, ChronicleSettings]):
         number = reminder.payload.number
         ctx.memory.reminded.append(number)
         ctx.emit(Reminded(number=number, times=len(ctx.memory.reminded)))
+
+
+class Question(BaseModel):
+    id: int
+    text: str = ""
+
+
+class Asked(BaseModel):
+    questions: int = 0
+
+
+class Answered(BaseModel):
+    question: int
+    urgency: str
+
+
+class Asker(Agent[Asked, Answered]):
+    """Asks the model once for each question."""
+
+    @on(QUESTIONS, "create")
+    async def asked(self, ctx: Context[Asked, Answered], change: Change[Question]) -> None:
+        judgement = (await ctx.model(change.row.text, answer=Judgement)).content
+        ctx.memory.questions += 1
+        ctx.emit(Answered(question=change.row.id, urgency=judgement.urgency))
 
 
 class Case(BaseModel):

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -23,6 +23,15 @@ class Answer:
 
     received_at_ms: int
     answered_at_ms: int
+
+
+class Received(NamedTuple):
+    """A call, whatever became of it."""
+
+    at_ms: int
+    """Since the epoch."""
+    latency_ms: float
+    outcome: str
 
 
 @dataclass(frozen=True)
@@ -42,11 +51,18 @@ class ScriptedModel:
         """What it counted since it started."""
         return dict(httpx.get(f"{self._url}/calls", timeout=TIMEOUT_S, trust_env=False).json())
 
+    def received(self, since_ms: int = 0) -> list[Received]:
+        """Every call that is over, in the order of their coming."""
+        return sorted(
+            Received(call["received_at_ms"], call["latency_ms"], call["outcome"])
+            for call in self._log()
+            if call["received_at_ms"] >= since_ms
+        )
+
     def answers(self) -> dict[str, list[Answer]]:
         """Every answered call by its idempotency key, in the order of their end."""
         found: dict[str, list[Answer]] = defaultdict(list)
-        for line in (self.stack.files.root / "log" / "model-calls.jsonl").read_text().splitlines():
-            call = json.loads(line)
+        for call in self._log():
             if call["outcome"] == "answered" and call["idempotency_key"]:
                 received = call["received_at_ms"]
                 found[call["idempotency_key"]].append(Answer(received, received + int(call["latency_ms"])))
@@ -55,6 +71,10 @@ class ScriptedModel:
     def paid_twice(self) -> int:
         """Answers beyond the first of a call."""
         return sum(len(answers) - 1 for answers in self.answers().values())
+
+    def _log(self) -> Iterator[dict[str, Any]]:
+        for line in (self.stack.files.root / "log" / "model-calls.jsonl").read_text().splitlines():
+            yield json.loads(line)
 
     @property
     def _url(self) -> str:

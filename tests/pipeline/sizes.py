@@ -29,6 +29,8 @@ class Sizes:
     """Seconds of load that the model's provider, or the calls in flight, are too few for."""
     spike_s: int
     """Seconds of ten times the load."""
+    rate_limited_s: int
+    """Seconds for which each number of subtasks keeps a limit in requests a minute."""
 
 
 SMALL = Sizes(
@@ -41,6 +43,7 @@ SMALL = Sizes(
     journal_records=100_000,
     limited_s=20,
     spike_s=30,
+    rate_limited_s=30,
 )
 FULL = Sizes(
     transactions_per_second=40,
@@ -52,6 +55,7 @@ FULL = Sizes(
     journal_records=1_000_000,
     limited_s=60,
     spike_s=120,
+    rate_limited_s=90,
 )
 
 IS_FULL = os.environ.get("HEADRACE_TEST_SIZE") == "full"

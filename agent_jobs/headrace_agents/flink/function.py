@@ -21,6 +21,7 @@ from headrace_agents.agent import load
 from headrace_agents.flink.state import BYTES, FlinkState
 from headrace_agents.kafka_journal import KafkaJournal
 from headrace_agents.loop import RunLoop
+from headrace_agents.model.concurrency import concurrency_of, embedding_shared_out, shared_out
 from headrace_agents.model.connecting import connected, embedding_connected, endpoint_state, state_of
 from headrace_agents.model.costs import CostFigures
 from headrace_agents.model.kafka_ledger import KafkaLedger
@@ -29,7 +30,6 @@ from headrace_agents.operator import AgentOperator, memory_format
 from headrace_agents.records import InputRecord, OutputRecord, Position
 from headrace_agents.runs import AgentRuns
 from headrace_agents.shards import shard_ids, shards_of
-from headrace_agents.slots import embedding_shared_out, shared_out, slots_of
 from headrace_agents.spec import AgentJobSpec
 
 BUNDLE_EVENTS = 500
@@ -56,17 +56,18 @@ class AgentFunction(KeyedProcessFunction):
         journal = _open_journal(spec, own)
         runs = AgentRuns(spec, agent, memory_format(spec, agent), clock=_now_ms, journal=journal)
         model, embedding = shared_out(spec, subtasks), embedding_shared_out(spec, subtasks)
-        slots, costs = slots_of(spec, model), CostFigures()
-        asked, vectors = state_of(model, subtask, subtasks), endpoint_state(embedding, subtask, subtasks)
+        concurrency, costs = concurrency_of(spec, model), CostFigures()
+        asked = state_of(model, subtask, subtasks, concurrency=concurrency)
+        vectors = endpoint_state(embedding, subtask, subtasks)
         ledger = KafkaLedger(spec, own) if model or embedding else None
         meters = Meters(ledger, subtasks, costs) if ledger else None
         runner = RunLoop(
             runs,
-            lambda: connected(model, asked, slots=slots, meters=meters) if model else None,
+            lambda: connected(model, asked, meters=meters) if model else None,
             open_embedding=lambda: (
                 embedding_connected(embedding, vectors, meters=meters) if embedding else None
             ),
-            slots=slots,
+            concurrency=concurrency,
         )
         ids = shard_ids(spec.shards, spec.max_parallelism)
         self._state = state = FlinkState(runtime_context, lambda: operator.end_bundle(state))
@@ -92,7 +93,12 @@ class AgentFunction(KeyedProcessFunction):
         for number, each in enumerate(fallbacks, 1):
             _show(group.add_group("fallback", str(number)), *each.figures)
         if embedding is not None:
-            _show(group.add_group("embedding"), vectors.calls, vectors.breaker.figures)
+            _show(
+                group.add_group("embedding"),
+                vectors.concurrency.figures,
+                vectors.calls,
+                vectors.breaker.figures,
+            )
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         timers = ctx.timer_service()

@@ -8,7 +8,7 @@ read.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headrace_agents.chat import ChatModel
@@ -17,12 +17,12 @@ from headrace_agents.embedding import EmbeddingModel
 from headrace_agents.model.breaker import Breaker
 from headrace_agents.model.budget import BudgetFigures
 from headrace_agents.model.cache import Cached, CacheFigures, ResponseCache
+from headrace_agents.model.concurrency import Concurrency
 from headrace_agents.model.endpoint import CallFigures, EmbeddingEndpoint, Endpoint
 from headrace_agents.model.fallback import Chain, ChainFigures
 from headrace_agents.model.metering import Meters
 from headrace_agents.model.openai_provider import OpenAiEmbeddingProvider, OpenAiProvider
 from headrace_agents.model.turns import Turns, turns_of
-from headrace_agents.slots import Slots
 from headrace_agents.spec import ChatEndpointSpec, EmbeddingSpec, EndpointSpec, ModelSpec
 
 
@@ -30,6 +30,7 @@ from headrace_agents.spec import ChatEndpointSpec, EmbeddingSpec, EndpointSpec, 
 class EndpointState:
     """Of one subtask."""
 
+    concurrency: Concurrency
     turns: Turns | None = None
     breaker: Breaker = field(default_factory=Breaker)
     calls: CallFigures = field(default_factory=CallFigures)
@@ -37,7 +38,7 @@ class EndpointState:
 
     @property
     def figures(self) -> Iterator[Any]:
-        yield from (self.calls, self.breaker.figures, self.budget)
+        yield from (self.concurrency.figures, self.calls, self.breaker.figures, self.budget)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +53,29 @@ class ModelState:
 
 def endpoint_state(spec: EndpointSpec | None, subtask: int = 0, subtasks: int = 1) -> EndpointState:
     """The figures of an endpoint that is not there stay 0."""
-    return EndpointState(turns_of(spec.requests_per_minute if spec else None, subtask, subtasks))
+    if spec is None:
+        return EndpointState(Concurrency(1, 1))
+    return EndpointState(
+        Concurrency(spec.max_concurrency, spec.max_concurrency), turns_of(spec, subtask, subtasks)
+    )
 
 
-def state_of(spec: ModelSpec | None, subtask: int = 0, subtasks: int = 1) -> ModelState:
-    """As :func:`endpoint_state`, of each endpoint of a model."""
-    chain: tuple[EndpointSpec | None, ...] = (None,) if spec is None else spec.chain
-    endpoints = tuple(endpoint_state(each, subtask, subtasks) for each in chain)
-    return ModelState(endpoints, ChainFigures(), CacheFigures())
-
-
-def connected(
-    spec: ModelSpec,
-    state: ModelState | None = None,
+def state_of(
+    spec: ModelSpec | None,
+    subtask: int = 0,
+    subtasks: int = 1,
     *,
-    slots: Slots | None = None,
-    meters: Meters | None = None,
-) -> ChatModel:
+    concurrency: Concurrency | None = None,
+) -> ModelState:
+    """As :func:`endpoint_state`, of each endpoint of a model; ``concurrency`` is of its first one."""
+    chain: tuple[EndpointSpec | None, ...] = (None,) if spec is None else spec.chain
+    first, *fallbacks = (endpoint_state(each, subtask, subtasks) for each in chain)
+    if concurrency is not None:
+        first = replace(first, concurrency=concurrency)
+    return ModelState((first, *fallbacks), ChainFigures(), CacheFigures())
+
+
+def connected(spec: ModelSpec, state: ModelState | None = None, *, meters: Meters | None = None) -> ChatModel:
     """The chat model."""
     state = state or state_of(spec)
     cache = None if spec.cache is None else ResponseCache(spec.cache, state.cache)
@@ -76,7 +83,7 @@ def connected(
     models: list[ChatModel] = []
     for each, its in zip(spec.chain, state.endpoints, strict=True):
         consequences = at_the_end(spec.on_failure) if each is last else spec.on_failure
-        model = _endpoint(each, its, consequences, slots, meters)
+        model = _endpoint(each, its, consequences, meters)
         models.append(model if cache is None else Cached(each, model, cache))
     return models[0] if len(models) == 1 else Chain(models, spec.on_failure, state.chain)
 
@@ -89,6 +96,7 @@ def embedding_connected(
     return EmbeddingEndpoint(
         spec,
         _embedding_provider(spec),
+        concurrency=state.concurrency,
         turns=state.turns,
         breaker=state.breaker,
         figures=state.calls,
@@ -97,16 +105,12 @@ def embedding_connected(
 
 
 def _endpoint(
-    spec: ChatEndpointSpec,
-    state: EndpointState,
-    consequences: Consequences,
-    slots: Slots | None,
-    meters: Meters | None,
+    spec: ChatEndpointSpec, state: EndpointState, consequences: Consequences, meters: Meters | None
 ) -> Endpoint:
     return Endpoint(
         spec,
         _provider(spec),
-        slots=slots,
+        concurrency=state.concurrency,
         turns=state.turns,
         breaker=state.breaker,
         figures=state.calls,

@@ -1,8 +1,9 @@
-"""A model at one endpoint: attempts, a limit on the clock, a breaker and a bound of calls in flight over it.
+"""A model at one endpoint: attempts, limits on the clock, a breaker and a bound of calls in flight over it.
 
 What is called may be a chat model or an embedding model: the layer knows of neither.
 
-A call's total time is bound by the run's deadline, which cancels it.
+Calls wait for these in one line, and only its head for each of them: room among the calls in flight, the
+breaker, a turn. A call's total time is bound by the run's deadline, which cancels it.
 """
 
 from __future__ import annotations
@@ -12,17 +13,27 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from headrace_agents.chat import ChatModel, ChatRequest, Completion, ModelError, ModelErrorKind, Usage
+from headrace_agents.chat import (
+    Caller,
+    ChatModel,
+    ChatRequest,
+    Completion,
+    ModelError,
+    ModelErrorKind,
+    Usage,
+)
 from headrace_agents.consequences import ALONE, Consequences
 from headrace_agents.embedding import EmbeddingModel, EmbeddingRequest, Embeddings
 from headrace_agents.model.amounts import most_of, most_of_texts
 from headrace_agents.model.breaker import Breaker, OpenError
+from headrace_agents.model.concurrency import Begun, Concurrency
 from headrace_agents.model.hedging import hedged
+from headrace_agents.model.line import Line
 from headrace_agents.model.metering import Charge, Meter
+from headrace_agents.model.tokens import Estimate, Spent, TokenShare
 from headrace_agents.model.turns import Turns
-from headrace_agents.slots import Slots
 from headrace_agents.spec import ChatEndpointSpec, EmbeddingSpec, EndpointSpec
 
 _FIRST_BACKOFF_S = 0.25
@@ -49,12 +60,28 @@ class Charging(Protocol):
     def __call__(self, *, waits: bool = True) -> Awaitable[Charge]: ...
 
 
+Estimated = Callable[[TokenShare], Estimate]
+"""What a call will take of a limit in tokens."""
+
+
 @dataclass(slots=True)
 class _Call(Generic[R]):
     attempt: Attempt[R]
     charging: Charging
+    key: str = ""
+    """The hash of the business key that it is made for."""
+    estimated: Estimated | None = None
     made: int = 0
     """Attempts that went out."""
+
+
+class _Admitted(NamedTuple):
+    """What an attempt that is to be made now has been given."""
+
+    token: int
+    """The breaker's."""
+    begun: Begun
+    spent: Spent | None
 
 
 class Provider(Protocol):
@@ -70,7 +97,8 @@ P = TypeVar("P", bound=Provider)
 class CallFigures:
     """Of this subtask since it started; an attempt is a call."""
 
-    calls_in_flight: int = 0
+    calls_waiting: int = 0
+    """For room among those in flight, for the breaker or for a turn."""
     calls_answered: int = 0
     calls_limited: int = 0
     """Answered 429."""
@@ -83,10 +111,11 @@ class CallFigures:
 class Calls(Generic[P]):
     """The layer, with at most ``max_concurrency`` calls at once.
 
-    ``provider`` makes an attempt, and is closed with it. ``slots`` hear of what the provider can't take; each
-    attempt waits until ``breaker`` lets it through and for one of ``turns``. A call of which ``consequences``
-    say that it falls back does neither: where it would wait at the breaker, or longer than an attempt for
-    its turn, it has failed. ``hedge_after_ms``: a second attempt is made beside one that takes as long.
+    ``provider`` makes an attempt, and is closed with it. Each attempt waits, fair over keys, until there is
+    room by ``concurrency``, ``breaker`` lets it through, and for one of ``turns``. A call of which
+    ``consequences`` say that it falls back does neither: where it would wait at the breaker, or longer than
+    an attempt for its turn, it has failed. ``hedge_after_ms``: a second attempt is made beside one that takes
+    as long.
     """
 
     def __init__(  # noqa: PLR0913 - what is around an attempt, each by name
@@ -94,7 +123,7 @@ class Calls(Generic[P]):
         spec: EndpointSpec,
         provider: P,
         *,
-        slots: Slots | None = None,
+        concurrency: Concurrency | None = None,
         turns: Turns | None = None,
         breaker: Breaker | None = None,
         figures: CallFigures | None = None,
@@ -102,8 +131,9 @@ class Calls(Generic[P]):
         hedge_after_ms: int | None = None,
     ) -> None:
         self.figures = figures or CallFigures()
-        self._slots = slots
-        self._turns = turns
+        self._concurrency = concurrency or Concurrency(spec.max_concurrency, spec.max_concurrency)
+        self._turns = turns or Turns()
+        self._line = Line()
         self._breaker = breaker or Breaker()
         self._opened_by: ModelErrorKind = "overloaded"
         """The last failure that the breaker heard of."""
@@ -112,17 +142,17 @@ class Calls(Generic[P]):
         self._provider = provider
         self._consequences = consequences
         self._hedge_after_ms = hedge_after_ms
-        self._free = asyncio.Semaphore(spec.max_concurrency)
 
-    async def called(self, attempt: Attempt[R], charging: Charging) -> R:
+    async def called(
+        self, attempt: Attempt[R], charging: Charging, key: str = "", estimated: Estimated | None = None
+    ) -> R:
         """What an attempt gave. Raises the ModelError of the last one that was allowed."""
-        call = _Call(attempt, charging)
+        call = _Call(attempt, charging, key, estimated)
         while True:
             try:
                 if self._breaker.would_wait and not self._waits():
                     raise self._open_error()
-                async with self._free:
-                    return await self._let_through(call)
+                return await self._let_through(call)
             except ModelError as error:
                 if self._consequences[error.kind] != "wait" or call.made >= self._spec.max_attempts:
                     raise
@@ -136,18 +166,18 @@ class Calls(Generic[P]):
         await self._provider.close()
 
     async def _let_through(self, call: _Call[R]) -> R:
-        """One attempt, once the endpoint takes calls and its limit has room; or two, one as a hedge."""
+        """One attempt, once the endpoint takes calls and its limits have room; or two, one as a hedge."""
         charge = await call.charging()
         try:
-            token = await self._turn(self._waits)
+            admitted = await self._admitted(call, self._waits)
         except OpenError:
             charge.not_made()
             raise self._open_error() from None
         except BaseException:
             charge.not_made()
             raise
-        attempt = self._heard(token, call, charge)
-        if self._breaker.is_probe(token):
+        attempt = self._heard(admitted, call, charge)
+        if self._breaker.is_probe(admitted.token):
             # What a probe finds out is not lost with the run that it is made for, which has waited longest.
             probe = asyncio.create_task(attempt)
             self._probes.add(probe)
@@ -177,63 +207,84 @@ class Calls(Generic[P]):
             self._opened_by, f"{self._spec.endpoint} failed and is given time: its breaker is open"
         )
 
-    async def _turn(self, waits: Callable[[], bool]) -> int:
-        """The breaker's token, when a call may be made."""
-        breaker = self._breaker
+    async def _admitted(self, call: _Call[R], waits: Callable[[], bool]) -> _Admitted:
+        """When an attempt may be made; by then it is among those in flight."""
+        tokens, concurrency, figures = self._turns.tokens, self._concurrency, self.figures
+        estimate = None if tokens is None or call.estimated is None else call.estimated(tokens)
+        self._check_wait(estimate)
+        figures.calls_waiting += 1
+        try:
+            async with self._line.head(call.key, 1 if estimate is None else estimate.tokens):
+                await concurrency.room()
+                token, spent = await self._turn(estimate, waits)
+                return _Admitted(token, concurrency.begin(), spent)
+        finally:
+            figures.calls_waiting -= 1
+
+    async def _turn(self, estimate: Estimate | None, waits: Callable[[], bool]) -> tuple[int, Spent | None]:
+        """The breaker's token, when a call may be made, and what it is estimated to take."""
+        breaker, concurrency = self._breaker, self._concurrency
         while True:
+            if breaker.figures.breaker_open:
+                concurrency.paced()
             token = await breaker.enter(waits)
-            if self._turns is None:
-                return token
             try:
-                self._check_wait(self._turns)
-                await self._turns.wait()
+                spent = await self._turns.wait(estimate, concurrency.paced)
             except BaseException:
                 breaker.abandoned(token)
                 raise
             if breaker.lets(token):
-                return token
+                return token, spent
             breaker.abandoned(token)
 
-    def _check_wait(self, turns: Turns) -> None:
-        if (
-            self._consequences["rate_limited"] == "fall_back"
-            and turns.wait_s() * 1000 > self._spec.timeout_ms
-        ):
-            limit, longest = self._spec.requests_per_minute, self._spec.timeout_ms
-            raise ModelError("rate_limited", f"no turn within {longest} ms, of {limit} requests a minute")
+    def _check_wait(self, estimate: Estimate | None) -> None:
+        if self._consequences["rate_limited"] != "fall_back":
+            return
+        if self._turns.wait_s(estimate, behind=self.figures.calls_waiting) * 1000 > self._spec.timeout_ms:
+            raise ModelError("rate_limited", f"no turn within {self._spec.timeout_ms} ms, by the limits")
 
     def _may_hedge(self, call: _Call[R]) -> bool:
         """Where calls wait already, a second one of the same would only make others wait longer."""
-        return self._breaker.is_closed and call.made < self._spec.max_attempts and not self._free.locked()
+        return (
+            self._breaker.is_closed
+            and call.made < self._spec.max_attempts
+            and not self.figures.calls_waiting
+            and self._concurrency.has_room
+        )
 
     async def _hedge(self, call: _Call[R]) -> R:
-        async with self._free:
-            charge = await call.charging(waits=False)
-            try:
-                token = await self._turn_of_hedge()
-            except BaseException:
-                charge.not_made()
-                raise
-            self.figures.calls_hedged += 1
-            return await self._heard(token, call, charge)
+        charge = await call.charging(waits=False)
+        try:
+            admitted = await self._admitted_as_hedge(call)
+        except BaseException:
+            charge.not_made()
+            raise
+        self.figures.calls_hedged += 1
+        return await self._heard(admitted, call, charge)
 
-    async def _turn_of_hedge(self) -> int:
+    async def _admitted_as_hedge(self, call: _Call[R]) -> _Admitted:
         """A hedge is no probe: who waits longest is to find out."""
-        token = await self._turn(lambda: False)
-        if self._breaker.is_probe(token):
-            self._breaker.abandoned(token)
+        admitted = await self._admitted(call, lambda: False)
+        if self._breaker.is_probe(admitted.token):
+            self._breaker.abandoned(admitted.token)
+            self._concurrency.end(admitted.begun, usual=False)
             raise OpenError
-        return token
+        return admitted
 
-    async def _heard(self, token: int, call: _Call[R], charge: Charge) -> R:
-        """An attempt, of whose end the breaker hears."""
-        breaker = self._breaker
+    async def _heard(self, admitted: _Admitted, call: _Call[R], charge: Charge) -> R:
+        """An attempt, of whose end the limits hear."""
+        breaker, concurrency, token = self._breaker, self._concurrency, admitted.token
+        # One call at a time can't be too many, and its answer after a bad time is no usual one.
+        is_probe, answered = breaker.is_probe(token), False
         call.made += 1
         try:
             given = await self._counted(call.attempt, charge)
+            answered = True
         except ModelError as error:
             if error.kind in _OF_THE_PROVIDER:
                 self._opened_by = error.kind
+                if not is_probe:
+                    concurrency.refused(admitted.begun, error.retry_after_s or 0.0)
                 breaker.failed(token, error.retry_after_s)
             else:
                 breaker.answered(token)
@@ -241,12 +292,15 @@ class Calls(Generic[P]):
         except BaseException:
             breaker.abandoned(token)
             raise
+        finally:
+            concurrency.end(admitted.begun, usual=answered and not is_probe)
         breaker.answered(token)
+        if self._turns.tokens is not None and admitted.spent is not None:
+            self._turns.tokens.counted(admitted.spent, given.usage)
         return given
 
     async def _counted(self, attempt: Attempt[R], charge: Charge) -> R:
         figures = self.figures
-        figures.calls_in_flight += 1
         try:
             given = await self._in_time(attempt)
         except ModelError as error:
@@ -255,14 +309,10 @@ class Calls(Generic[P]):
                 figures.calls_limited += 1
             else:
                 figures.calls_failed += 1
-            if self._slots is not None and error.kind in _OF_THE_PROVIDER:
-                self._slots.limited(error.retry_after_s or 0.0)
             raise
         except BaseException:
             charge.unanswered()
             raise
-        finally:
-            figures.calls_in_flight -= 1
         charge.answered(given.usage)
         figures.calls_answered += 1
         return given
@@ -298,6 +348,8 @@ class Endpoint(Calls[ChatModel]):
         completion = await self.called(
             partial(self._provider.complete, request),
             partial(self._meter.charge, request, most_of(request, self._chat)),
+            _key(request.caller),
+            lambda tokens: tokens.estimate(request),
         )
         return replace(completion, model=self._chat.name)
 
@@ -324,11 +376,17 @@ class EmbeddingEndpoint(Calls[EmbeddingModel]):
         return await self.called(
             partial(self._provider.embed, request),
             partial(self._meter.charge, request, most_of_texts(request, self._embedding)),
+            _key(request.caller),
         )
 
     async def close(self) -> None:
         await super().close()
         self._meter.close()
+
+
+def _key(caller: Caller | None) -> str:
+    """Calls that wait go round the keys that they are made for."""
+    return "" if caller is None else caller.key_hash
 
 
 def _pause_s(attempt: int, retry_after_s: float | None) -> float:

@@ -7,7 +7,7 @@ import errno
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from email.utils import formatdate
 from functools import partial
 from hashlib import blake2b
@@ -108,6 +108,8 @@ class _Server:
         self._turns: dict[str | None, int] = {}
         """Keys by the order in which they came, for answers in turn."""
         self._limiter = Limiter(settings.rate_limit.per_second) if settings.rate_limit else None
+        # Calls that are worked on by now stay where they are.
+        self._places = asyncio.Semaphore(settings.capacity) if settings.capacity else nullcontext()
 
     def application(self) -> web.Application:
         app = web.Application(middlewares=[_errors_as_openai_has_them], client_max_size=_MAX_BODY_BYTES)
@@ -190,6 +192,8 @@ class _Server:
         """Of a call that is to be answered: the rate limit and spoilt answers come at once, everything else
         after the latency, or never. Raises RefusedError for what is not answered, and _SpoiltError."""
         call.outcome = "rate_limited"
+        if settings.refused_for_s is not None:
+            raise _too_many("scripted storm: every call is refused", str(settings.refused_for_s))
         self._check_rate(settings.rate_limit, arrived)
 
         if (spoilt := self._spoilt(call)) is not None:
@@ -201,7 +205,9 @@ class _Server:
             call.outcome = fate
             await asyncio.get_running_loop().create_future()
         call.outcome = "abandoned"
-        await asyncio.sleep(arrived + chance.latency_s(settings, drawn) - time.monotonic())
+        async with self._places:
+            begun = time.monotonic() if settings.capacity else arrived
+            await asyncio.sleep(begun + chance.latency_s(settings, drawn) - time.monotonic())
         call.outcome = fate
         if fate is chance.Fate.ERROR:
             status = chance.error_status(drawn)
@@ -223,13 +229,7 @@ class _Server:
             retry_after = formatdate(math.ceil(time.time() + wait_s), usegmt=True)
         else:
             retry_after = str(math.ceil(wait_s))
-        raise RefusedError(
-            429,
-            f"scripted rate limit: {limit.per_second:g} requests a second",
-            kind="requests",
-            code="rate_limit_exceeded",
-            headers={"Retry-After": retry_after},
-        )
+        raise _too_many(f"scripted rate limit: {limit.per_second:g} requests a second", retry_after)
 
     async def _list_models(self, _request: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [model_body()]})
@@ -272,6 +272,11 @@ async def _sent(request: web.Request, spoilt: Spoilt) -> web.Response:
             await asyncio.get_running_loop().create_future()
         request.transport.close()
     return web.Response()
+
+
+def _too_many(message: str, retry_after: str) -> RefusedError:
+    headers = {"Retry-After": retry_after}
+    return RefusedError(429, message, kind="requests", code="rate_limit_exceeded", headers=headers)
 
 
 def _completion_id(seed: int, call: Call) -> str:

@@ -90,6 +90,10 @@ class Settings(_Closed):
     """A longer prompt (of that many words, unless ``tokens`` says otherwise) gets 400."""
     banned_words: tuple[str, ...] = ()
     """A prompt with one of them gets 400, as from a filter of content."""
+    refused_for_s: Annotated[int, Field(ge=0)] | None = None
+    """Every call gets 429, without delay, with this ``Retry-After``; nothing is refused for it by default."""
+    capacity: Annotated[int, Field(gt=0)] | None = None
+    """Calls that are worked on at once. Others wait, in order, and their latency begins after that."""
     tokens: Tokens = Tokens()
 
     @field_validator("spoilt")

@@ -223,6 +223,12 @@ class ChatEndpoint(ModelEndpoint):
         "What one call may put out; left out, the endpoint's own limit, and 4096 where there is a budget.",
         default=None,
     )
+    tokens_per_minute: Count | None = declared(
+        A_POSITIVE,
+        "As `requests_per_minute`, in tokens of input and output: estimated before a call, and corrected by"
+        " what the endpoint counts.",
+        default=None,
+    )
     budget: Budget | None = declared(
         "a budget", "What the model may take a day; left out, there is no bound.", default=None
     )

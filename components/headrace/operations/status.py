@@ -118,7 +118,7 @@ def _scaling(standing: Standing) -> dict[str, Any]:
         "reason": standing.reason,
         "age_s": round(time.time() - standing.at.timestamp(), 1),
         "calls_in_flight": standing.calls_in_flight,
-        "calls_at_once": [standing.run_slots, standing.calls_most],
+        "calls_at_once": [standing.concurrency_limit, standing.calls_most],
         "last_rescale": [last.before, last.after] if last else None,
         "gap_s": last.gap_s if last else None,
         "repeated_calls": last.repeated_calls if last else None,

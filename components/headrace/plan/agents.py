@@ -20,6 +20,7 @@ from headrace.plan.concurrency import (
     calls_per_second,
     fallback_calls_max,
     requests_per_minute,
+    tokens_per_minute,
 )
 from headrace.plan.failures import on_failure
 from headrace.plan.kafka import CLIENT_REQUEST_BYTES
@@ -253,6 +254,7 @@ def _chat_endpoint(agent: Agent, model: ChatEndpoint, place: Place) -> dict[str,
         **_endpoint(agent, model, place),
         "hedge_after_ms": hedge_after_ms(model),
         "max_output_tokens": max_output_tokens(model),
+        "tokens_per_minute": tokens_per_minute(model),
         "budget": budget(model),
     }
 

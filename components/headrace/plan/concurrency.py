@@ -72,7 +72,7 @@ def calls_in_flight_max(model: ModelEndpoint, in_flight: int, subtasks: int) -> 
     return because(
         CALLS_PER_SUBTASK,
         f"{CALLS_PER_SUBTASK}, which one subtask's loop and memory carry: reached step by step while runs "
-        "wait for the model and its provider limits 0 of them",
+        "wait for the model, as far as its endpoint keeps up",
     )
 
 
@@ -92,6 +92,14 @@ def requests_per_minute(model: ModelEndpoint) -> Because[int] | Because[None]:
     if limit is None:
         return because(None, "the declaration limits 0 providers")
     return because(limit, f"declared as requests_per_minute {limit}")
+
+
+def tokens_per_minute(model: ChatEndpoint) -> Because[int] | Because[None]:
+    """The provider's limit."""
+    limit = model.tokens_per_minute
+    if limit is None:
+        return because(None, "the declaration limits 0 tokens")
+    return because(limit, f"declared as model.tokens_per_minute {limit}")
 
 
 def _allowed_in_flight(agent: Agent, limit: int) -> int:

@@ -14,7 +14,7 @@ from headrace_agents.chat import ChatRequest, Message, ModelError
 from headrace_agents.model.breaker import LONGEST_PAUSE_S, OPENS_AFTER, Breaker
 from headrace_agents.model.endpoint import Endpoint as ModelEndpoint
 from headrace_agents.model.openai_provider import OpenAiProvider
-from headrace_agents.model.turns import Turns
+from headrace_agents.model.turns import Moments, Turns
 from headrace_agents.spec import ModelSpec
 
 SPEC = ModelSpec(
@@ -244,7 +244,7 @@ def test_calls_that_wait_for_their_turn_are_not_made_once_it_is_open(time: Time)
         ended.append(time.now)
 
     async def run() -> None:
-        client = client_of(endpoint, breaker, turns=Turns(60, 0, 1, clock=time))
+        client = client_of(endpoint, breaker, turns=Turns(Moments(60, 0, 1, clock=time)))
         tasks = [asyncio.create_task(call(client)) for _ in range(40)]
         await time.run_until(lambda: all(task.done() for task in tasks))
         await client.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -23,7 +24,7 @@ from headrace_agents.consequences import (
 from headrace_agents.model import connecting
 from headrace_agents.model.breaker import OPENS_AFTER, Breaker
 from headrace_agents.model.connecting import ModelState, connected, state_of
-from headrace_agents.model.turns import Turns
+from headrace_agents.model.turns import Moments, Turns
 from headrace_agents.spec import ChatEndpointSpec, EndpointSpec, ModelSpec
 
 REQUEST = ChatRequest((Message("user", "?"),), "k")
@@ -168,7 +169,7 @@ def test_no_call_waits_at_a_dead_endpoint_but_one_probe_finds_out(providers: Pro
     breaker = Breaker(clock=lambda: now[0], spread=lambda least, most: most)
     fresh = state_of(spec)
     state = ModelState(
-        (connecting.EndpointState(None, breaker, fresh.endpoints[0].calls), fresh.endpoints[1]),
+        (replace(fresh.endpoints[0], breaker=breaker), fresh.endpoints[1]),
         fresh.chain,
         fresh.cache,
     )
@@ -212,11 +213,11 @@ def test_a_turn_that_is_further_off_than_an_attempt_may_take_is_a_limit_that_fal
     providers: Providers,
 ) -> None:
     spec = chain((2, 2)).model_copy(update={"requests_per_minute": 60})
-    turns = Turns(60, 0, 1)
+    turns = Turns(Moments(60, 0, 1))
 
     async def run() -> list[str]:
         fresh = state_of(spec)
-        first = connecting.EndpointState(turns, fresh.endpoints[0].breaker, fresh.endpoints[0].calls)
+        first = replace(fresh.endpoints[0], turns=turns)
         model = connected(spec, ModelState((first, fresh.endpoints[1]), fresh.chain, fresh.cache))
         ended = await asyncio.wait_for(asyncio.gather(*(model.complete(REQUEST) for _ in range(10))), 5)
         await model.close()

@@ -14,9 +14,9 @@ from headrace_agents.chat import ChatModel
 from headrace_agents.events import ChangeWork
 from headrace_agents.loop import RunLoop
 from headrace_agents.memory import UnreadableMemoryError
+from headrace_agents.model.concurrency import Concurrency
 from headrace_agents.records import Position
 from headrace_agents.runs import RunHandle, RunRequest
-from headrace_agents.slots import Slots
 from headrace_agents.testing import in_memory_spec
 from tests.pipeline.waiting import until
 from tests.unit.agents.worlds import LIMITS, TABLE, Decided, Seen, Thing, runs_of
@@ -65,7 +65,7 @@ class ClosableModel:
 
 
 class Loops:
-    def __init__(self, *, slots: int | Slots = 100) -> None:
+    def __init__(self, *, most: int | Concurrency = 100) -> None:
         agent = prepare(Crowd, {})
         assert isinstance(agent.instance, Crowd)
         self.agent = agent.instance
@@ -76,7 +76,7 @@ class Loops:
             runs_of(spec, agent, lambda: time.time_ns() // 1_000_000),
             self._open,
             open_embedding=lambda: self.embedding,  # type: ignore[arg-type, return-value]
-            slots=slots if isinstance(slots, Slots) else Slots(slots, slots),
+            concurrency=most if isinstance(most, Concurrency) else Concurrency(most, most),
         )
 
     def start(self, number: int, do: str = "", memory: bytes | None = None) -> RunHandle:
@@ -102,8 +102,8 @@ class Loops:
         return self.model  # type: ignore[return-value]
 
 
-def test_at_most_as_many_runs_as_slots_are_under_way() -> None:
-    loops = Loops(slots=4)
+def test_at_most_as_many_runs_are_under_way_as_calls_may_be_in_flight() -> None:
+    loops = Loops(most=4)
 
     handles = [loops.start(number) for number in range(20)]
     loops.wait_for(handles)
@@ -113,10 +113,9 @@ def test_at_most_as_many_runs_as_slots_are_under_way() -> None:
     assert all(handle.result is not None and handle.result.rejected is None for handle in handles)
 
 
-def test_what_waits_for_a_slot_is_counted_and_gets_one_when_there_are_more() -> None:
-    seconds = iter(range(100))
-    slots = Slots(2, 3, clock=lambda: next(seconds), processor=lambda: 0.0)
-    loops = Loops(slots=slots)
+def test_runs_that_wait_are_counted_and_start_when_there_may_be_more() -> None:
+    seconds = iter(range(1000))
+    loops = Loops(most=Concurrency(2, 3, clock=lambda: next(seconds), processor=lambda: 0.0))
     figures = loops.loop.figures
 
     handles = [loops.start(number) for number in range(20)]
@@ -124,7 +123,7 @@ def test_what_waits_for_a_slot_is_counted_and_gets_one_when_there_are_more() -> 
     loops.loop.close()
 
     assert loops.agent.most == 3
-    assert (figures.runs_under_way, figures.runs_waiting, figures.run_slots) == (0, 0, 3)
+    assert (figures.runs_under_way, figures.runs_waiting) == (0, 0)
 
 
 @pytest.mark.parametrize("do", ["exit", "cancel"])
@@ -154,7 +153,7 @@ def test_no_handler_can_end_the_loop(do: str) -> None:
 def test_what_a_run_raises_reaches_who_asks_for_its_result(
     do: str, memory: bytes | None, raised: type[BaseException]
 ) -> None:
-    loops = Loops(slots=1)
+    loops = Loops(most=1)
 
     bad = loops.start(1, do, memory)
     loops.loop.wait()

@@ -16,10 +16,10 @@ from pydantic import BaseModel
 
 from headrace_agents.chat import ChatRequest, Completion, Message, ModelError, ToolCall, ToolSchema, Usage
 from headrace_agents.model.breaker import Breaker
+from headrace_agents.model.concurrency import Concurrency
 from headrace_agents.model.endpoint import CallFigures
 from headrace_agents.model.endpoint import Endpoint as ModelEndpoint
 from headrace_agents.model.openai_provider import OpenAiProvider
-from headrace_agents.slots import Slots
 from headrace_agents.spec import ModelSpec
 
 SPEC = ModelSpec(endpoint="http://model.test/v1", name="m", timeout_ms=200, max_attempts=3, max_concurrency=2)
@@ -256,25 +256,27 @@ def test_no_more_calls_at_once_than_allowed() -> None:
     assert most == SPEC.max_concurrency
 
 
-def test_calls_are_counted_and_slots_hear_of_what_the_provider_cant_take(pauses: list[float]) -> None:
-    slots, figures = Slots(2, 8), CallFigures()
-    slots.limit = 8
+def test_calls_are_counted_and_fewer_are_made_at_once_after_what_the_provider_cant_take(
+    pauses: list[float],
+) -> None:
+    concurrency, figures = Concurrency(8, 8), CallFigures()
     heard: list[int] = []
 
     async def answer(request: httpx2.Request) -> httpx2.Response:
-        assert figures.calls_in_flight == 1
-        heard.append(slots.limit)
+        assert concurrency.figures.calls_in_flight == 1
+        heard.append(concurrency.limit)
         return httpx2.Response(429) if len(heard) == 1 else completion(GOOD)
 
     async def run() -> None:
-        client = client_of(SPEC, answer, slots=slots, figures=figures)
+        client = client_of(SPEC, answer, concurrency=concurrency, figures=figures)
         await client.complete(REQUEST)
         await client.close()
 
     asyncio.run(run())
 
-    assert heard == [8, 2]
-    assert figures == CallFigures(calls_in_flight=0, calls_answered=1, calls_limited=1, calls_failed=0)
+    assert heard == [8, 6]
+    assert concurrency.figures.calls_in_flight == 0
+    assert figures == CallFigures(calls_waiting=0, calls_answered=1, calls_limited=1, calls_failed=0)
 
 
 def test_the_key_comes_from_its_file_and_nowhere_else(tmp_path: Path) -> None:

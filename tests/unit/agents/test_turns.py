@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace_agents.model.turns import LATE_S, MINUTE_S, Turns, turns_of
+from headrace_agents.model.turns import LATE_S, MINUTE_S, Moments, Turns, turns_of
+from headrace_agents.spec import ModelSpec
 
 STARTED = 1_764_000_000.0
 
@@ -32,7 +33,7 @@ class Clock:
 
 def calls(limit: int, subtask: int, subtasks: int, clock: Clock, until: float) -> Iterator[float]:
     """When a subtask that always has something to ask makes its calls."""
-    own = Turns(limit, subtask, subtasks, clock=clock)
+    own = Turns(Moments(limit, subtask, subtasks, clock=clock))
 
     async def ask() -> list[float]:
         made: list[float] = []
@@ -98,7 +99,7 @@ def test_under_load_95_percent_of_the_limit_are_used(limit: int, subtasks: int) 
 
 def test_after_quiet_a_call_is_made_at_once_and_what_was_not_used_is_lost() -> None:
     clock = Clock(STARTED)
-    own = Turns(600, 0, 1, clock=clock)
+    own = Turns(Moments(600, 0, 1, clock=clock))
     clock.now += 30
     made = []
 
@@ -119,7 +120,7 @@ def test_after_quiet_a_call_is_made_at_once_and_what_was_not_used_is_lost() -> N
 @pytest.mark.parametrize("jump_s", [-3600.0, 3600.0])
 def test_a_clock_that_is_put_right_holds_nobody_up(jump_s: float) -> None:
     clock = Clock(STARTED)
-    own = Turns(60, 0, 1, clock=clock)
+    own = Turns(Moments(60, 0, 1, clock=clock))
     waited = []
 
     async def ask() -> None:
@@ -139,7 +140,7 @@ def test_a_clock_that_is_put_right_holds_nobody_up(jump_s: float) -> None:
 
 def test_one_that_is_cancelled_takes_no_turn_and_others_go_on_in_their_order() -> None:
     async def ask() -> list[int]:
-        own, order = Turns(600, 0, 1), []
+        own, order = Turns(Moments(600, 0, 1)), []
 
         async def one(number: int) -> None:
             await own.wait()
@@ -156,4 +157,5 @@ def test_one_that_is_cancelled_takes_no_turn_and_others_go_on_in_their_order() -
 
 
 def test_nothing_waits_where_nothing_is_limited() -> None:
-    assert turns_of(None, 0, 1) is None
+    model = ModelSpec(endpoint="http://m", name="m", timeout_ms=1, max_attempts=1, max_concurrency=1)
+    assert turns_of(model, 0, 1) is None

@@ -68,7 +68,7 @@ class World(ThreadingHTTPServer):
             "calls_answered": 0,
             "inbox_events": self.inbox / self.running,
             "runs_waiting": self.waiting,
-            "run_slots": 30,
+            "concurrency_limit": 30,
             "calls_in_flight": 12,
         }
         lines = [

@@ -33,7 +33,7 @@ QUIET = Observation(
     answered_per_s=50,
     limited_per_s=0,
     runs_waiting=0,
-    run_slots=30,
+    concurrency_limit=30,
     calls_in_flight=10,
 )
 WAITING = replace(QUIET, backlog=5_000)
@@ -80,7 +80,11 @@ def test_subtasks_that_are_full_and_keep_up_are_short_of_nothing() -> None:
             "20.0 calls a second and refuses 3.0",
         ),
         ({"runs_waiting": 90}, "calls_in_flight", "from 30 calls in flight up to 256"),
-        ({"runs_waiting": 90, "run_slots": 256}, "calls_at_bound", "256 calls in flight are the most"),
+        (
+            {"runs_waiting": 90, "concurrency_limit": 256},
+            "calls_at_bound",
+            "256 calls in flight are the most",
+        ),
         ({}, "elsewhere", "5000 events wait; subtasks use 10% of a core each"),
     ],
 )
@@ -158,7 +162,7 @@ observations = st.builds(
     answered_per_s=st.floats(0, 1e4),
     limited_per_s=st.just(0.0) | st.floats(0.001, 1e3),
     runs_waiting=st.integers(0, 1_000),
-    run_slots=st.integers(1, 300),
+    concurrency_limit=st.integers(1, 300),
     calls_in_flight=st.integers(0, 300),
 )
 

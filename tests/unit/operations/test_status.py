@@ -49,7 +49,7 @@ def test_what_scaling_decided_and_why_is_shown(unused_ports: Stack) -> None:
         reason="the provider refuses 5.0 calls a second",
         backlog=5_000,
         calls_in_flight=9,
-        run_slots=30,
+        concurrency_limit=30,
         calls_most=256,
         last=last,
     )

@@ -390,6 +390,8 @@ async def test_calls_are_counted_by_status_and_key(model: Model) -> None:
         ({"error_rate": 1.5}, "error_rate"),
         ({"error_rate": 0.6, "hang_rate": 0.6}, "is 1.2, above 1"),
         ({"rate_limit": {"per_second": 0}}, "rate_limit.per_second"),
+        ({"refused_for_s": -1}, "refused_for_s"),
+        ({"capacity": 0}, "capacity"),
         ({"rate_limit": {"per_second": 1, "retry_after": "minutes"}}, "rate_limit.retry_after"),
         ([], "body"),
     ],

@@ -16,6 +16,7 @@ from pydantic_core import to_json
 from headrace_agents.agent import prepare
 from headrace_agents.chat import ChatRequest, Completion, ModelErrorKind
 from headrace_agents.loop import RunLoop
+from headrace_agents.model.concurrency import Concurrency
 from headrace_agents.model.endpoint import Endpoint
 from headrace_agents.model.openai_provider import OpenAiProvider
 from headrace_agents.operator import AgentOperator, memory_format
@@ -23,7 +24,6 @@ from headrace_agents.records import InputRecord, Outcome, OutputRecord, Position
 from headrace_agents.runs import AgentRuns
 from headrace_agents.scripted_model import Settings, serving
 from headrace_agents.scripted_model.spoilt import ANSWERS
-from headrace_agents.slots import Slots
 from headrace_agents.spec import ModelSpec
 from headrace_agents.testing import DEFAULT_LIMITS, DictState, in_memory_spec
 from support_triage.agent import SupportTriage
@@ -66,7 +66,7 @@ class Subtask:
         agent = prepare(SupportTriage, {})
         spec = in_memory_spec(agent, ("customer_id",), LIMITS, "none")
         runs = AgentRuns(spec, agent, memory_format(spec, agent), clock=now_ms)
-        self._runner = RunLoop(runs, lambda: Forgetful(url), slots=Slots(4, 4))
+        self._runner = RunLoop(runs, lambda: Forgetful(url), concurrency=Concurrency(4, 4))
         self._operator = AgentOperator(
             spec, agent, self._runner, clock=now_ms, bundle_events=1, select=lambda _: None
         )

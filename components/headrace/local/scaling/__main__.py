@@ -109,7 +109,7 @@ class Looks:
             reason=decision.reason,
             backlog=observed.backlog,
             calls_in_flight=observed.calls_in_flight,
-            run_slots=observed.run_slots,
+            concurrency_limit=observed.concurrency_limit,
             calls_most=bounds.calls_most,
             last=before.last if before else None,
         )

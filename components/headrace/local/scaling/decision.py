@@ -58,7 +58,7 @@ class Observation:
     """Calls that its provider refused for their rate (429)."""
     runs_waiting: int
     """For one of the runs that may be under way at once to end."""
-    run_slots: int
+    concurrency_limit: int
     """Runs that may be under way at once by now."""
     calls_in_flight: int
 
@@ -122,19 +122,19 @@ def _shortage(
 
 def _without_processor(bounds: Bounds, now: Observation, found: str) -> Decision:
     """Whatever is short, it is not what more subtasks would bring."""
-    if now.runs_waiting and now.run_slots < bounds.calls_most:
+    if now.runs_waiting and now.concurrency_limit < bounds.calls_most:
         return _hold(
             now,
             "calls_in_flight",
-            f"{found}: runs wait for the model, so its workers go from {now.run_slots} calls in flight up "
-            f"to {bounds.calls_most}, in the processes there are",
+            f"{found}: runs wait for the model, so its workers go from {now.concurrency_limit} calls in "
+            f"flight up to {bounds.calls_most} as far as it keeps up, in the processes there are",
         )
     if now.runs_waiting and bounds.calls_most:
         return _hold(
             now,
             "calls_at_bound",
-            f"{found}: runs wait for the model, and {now.run_slots} calls in flight are the most that it "
-            "is given (model.max_concurrency)",
+            f"{found}: runs wait for the model, and {now.concurrency_limit} calls in flight are the most "
+            "that it is given (model.max_concurrency)",
         )
     return _hold(
         now, "elsewhere", f"{found}: what they wait for is not the processor (a key's order, a pause, Kafka)"

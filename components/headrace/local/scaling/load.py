@@ -11,7 +11,7 @@ from headrace.local.scaling.decision import Observation
 
 COUNTERS = ("events_settled", "processor_ms", "calls_answered", "calls_limited")
 """Of a subtask since its worker started."""
-GAUGES = ("inbox_events", "runs_waiting", "run_slots", "calls_in_flight")
+GAUGES = ("inbox_events", "runs_waiting", "concurrency_limit", "calls_in_flight")
 IN_KAFKA = "pendingRecords"
 BUSY_MS = "busyTimeMsPerSecond"
 
@@ -45,7 +45,7 @@ class Load:
             answered_per_s=rates["calls_answered"],
             limited_per_s=rates["calls_limited"],
             runs_waiting=int(_sum(own, "runs_waiting")),
-            run_slots=int(_sum(own, "run_slots")),
+            concurrency_limit=int(_sum(own, "concurrency_limit")),
             calls_in_flight=int(_sum(own, "calls_in_flight")),
         )
 

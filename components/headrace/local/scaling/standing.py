@@ -39,7 +39,7 @@ class Standing(_Record):
     reason: str
     backlog: int
     calls_in_flight: int
-    run_slots: int
+    concurrency_limit: int
     calls_most: int
     last: Rescale | None
 
