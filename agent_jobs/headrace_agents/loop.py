@@ -111,9 +111,9 @@ class RunLoop:
     def take_stepped(self) -> list[RunHandle]:
         return _taken(self._stepped)
 
-    def wait(self) -> None:
+    def wait(self, at_most_s: float) -> bool:
         with self._changed:
-            self._changed.wait_for(lambda: self._ended or not self._under_way)
+            return self._changed.wait_for(lambda: bool(self._ended) or not self._under_way, at_most_s)
 
     def close(self) -> None:
         if self._thread.is_alive():

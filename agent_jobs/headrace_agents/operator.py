@@ -48,6 +48,8 @@ log = logging.getLogger(__name__)
 SOFT_SLOWDOWN_S = 0.2
 """What a bundle is slowed by, at most and in all, above the inbox's soft bound."""
 
+_BEYOND_DEADLINE_S = 10.0
+"""So much longer than a run may take one is waited for at the inbox's hard bound."""
 _TICK_PART_OF_WAIT = 8
 _MAX_TICK_MS = 250
 _UNKNOWN_MS = 0
@@ -131,6 +133,9 @@ class AgentOperator:
         self._journal = journal
         self._clock = clock
         self._slowdown_s = SOFT_SLOWDOWN_S / bundle_events
+        self._longest_wait_s = spec.limits.run_deadline_ms / 1000 + _BEYOND_DEADLINE_S
+        self._is_stalled = False
+        """No run has ended since one was waited for longer than any takes: all wait for something else."""
         self._select = select
         self._unopened = list(own)
         self._timers_may_be_lost = bool(own)
@@ -251,6 +256,7 @@ class AgentOperator:
         shards: dict[int, Shard] = {}
         for handle in self._runner.take_ended():
             # A run that was cancelled is nobody's any more.
+            self._is_stalled = False
             if (owner := self._in_flight.pop(handle, None)) is not None:
                 shard, key = owner
                 shard.ended.append(key)
@@ -637,12 +643,13 @@ class AgentOperator:
         is_full = (
             figures.inbox_events >= limits.inbox_hard_events or figures.inbox_bytes >= limits.inbox_hard_bytes
         )
-        if is_full and shard.held_from is None:
+        if is_full and shard.held_from is None and not self._is_stalled:
             figures.hard_bound_waits += 1
-            self._runner.wait()
+            self._is_stalled = not self._runner.wait(self._longest_wait_s)
             yield from self._look(shard, state, schedule)
         elif is_full or figures.inbox_events >= limits.inbox_soft_events:
-            # Of a shard that is held no run may end: waiting for one would keep out the command to resume.
+            # Of a shard that is held no run may end, and runs may wait for a day to turn: to wait for one
+            # would keep out checkpoints and commands.
             figures.soft_bound_slowdowns += 1
             self._sleep(self._slowdown_s)
 

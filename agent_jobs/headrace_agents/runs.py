@@ -121,8 +121,8 @@ class Runner(Protocol):
     def take_stepped(self) -> list[RunHandle]:
         """The runs that finished a step since this was last asked; some of them may have ended since."""
 
-    def wait(self) -> None:
-        """Returns when there is a run to take, at once when none is in flight."""
+    def wait(self, at_most_s: float) -> bool:
+        """Returns when there is a run to take, at once when none is in flight; False: it took longer."""
 
     def close(self) -> None:
         """Ends what is in flight; its results are never seen."""

@@ -481,8 +481,8 @@ class _AtOnce:
             raise
         return _Ended(result, steps)
 
-    def wait(self) -> None:
-        pass
+    def wait(self, _at_most_s: float) -> bool:
+        return True
 
     def close(self) -> None:
         pass

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -111,12 +111,21 @@ class Loan:
     most: Amount
     day: int
     purses: tuple[_Purse, ...]
+    ledger: Ledger
 
     def settle(self, used: Amount) -> None:
         """What is left goes back to where it came from, while its day lasts."""
         for purse in self.purses:
             if purse.day == self.day:
                 purse.held += purse.counted(self.most - used)
+                self._share(purse)
+
+    def _share(self, purse: _Purse) -> None:
+        """What many calls at once left is for other subtasks: no more is kept than the next calls need."""
+        kept = purse.part + purse.counted(self.most)
+        if purse.held.covers(kept + kept) and purse.held != NOTHING:
+            self.ledger.give_back(purse.account, purse.day, purse.held - kept)
+            purse.held = kept
 
 
 class Budget:
@@ -147,17 +156,19 @@ class Budget:
         Of an attempt that may be left out (``waits`` is False) a refusal counts for nothing.
         """
         waited = False
-        while True:
-            loan = await self._lent(most, caller, waits=waits)
-            if loan is not None:
-                return loan
-            if self._spec.at_limit == "fail" or not waits:
-                raise self._refusal("allowance", counts=waits)
-            if self._spec.at_limit == "pause":
-                self._pause()
-            self.figures.budget_waits += not waited
-            waited = True
-            await self._wait(caller)
+        # An outage of Kafka, others who ask first, a day's end that is far: none of it ends a run.
+        with nullcontext() if caller is None else caller.suspended():
+            while True:
+                loan = await self._lent(most, caller, waits=waits)
+                if loan is not None:
+                    return loan
+                if self._spec.at_limit == "fail" or not waits:
+                    raise self._refusal("allowance", counts=waits)
+                if self._spec.at_limit == "pause":
+                    self._pause()
+                self.figures.budget_waits += not waited
+                waited = True
+                await asyncio.sleep(min(DAY_S - self._clock() % DAY_S, _ASKED_AGAIN_S))
 
     def close(self) -> None:
         """Gives back what is held."""
@@ -172,9 +183,9 @@ class Budget:
     async def _lent(self, most: Amount, caller: Caller | None, *, waits: bool) -> Loan | None:
         day = self._day()
         key = self._key(caller)
-        if key is not None and not await self._fill(key, most, day, caller):
+        if key is not None and not await self._fill(key, most, day):
             raise self._refusal("allowance of this key", counts=waits)
-        if self._agent is not None and not await self._fill(self._agent, most, day, caller):
+        if self._agent is not None and not await self._fill(self._agent, most, day):
             return None
         # Nothing is waited for from here on; while the second was filled, others may have used the first.
         purses = tuple(purse for purse in (key, self._agent) if purse is not None)
@@ -183,7 +194,7 @@ class Budget:
         for purse in purses:
             purse.held -= purse.counted(most)
         self._show()
-        return Loan(most, day, purses)
+        return Loan(most, day, purses, self._ledger)
 
     def _refusal(self, of: str, *, counts: bool) -> ModelError:
         self.figures.budget_refusals += counts
@@ -205,29 +216,25 @@ class Budget:
         if any(purse.day != day for purse in self._keys.values()):
             self._keys = {key: purse for key, purse in self._keys.items() if purse.day == day}
 
-    async def _fill(self, purse: _Purse, most: Amount, day: int, caller: Caller | None) -> bool:
+    async def _fill(self, purse: _Purse, most: Amount, day: int) -> bool:
         """Whether the purse has enough for a call, if need be by a new grant."""
         async with purse.refill:
-            if purse.day != day:
+            if purse.day > day:
+                return True  # it turned while this call waited, which begins anew
+            if purse.day < day:
                 purse.day, purse.held, purse.used_up_until = day, NOTHING, 0.0
             if purse.covers(most):
                 return True
             if self._clock() < purse.used_up_until:
                 return False
             asked = purse.part.at_least(purse.counted(most) - purse.held)
-            with _no_time_passes(caller):
-                granted = await self._ledger.grant(purse.account, day, asked, purse.allowance)
+            granted = await self._ledger.grant(purse.account, day, asked, purse.allowance)
             if purse.day == day:
                 purse.held += granted
             if purse.covers(most):
                 return True
             purse.used_up_until = self._clock() + _ASKED_AGAIN_S
             return False
-
-    async def _wait(self, caller: Caller | None) -> None:
-        left_s = DAY_S - self._clock() % DAY_S
-        with _no_time_passes(caller):
-            await asyncio.sleep(min(left_s, _ASKED_AGAIN_S))
 
     def _pause(self) -> None:
         day = self._day()
@@ -243,8 +250,3 @@ class Budget:
 
     def _day(self) -> int:
         return int(self._clock() // DAY_S)
-
-
-def _no_time_passes(caller: Caller | None) -> AbstractContextManager[None]:
-    """For the run: an outage of Kafka or a day's end that is far ends none."""
-    return nullcontext() if caller is None else caller.suspended()

@@ -176,22 +176,40 @@ class Calls(Generic[P]):
         except BaseException:
             charge.not_made()
             raise
-        attempt = self._heard(admitted, call, charge)
         if self._breaker.is_probe(admitted.token):
             # What a probe finds out is not lost with the run that it is made for, which has waited longest.
-            probe = asyncio.create_task(attempt)
+            probe = self._task(admitted, call, charge)
             self._probes.add(probe)
             probe.add_done_callback(self._probe_ended)
             return await asyncio.shield(probe)
         if self._hedge_after_ms is None:
-            return await attempt
+            return await self._heard(admitted, call, charge)
         return await hedged(
             call,
-            attempt,
+            self._task(admitted, call, charge),
             lambda: self._hedge(call),
             lambda: self._may_hedge(call),
             self._hedge_after_ms / 1000,
         )
+
+    def _task(self, admitted: _Admitted, call: _Call[R], charge: Charge) -> asyncio.Task[R]:
+        """An attempt in a task of its own; one that is cancelled before it begins has taken nothing."""
+        begun = False
+
+        async def attempt() -> R:
+            nonlocal begun
+            begun = True
+            return await self._heard(admitted, call, charge)
+
+        def ended(_: asyncio.Task[R]) -> None:
+            if not begun:
+                self._breaker.abandoned(admitted.token)
+                self._concurrency.end(admitted.begun, usual=False)
+                charge.not_made()
+
+        task = asyncio.create_task(attempt())
+        task.add_done_callback(ended)
+        return task
 
     def _probe_ended(self, probe: asyncio.Task[Any]) -> None:
         self._probes.discard(probe)

@@ -19,7 +19,7 @@ class Attempted(Protocol):
 
 async def hedged(
     call: Attempted,
-    first: Coroutine[Any, Any, R],
+    first: asyncio.Task[R],
     hedge: Callable[[], Coroutine[Any, Any, R]],
     may_hedge: Callable[[], bool],
     after_s: float,
@@ -29,15 +29,14 @@ async def hedged(
     A hedge that failed, or did not go out, changes nothing; one that is out is waited for where the first
     fails.
     """
-    asked = asyncio.create_task(first)
-    racing = {asked}
+    racing = {first}
     try:
         await asyncio.wait(racing, timeout=after_s)
-        if asked.done() or not may_hedge():
-            return await asked
+        if first.done() or not may_hedge():
+            return await first
         other = asyncio.create_task(hedge())
         racing.add(other)
-        return await _first_answer(call, asked, other)
+        return await _first_answer(call, first, other)
     finally:
         for each in racing:
             each.cancel()

@@ -59,6 +59,10 @@ class _Counted(Charge):
         self._report = request.report
 
     def answered(self, usage: Usage) -> None:
+        if not usage.total_tokens:
+            # Nobody counted: what it took is not known, and not nothing.
+            self.unanswered()
+            return
         amount = amount_of(usage, self._spec.prices)
         self._settle(amount)
         self._tried()

@@ -238,7 +238,9 @@ def _status_error(response: httpx2.Response, body: bytes) -> ModelError:
     if status == 429:
         return ModelError("rate_limited", "429", retry_after_s=asked_s)
     if status >= 500 or status in (408, 409):
-        return ModelError("overloaded", str(status), retry_after_s=asked_s)
+        # A gateway that gave up says nothing of the model behind it.
+        taken: Taken = "unknown" if status in (408, 504) else None
+        return ModelError("overloaded", str(status), retry_after_s=asked_s, taken=taken)
     code, message = _error(body, response.reason_phrase)
     return ModelError(_refusal(status, code, message), f"{status}: {message}")
 

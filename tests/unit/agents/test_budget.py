@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace_agents.chat import ModelError
+from headrace_agents.chat import ChatRequest, Message, ModelError, Usage
 from headrace_agents.model.amounts import NOTHING, Amount
 from headrace_agents.model.budget import AGENT_PARTS, DAY_S, KEY_PARTS, Budget
-from headrace_agents.spec import AllowanceSpec, BudgetSpec
+from headrace_agents.model.costs import costs_in
+from headrace_agents.model.metering import Meters
+from headrace_agents.spec import AllowanceSpec, BudgetSpec, ChatEndpointSpec
 from tests.unit.agents.ledger import Topic, caller
 
 DOLLAR = 1_000_000
@@ -239,5 +243,101 @@ def test_calls_at_once_never_hold_more_than_there_is(calls: list[tuple[int, int]
 
         await asyncio.gather(*(call(*each) for each in calls))
         assert most_held <= 200
+
+    asyncio.run(run())
+
+
+def test_whoever_waits_behind_another_that_asks_loses_no_time_either() -> None:
+    """A grant may take as long as an outage of Kafka."""
+    still: list[str] = []
+
+    async def run() -> None:
+        topic, may_go_on = Topic(), asyncio.Event()
+        given = topic.grant
+
+        async def slow(*asked: Any) -> Amount:
+            await may_go_on.wait()
+            return await given(*asked)
+
+        topic.grant = slow  # type: ignore[assignment, method-assign]
+        budget = Budget("m", of_agent(1_000), topic, 1, clock=Clock())
+
+        @contextmanager
+        def suspended(name: str) -> Iterator[None]:
+            still.append(name)
+            yield
+            still.remove(name)
+
+        calls = [
+            asyncio.create_task(budget.reserve(tokens(1), caller(name, partial(suspended, name))))
+            for name in "abc"
+        ]
+        await asyncio.sleep(0.01)
+        assert sorted(still) == ["a", "b", "c"]
+        may_go_on.set()
+        await asyncio.gather(*calls)
+        assert still == []
+
+    asyncio.run(run())
+
+
+def test_what_many_calls_at_once_left_is_given_back_for_others() -> None:
+    async def run() -> None:
+        topic, most = Topic(), tokens(5_000)
+        first, second = (Budget("m", of_agent(100_000), topic, 2, clock=Clock()) for _ in range(2))
+        loans = [await first.reserve(most, None) for _ in range(16)]
+        for loan in loans:
+            loan.settle(tokens(500))
+        others = [await second.reserve(most, None) for _ in range(16)]
+        assert len(others) == 16
+
+    asyncio.run(run())
+
+
+def test_a_call_that_waited_over_midnight_does_not_turn_the_day_back() -> None:
+    async def run() -> None:
+        topic, clock = Topic(), Clock(DAY_S - 1)
+        asks = 0
+        given = topic.grant
+
+        async def at_midnight(*asked: Any) -> Amount:
+            nonlocal asks
+            asks += 1
+            if asks == 1:  # of the key: meanwhile the day turns, and another call fills the agent's purse
+                clock.now = DAY_S + 1.0
+                (await budget.reserve(tokens(10), caller("other"))).settle(tokens(10))
+            return await given(*asked)
+
+        topic.grant = at_midnight  # type: ignore[assignment, method-assign]
+        spec = BudgetSpec(agent=AllowanceSpec(tokens=100), key=AllowanceSpec(tokens=100), at_limit="fail")
+        budget = Budget("m", spec, topic, 1, clock=clock)
+        loan = await budget.reserve(tokens(10), caller("late"))
+        assert loan.day == 1
+        loan.settle(tokens(10))
+        with pytest.raises(ModelError):
+            await budget.reserve(tokens(81), caller("third"))
+
+    asyncio.run(run())
+
+
+def test_an_answer_whose_tokens_nobody_counted_has_taken_the_most() -> None:
+    async def run() -> None:
+        spec = ChatEndpointSpec(
+            endpoint="http://m",
+            name="m",
+            timeout_ms=1,
+            max_attempts=1,
+            max_concurrency=1,
+            budget=of_agent(1_000),
+        )
+        topic = Topic()
+        meter = Meters(topic, clock=Clock()).capped(spec)
+        request = ChatRequest((Message("user", "?"),), "k")
+        for _ in range(5):
+            (await meter.charge(request, tokens(200))).answered(Usage())
+        with pytest.raises(ModelError, match="budget"):
+            await meter.charge(request, tokens(200))
+        (cost,) = costs_in(topic.costs.items())
+        assert (cost.spent.calls, cost.spent.unanswered_calls) == (0, 5)
 
     asyncio.run(run())

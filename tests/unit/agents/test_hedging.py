@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -147,3 +148,35 @@ def test_a_hedge_waits_for_its_turn_and_is_not_made_once_there_is_an_answer(
     slow = Slow(lambda _: 0.15)
     text, _ = hedged(monkeypatch, slow, requests_per_minute=20)
     assert (text, slow.calls) == ("1", 1)
+
+
+@pytest.mark.parametrize("as_probe", [True, False], ids=["a-probe", "an-attempt-with-a-hedge"])
+def test_an_attempt_that_is_cancelled_before_it_begins_takes_nothing(
+    monkeypatch: pytest.MonkeyPatch, *, as_probe: bool
+) -> None:
+    slow = Slow(lambda _: 0)
+    monkeypatch.setattr(connecting, "OpenAiProvider", lambda _: slow)
+
+    async def run() -> None:
+        state = state_of(SPEC)
+        model, its = connected(SPEC, state), state.endpoints[0]
+        if as_probe:
+            its.breaker.failed(await its.breaker.enter(), retry_after_s=0)
+        real = asyncio.create_task
+
+        def cancelled(coroutine: Any, **more: Any) -> asyncio.Task[Any]:
+            task = real(coroutine, **more)
+            task.cancel()
+            return task
+
+        with monkeypatch.context() as patched:
+            patched.setattr("headrace_agents.model.endpoint.asyncio.create_task", cancelled)
+            with pytest.raises(asyncio.CancelledError):
+                await model.complete(REQUEST)
+        await asyncio.sleep(0)
+        assert its.concurrency.figures.calls_in_flight == 0
+        assert (await model.complete(REQUEST)).text == "1"
+        assert its.breaker.is_closed
+        await model.close()
+
+    asyncio.run(run())

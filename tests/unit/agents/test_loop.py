@@ -96,7 +96,7 @@ class Loops:
 
     def wait_for(self, handles: list[RunHandle]) -> None:
         while any(handle.result is None for handle in handles):
-            self.loop.wait()
+            self.loop.wait(60)
 
     def _open(self) -> ChatModel:
         return self.model  # type: ignore[return-value]
@@ -156,7 +156,7 @@ def test_what_a_run_raises_reaches_who_asks_for_its_result(
     loops = Loops(most=1)
 
     bad = loops.start(1, do, memory)
-    loops.loop.wait()
+    loops.loop.wait(60)
 
     with pytest.raises(raised):
         _ = bad.result
@@ -204,7 +204,7 @@ def test_a_run_that_goes_on_after_a_step_is_told_of_once() -> None:
 def test_waiting_for_nothing_returns_at_once() -> None:
     loops = Loops()
 
-    loops.loop.wait()
+    loops.loop.wait(60)
 
     loops.loop.close()
 

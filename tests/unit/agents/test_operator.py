@@ -220,6 +220,25 @@ def test_above_the_soft_bound_a_bundle_is_slowed_by_200_ms_at_most() -> None:
     assert world.slept_s == pytest.approx(0.2)
 
 
+def test_where_no_run_ends_however_long_checkpoints_and_commands_are_not_held_up() -> None:
+    """As where all wait for the next day of a budget; once one has ended, events wait for runs again."""
+    world = World(created(offset, offset) for offset in range(LIMITS.inbox_hard_events + 60))
+    world.runner.stalled = True
+    while world.durable.taken < LIMITS.inbox_hard_events + 30:
+        world.take()
+    assert world.runner.waits == 1
+    assert world.slept_s > 0
+
+    world.runner.stalled = False
+    world.end_run(0)
+    world.pass_time(1_000)
+    while world.durable.taken < len(world.records):
+        world.take()
+    assert world.runner.waits > 20
+    world.finish()
+    assert len(world.outcomes()) == len(world.records)
+
+
 def test_at_the_hard_bound_each_event_waits_for_a_run_to_end() -> None:
     world = World(created(offset, offset) for offset in range(LIMITS.inbox_hard_events + 30))
 

@@ -154,6 +154,8 @@ class ManualRunner:
         self._ended: list[RunHandle] = []
         self._stepped: list[RunHandle] = []
         self.waits = 0
+        self.stalled = False
+        """No run ends, however long one waits."""
         self.closed = False
 
     def start(self, request: RunRequest) -> ManualRun:
@@ -190,10 +192,13 @@ class ManualRunner:
             run.attempt = again
             self._stepped.append(run)
 
-    def wait(self) -> None:
+    def wait(self, _at_most_s: float) -> bool:
         self.waits += 1
+        if self.stalled:
+            return False
         if self.in_flight:
             self.end(0)
+        return True
 
     def close(self) -> None:
         self.closed = True
