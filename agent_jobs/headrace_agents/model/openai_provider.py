@@ -182,9 +182,10 @@ def _message(message: Message) -> dict[str, Any]:
 
 def _completion(sent: Any) -> Completion:
     """``sent`` is what the endpoint sent, so its parts may be of any type."""
-    usage = _usage(sent)
-    taken = _taken(usage)
+    taken: Taken = "unknown"
     try:
+        usage = _usage(sent)
+        taken = _taken(usage)
         choice = sent["choices"][0]
         message = choice["message"]
         text, refusal = message.get("content"), message.get("refusal")
@@ -204,12 +205,14 @@ def _completion(sent: Any) -> Completion:
 
 def _embeddings(sent: Any, texts: int) -> Embeddings:
     """``sent`` is what the endpoint sent; its vectors may come in any order, each with its index."""
-    usage = _usage(sent)
+    taken: Taken = "unknown"
     try:
+        usage = _usage(sent)
+        taken = _taken(usage)
         by_index = {each["index"]: each["embedding"] for each in sent["data"]}
         return Embeddings.of([by_index[index] for index in range(texts)], usage)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        raise ModelError("malformed", f"not embeddings of {texts} texts", taken=_taken(usage)) from error
+        raise ModelError("malformed", f"not embeddings of {texts} texts", taken=taken) from error
 
 
 def _text(value: Any) -> str:
@@ -219,10 +222,8 @@ def _text(value: Any) -> str:
 
 
 def _usage(sent: Any) -> Usage:
-    """An endpoint that counts no tokens is taken at its word: none."""
-    counted = sent.get("usage") if isinstance(sent, dict) else None
-    if not isinstance(counted, dict):
-        return Usage()
+    """An endpoint that counts no tokens is taken at its word: none. Raises AttributeError for no object."""
+    counted = sent.get("usage") or {}
     counts = (counted.get(name) for name in ("prompt_tokens", "completion_tokens"))
     return Usage(*(max(0, count) if isinstance(count, int) else 0 for count in counts))
 

@@ -108,6 +108,7 @@ def specification(
                 dead_letters=f"{name}.dead-letters",
                 reviews=f"{name}.reviews",
                 reports=f"{name}.reports",
+                runs=f"{name}.runs",
             ),
             "model": model if scenario.model else None,
             "journal": _journal(planned.journal, program, name),

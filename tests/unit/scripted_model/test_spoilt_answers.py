@@ -15,6 +15,7 @@ from pydantic_core import to_json
 
 from headrace_agents.agent import prepare
 from headrace_agents.chat import ChatRequest, Completion, ModelErrorKind
+from headrace_agents.consequences import ALONE, KINDS, Consequences
 from headrace_agents.loop import RunLoop
 from headrace_agents.model.concurrency import Concurrency
 from headrace_agents.model.endpoint import Endpoint
@@ -31,6 +32,18 @@ from support_triage.agent import SupportTriage
 TABLE = "public.tickets"
 LIMITS = DEFAULT_LIMITS.model_copy(update={"run_deadline_ms": 30_000})
 ESCALATED: frozenset[ModelErrorKind] = frozenset({"malformed", "refused"})
+ON_FAILURE: Consequences = {kind: "escalate" if kind in ESCALATED else ALONE[kind] for kind in KINDS}
+
+
+def model_at(url: str) -> ModelSpec:
+    return ModelSpec(
+        endpoint=url,
+        name="scripted-triage",
+        timeout_ms=1000,
+        max_attempts=1,
+        max_concurrency=4,
+        on_failure=dict(ON_FAILURE),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +60,7 @@ class Forgetful:
     """One provider, whose endpoint's layer is new for each call: no answer is held back for those before."""
 
     def __init__(self, url: str) -> None:
-        self._spec = ModelSpec(
-            endpoint=url, name="scripted-triage", timeout_ms=1000, max_attempts=1, max_concurrency=4
-        )
+        self._spec = model_at(url)
         self._provider = OpenAiProvider(self._spec)
 
     async def complete(self, request: ChatRequest) -> Completion:
@@ -64,7 +75,9 @@ class Subtask:
 
     def __init__(self, url: str) -> None:
         agent = prepare(SupportTriage, {})
-        spec = in_memory_spec(agent, ("customer_id",), LIMITS, "none")
+        spec = in_memory_spec(agent, ("customer_id",), LIMITS, "none").model_copy(
+            update={"model": model_at(url)}
+        )
         runs = AgentRuns(spec, agent, memory_format(spec, agent), clock=now_ms)
         self._runner = RunLoop(runs, lambda: Forgetful(url), concurrency=Concurrency(4, 4))
         self._operator = AgentOperator(
@@ -120,8 +133,8 @@ def test_an_event_ends_as_its_spoilt_answer_says(name: str, control: httpx2.Clie
 
     outputs = subtask.decide(number)
 
-    assert outputs[-1].topic == "outcomes"
-    outcome = Outcome.model_validate_json(outputs[-1].value or b"")
+    (ended,) = [each for each in outputs if each.topic == "outcomes"]
+    outcome = Outcome.model_validate_json(ended.value or b"")
     letters = [each for each in outputs if each.topic == "dead-letters"]
     if ends == "answered":
         assert (outcome.status, letters) == ("decided", []), name
