@@ -93,7 +93,7 @@ class Subtask:
         event = InputRecord(Position(TABLE, 0, ticket), 1, to_json({"customer_id": ticket}), value)
         outputs = list(self._operator.process(0, event, self._state, self._timers.add))
         self._operator.end_bundle(self._state)
-        self._runner.wait()
+        self._runner.wait(60)
         while self._operator.figures.inbox_events:
             timer = min(self._timers)
             self._timers.remove(timer)
