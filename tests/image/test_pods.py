@@ -6,7 +6,6 @@ from collections.abc import Collection
 from pathlib import Path
 
 import psutil
-import pytest
 
 from headrace.aws.flink_image import USER
 from tests.image.container import Container
@@ -55,7 +54,6 @@ def mounts(process: psutil.Process) -> dict[str, Collection[str]]:
     return {fields[4]: fields[5].split(",") for fields in (line.split() for line in lines)}
 
 
-@pytest.mark.timeout(900)
 def test_they_decide_as_here_and_can_do_nothing_else(
     image: Container, pipeline: Pipeline, tmp_path: Path
 ) -> None:

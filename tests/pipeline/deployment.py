@@ -93,10 +93,8 @@ class Deployment:
     def spec(self) -> dict[str, Any]:
         """Of the `FlinkDeployment`, as `FlinkApplication` renders it."""
         kind = "kubernetes:flink.apache.org/v1beta1:FlinkDeployment"
-        found: dict[str, Any] = inputs(managed(self.declared), kind, f"{self.environment}-{self.name}")[
-            "spec"
-        ]
-        return found
+        found = inputs(managed(self.declared), kind, f"{self.environment}-{self.name}")
+        return dict(found["spec"])
 
     @cached_property
     def job(self) -> AgentJobSpec:
@@ -176,16 +174,16 @@ class Deployment:
         try:
             for role in ROLES:
                 started[role] = start(role)
-            until("the job runs", lambda: self._runs(started), START_TIMEOUT_S, lambda: log_tails(logs))
+            until("the job runs", lambda: self._runs(started, logs), START_TIMEOUT_S, lambda: log_tails(logs))
             yield
         finally:
             for process in started.values():
                 _end(process)
             self._remove()
 
-    def _runs(self, started: Mapping[str, subprocess.Popen[bytes]]) -> bool:
+    def _runs(self, started: Mapping[str, subprocess.Popen[bytes]], logs: Path) -> bool:
         ended = [role for role, process in started.items() if process.poll() is not None]
-        assert not ended, f"ended by itself: {ended}"
+        assert not ended, f"ended by itself: {ended}\n{log_tails(logs)}"
         try:
             jobs = self.flink.jobs(self.name)
             return bool(jobs) and self.flink.all_running(jobs[0].id)
@@ -195,7 +193,6 @@ class Deployment:
     def _topics(self) -> list[TopicInputs]:
         """Of the agent alone, as the local plan has them."""
         here = plan(self.declared.model_copy(update={"substrate": self.stack.found.environment.substrate}))
-        captured = {table.topic for source in here.sources for table in source.tables}
         return [
             TopicInputs(
                 bootstrap_servers=self.stack.bootstrap_servers,
@@ -205,7 +202,7 @@ class Deployment:
                 config=topic.config,
             )
             for topic in here.topics
-            if topic.name.startswith(f"{self.name}.") and topic.name not in captured
+            if topic.name.startswith(f"{self.name}.")
         ]
 
     def _make_topics(self) -> None:
