@@ -47,7 +47,7 @@ JOB = f"{JOB_FOLDER}/{JOB_FILE}"
 """Where a pod has its job's specification."""
 Decision = tuple[str, dict[str, Any]]
 """The kind, and what was decided."""
-START_TIMEOUT_S = 180
+START_TIMEOUT_S = 300
 END_TIMEOUT_S = 20
 LOG_TAIL_LINES = 40
 
@@ -98,16 +98,21 @@ class Deployment:
 
     @cached_property
     def job(self) -> AgentJobSpec:
-        """The job's specification: as rendered, but for addresses."""
+        """The job's specification: as rendered, but for addresses and what the stack's broker allows."""
         template = self.spec["jobManager"]["podTemplate"]
         told = AgentJobSpec.model_validate_json(template["metadata"]["annotations"][JOB_ANNOTATION])
-        brokers = {"bootstrap_servers": self.stack.bootstrap_servers, "client_properties": {}}
+        broker = {
+            "bootstrap_servers": self.stack.bootstrap_servers,
+            "client_properties": {},
+            # The most that the stack's broker allows, by the stack's own objectives.
+            "transaction_timeout_ms": self.stack.plan.agents[0].spec.kafka.transaction_timeout_ms,
+        }
         model = f"http://{HOST}:{self.stack.plan.ports.scripted_model}/v1"
         assert told.model is not None
         options = {key: self.places.get(key, value) for key, value in told.flink_configuration.items()}
         return told.model_copy(
             update={
-                "kafka": told.kafka.model_copy(update=brokers),
+                "kafka": told.kafka.model_copy(update=broker),
                 "journal": told.journal.model_copy(update={"client_properties": {}}),
                 "model": told.model.model_copy(update={"endpoint": model}),
                 "flink_configuration": options,
