@@ -20,15 +20,15 @@ ORDERS = {9_001: 40, 9_002: 7_400}
 DECIDED_TIMEOUT_S = 90
 
 
+ORDER = "INSERT INTO public.orders (order_id, customer_id, amount, currency, country, status)"
+PAYMENT = "INSERT INTO public.payments (id, order_id, amount, status, method)"
+
+
 def order(pipeline: Pipeline, number: int, amount: int) -> None:
     """An order that is paid at once."""
     with pipeline.stack.database() as connection:
-        connection.execute(
-            "INSERT INTO public.orders VALUES (%s, 1, %s, 'EUR', 'DE', 'open')", (number, amount)
-        )
-        connection.execute(
-            "INSERT INTO public.payments VALUES (%s, %s, %s, 'paid', 'card')", (number, number, amount)
-        )
+        connection.execute(f"{ORDER} VALUES (%s, 1, %s, 'EUR', 'DE', 'open')", (number, amount))
+        connection.execute(f"{PAYMENT} VALUES (%s, %s, %s, 'paid', 'card')", (number, number, amount))
 
 
 def processes(root: Path) -> list[psutil.Process]:
