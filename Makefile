@@ -92,7 +92,7 @@ chaos: setup ## the same at full size
 soak: setup ## ten minutes of load: Python's memory stays flat; writes JSON
 	@HEADRACE_RECORD=1 $(SUITES) soak
 
-image-test: setup ## build the agents' image on a Debian root, and run it read-only; needs root and buildah
+image-test: setup ## build the agents' image on a Debian root, and run it read-only; needs root, buildah, mmdebstrap
 	@$(SUITES) image
 
 bench: setup ## measure latency, checkpoints and memory; writes JSON

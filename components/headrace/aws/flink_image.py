@@ -9,7 +9,7 @@ OPERATOR_VERSION = "1.15.0"
 
 USER = 9999
 """Flink's own, in the image too."""
-PYTHON = "/opt/headrace/bin/python"
+PYTHON = "/usr/local/bin/python"
 PYTHON_JAR = f"local:///opt/flink/opt/flink-python-{FLINK_VERSION}.jar"
 PYTHON_DRIVER = "org.apache.flink.client.python.PythonDriver"
 JOB_MODULE = "headrace_agents.flink.job"

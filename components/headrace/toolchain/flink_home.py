@@ -15,7 +15,7 @@ def assemble(pyflink: Path, jars: Path, home: Path) -> None:
 
     Args:
         pyflink: the installed package, which carries Flink's own distribution.
-        jars: the connector and plugins as fetched.
+        jars: the connector, the library that logs it in to MSK, and plugins, as fetched.
         home: made where it is not there; what is in it is written over.
     """
     for part in COPIED:
@@ -26,7 +26,8 @@ def assemble(pyflink: Path, jars: Path, home: Path) -> None:
     (home / "bin" / "flink").chmod(0o755)
     # A job's Python operators run in the TaskManager, which loads lib/ alone; the client looks in opt/.
     _copy_one(home / "opt", "flink-python-*.jar", home / "lib")
-    _copy_one(jars, "flink-sql-connector-kafka-*.jar", home / "lib")
+    for jar in ("flink-sql-connector-kafka-*.jar", "aws-msk-iam-auth-*.jar"):
+        _copy_one(jars, jar, home / "lib")
     for plugin, pattern in PLUGINS.items():
         _copy_one(jars, pattern, home / "plugins" / plugin)
     (home / "log").mkdir(exist_ok=True)

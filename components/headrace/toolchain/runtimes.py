@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import environments, flink_home, kafka_connector, maven, places, pulumi_cli
+from . import environments, flink_home, kafka_connector, maven, msk_login, places, pulumi_cli
 from .console import Step
 
 
@@ -97,6 +97,8 @@ def make(step: Step, agents: Future[None] | None) -> None:
             agents.result()
         (connector,) = (fetched / "flink").glob("flink-sql-connector-kafka-*.jar")
         kafka_connector.close_leak(connector)
+        (library,) = (fetched / "flink").glob("aws-msk-iam-auth-*.jar")
+        msk_login.relocate(library)
         flink_home.assemble(_pyflink(), fetched / "flink", building / "flink")
         shutil.rmtree(fetched)
 
@@ -118,5 +120,6 @@ def _digest() -> str:
     flink = [
         line for line in environments.AGENTS.lock.read_text().splitlines() if line.startswith("apache-flink")
     ]
-    how = [places.TOOLCHAIN / name for name in ("runtimes.py", "flink_home.py", "kafka_connector.py")]
+    names = ("runtimes.py", "flink_home.py", "kafka_connector.py", "msk_login.py")
+    how = [places.TOOLCHAIN / name for name in names]
     return places.digest([*maven.pins(), *how], *flink)

@@ -14,16 +14,14 @@ from tests.components.aws.cloud import inputs
 from tests.components.aws.managed import ENVIRONMENTS, shipped, stack_of
 from tests.unit.environment.declarations import parsed
 from tests.unit.environment.declarations import shipped as on_this_machine
-from tests.unit.plan.substrate_options import different
+from tests.unit.plan.substrate_options import (
+    OF_JOBS,
+    OF_THE_BUCKETS,
+    OF_THE_IMAGE,
+    different,
+    is_of_a_substrate,
+)
 
-OF_FLINK = {
-    # Where state is, and where things are in the image.
-    "execution.checkpointing.dir",
-    "execution.checkpointing.savepoint-dir",
-    "io.tmp.dirs",
-    "python.client.executable",
-    "python.executable",
-}
 OF_TOPICS = {
     # Copies: there is one broker here. Express brokers fix the second, and take no size of segments.
     "replication_factor",
@@ -38,23 +36,6 @@ OF_CONNECTORS = {
     "database.sslmode",
     "slot.failover",
 }
-OF_JOBS = {
-    # Brokers and how they are logged in to, where state is, where the model's key is, which code runs.
-    "kafka.bootstrap_servers",
-    "kafka.client_properties.security.protocol",
-    "kafka.client_properties.sasl.mechanism",
-    "kafka.client_properties.sasl.jaas.config",
-    "kafka.client_properties.sasl.client.callback.handler.class",
-    "journal.client_properties.security.protocol",
-    "journal.client_properties.sasl.mechanism",
-    "journal.client_properties.sasl.oauthbearer.config",
-    "flink_configuration.execution.checkpointing.dir",
-    "flink_configuration.execution.checkpointing.savepoint-dir",
-    "flink_configuration.high-availability.storageDir",
-    "model.api_key_file",
-    "code",
-}
-
 both = pytest.mark.parametrize("environment", ENVIRONMENTS)
 
 
@@ -81,10 +62,11 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any], path: str = "") 
 
 @both
 def test_flink_is_configured_alike(environment: str) -> None:
+    places = {option for option in OF_THE_BUCKETS | OF_THE_IMAGE if not is_of_a_substrate(option)}
     local = here(environment)
     for agent in local.agents:
         there = deployment(environment, agent.name)["flinkConfiguration"]
-        assert set(different(there, local.flink.configuration | agent.spec.flink_configuration)) == OF_FLINK
+        assert set(different(there, local.flink.configuration | agent.spec.flink_configuration)) == places
 
 
 @both

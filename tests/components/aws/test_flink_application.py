@@ -171,6 +171,13 @@ def test_flink_is_the_one_that_is_built_and_run_here() -> None:
     assert spec()["job"]["jarURI"].endswith(f"/flink-python-{FLINK_VERSION}.jar")
 
 
+def test_python_and_the_user_are_where_the_image_has_them() -> None:
+    dockerfile = (REPOSITORY / "agent_jobs" / "Dockerfile").read_text()
+    told = spec()
+    assert f'ln -sf "$(command -v python3)" {told["flinkConfiguration"]["python.executable"]} ' in dockerfile
+    assert f"--uid {pod(told, 'jobManager')['securityContext']['runAsUser']} " in dockerfile
+
+
 def test_sizes_are_the_plans() -> None:
     told, pods, flink = spec(), DEPLOYMENT.pods, DEPLOYMENT.flink
     jobmanager, taskmanager = told["jobManager"], told["taskManager"]

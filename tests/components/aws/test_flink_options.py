@@ -1,6 +1,6 @@
 """Flink's options on AWS: each is a leaf of the plan with its reason, and is on both substrates the same.
 
-What a substrate adds is listed here: places in the image, in the buckets and on this machine.
+What a substrate adds is listed by the plan's own test: places in the image, in the buckets, on this machine.
 """
 
 from __future__ import annotations
@@ -17,16 +17,9 @@ from tests.components.recording import registered
 from tests.components.test_local_stack import files, ordinary_machine, runtimes
 from tests.components.test_values_come_from_the_plan import reasoned, written
 from tests.unit.environment.declarations import on_aws, parsed, shipped
-from tests.unit.plan.substrate_options import different
+from tests.unit.plan.substrate_options import OF_THE_BUCKETS, OF_THE_IMAGE, OF_THIS_MACHINE, different
 
 __all__ = ["files", "ordinary_machine", "runtimes"]
-
-OF_THE_BUCKETS = {
-    "execution.checkpointing.dir", "execution.checkpointing.savepoint-dir", "high-availability.storageDir",
-}  # fmt: skip
-OF_THE_IMAGE = {"io.tmp.dirs", "python.client.executable", "python.executable"}
-OF_THIS_MACHINE = {"env.java.opts.all", "taskmanager.resource-id"}
-"""Names of processes; and Java's opened modules, which the operator knows for each version of Flink."""
 
 
 def test_every_option_of_a_deployment_is_the_plans() -> None:

@@ -16,6 +16,7 @@ PYFLINK = (
     "licenses/LICENSE.asm",
 )
 JARS = (
+    "aws-msk-iam-auth-2.3.5-all-headrace.jar",
     "flink-sql-connector-kafka-5.0.0-2.2.jar",
     "flink-s3-fs-native-2.3.0.jar",
     "flink-metrics-prometheus-2.3.0.jar",
@@ -46,6 +47,7 @@ def test_each_jar_is_where_flink_looks_for_it(sources: tuple[Path, Path], tmp_pa
         "bin/flink",
         "bin/config.sh",
         "conf/config.yaml",
+        "lib/aws-msk-iam-auth-2.3.5-all-headrace.jar",
         "lib/flink-dist-2.3.0.jar",
         "lib/flink-python-2.3.0.jar",
         "lib/flink-sql-connector-kafka-5.0.0-2.2.jar",
