@@ -1,8 +1,8 @@
 """What was spent, as it is kept: sums by day, model and key, in a compacted topic.
 
 A worker writes a sum anew after each call, under a record key of its own: the last record of each key is
-what counts, so all of them add up to what was spent, whoever was killed when. A sum that was not touched for
-long is begun anew under another key, so a worker holds few of them.
+what counts, so all of them add up to what was spent, whoever was killed when. Of more keys in a day than
+``SUMS_HELD``, the sum that was not touched for longest is begun anew under another record key, which stays.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict
 from headrace_agents.chat import Usage
 from headrace_agents.model.amounts import PICODOLLARS_PER_MICRODOLLAR, Amount
 
-SUMS_HELD = 4_096
+SUMS_HELD = 65_536
+"""At about 350 bytes each: 23 MB at most."""
 
 Write = Callable[[bytes, bytes], None]
 """A record's key and value, to the topic; it waits for nothing."""
@@ -57,8 +58,15 @@ class Spent(_Record):
     unanswered_picodollars: int = 0
 
     def __add__(self, other: Spent) -> Spent:
-        names = Spent.model_fields
-        return Spent(**{name: getattr(self, name) + getattr(other, name) for name in names})
+        return Spent.of(mine + others for mine, others in zip(self.sums(), other.sums(), strict=True))
+
+    def sums(self) -> tuple[int, ...]:
+        return tuple(value for _, value in self)
+
+    @classmethod
+    def of(cls, sums: Iterable[int]) -> Spent:
+        """Back from :meth:`sums`, which take less memory."""
+        return cls(**dict(zip(cls.model_fields, sums, strict=True)))
 
 
 @dataclass(slots=True)
@@ -83,7 +91,9 @@ class Costs:
         self._write, self._day = write, day
         self._answered = self._unanswered = 0
         """Picodollars."""
-        self._sums: OrderedDict[tuple[int, str, str], tuple[bytes, Spent]] = OrderedDict()
+        self._writer, self._begun_anew = uuid.uuid4().hex[:16], 0
+        self._sums: OrderedDict[str, tuple[int, ...]] = OrderedDict()
+        """By day, key and model: how many were begun anew before it, and :meth:`Spent.sums`."""
 
     def answered(self, model: str, key_hash: str, usage: Usage, amount: Amount) -> None:
         figures = self.figures
@@ -118,16 +128,16 @@ class Costs:
         )
 
     def _add(self, model: str, key_hash: str, spent: Spent) -> None:
-        at = self._day(), model, key_hash
-        found = self._sums.pop(at, None)
-        if found is None:
-            key = CostKey(day=at[0], model=model, key_hash=key_hash, writer=uuid.uuid4().hex[:16]).encode()
-            found = key, Spent()
-        key, so_far = found
-        self._sums[at] = key, (total := so_far + spent)
+        day = self._day()
+        at = f"{day} {key_hash} {model}"
+        begun, *sums = self._sums.pop(at, (self._begun_anew, *Spent().sums()))
+        total = Spent.of(sums) + spent
+        self._sums[at] = begun, *total.sums()
         if len(self._sums) > SUMS_HELD:
             self._sums.popitem(last=False)
-        self._write(key, total.encode())
+            self._begun_anew += 1
+        key = CostKey(day=day, model=model, key_hash=key_hash, writer=f"{self._writer}-{begun}")
+        self._write(key.encode(), total.encode())
 
 
 class Cost(NamedTuple):

@@ -44,31 +44,43 @@ class Entry(BaseModel):
 
 
 class Grants:
-    """Sums of the records of a topic's partitions, each taken in its order."""
+    """Sums of the records of a topic's partitions, each taken in its order; of days before the first, nothing
+    is granted. About 200 bytes for each key and day.
+    """
 
-    def __init__(self) -> None:
-        self._granted: dict[tuple[int, str, str | None], Amount] = {}
-        self._day = 0
+    def __init__(self, first_day: int = 0) -> None:
+        self._first_day = first_day
+        self._granted: dict[tuple[int, str], dict[str | None, Amount]] = {}
+        """By day and model, then by key."""
 
     def take(self, entry: Entry) -> Amount:
         """What is granted by this entry."""
-        at = entry.day, entry.model, entry.key_hash
-        granted = self._granted.get(at, NOTHING)
-        if entry.kind == "returned":
-            self._granted[at] = granted - entry.amount
+        if entry.day < self._first_day:
             return NOTHING
-        self._forget_before(entry.day)
+        account = Account(entry.model, key=entry.key_hash)
+        if entry.kind == "returned":
+            self._add(account, entry.day, NOTHING - entry.amount)
+            return NOTHING
         allowance = Amount(entry.allowance_tokens, entry.allowance_picodollars)
-        left = (allowance - granted).at_least(NOTHING)
-        given = entry.amount.at_most(left)
-        self._granted[at] = granted + given
+        given = self.would_give(account, entry.day, entry.amount, allowance)
+        self._add(account, entry.day, given)
         return given
 
-    def _forget_before(self, day: int) -> None:
-        """The day before is kept: at midnight some clocks are late."""
-        if day > self._day:
-            self._day = day
-            self._granted = {at: granted for at, granted in self._granted.items() if at[0] >= day - 1}
+    def would_give(self, account: Account, day: int, asked: Amount, allowance: Amount) -> Amount:
+        """What a request would be granted, were it next."""
+        if day < self._first_day:
+            return NOTHING
+        granted = self._granted.get((day, account.model), {}).get(account.key, NOTHING)
+        return asked.at_most((allowance - granted).at_least(NOTHING))
+
+    def forget_before(self, day: int) -> None:
+        if day > self._first_day:
+            self._first_day = day
+            self._granted = {at: granted for at, granted in self._granted.items() if at[0] >= day}
+
+    def _add(self, account: Account, day: int, amount: Amount) -> None:
+        granted = self._granted.setdefault((day, account.model), {})
+        granted[account.key] = granted.get(account.key, NOTHING) + amount
 
 
 def entry(

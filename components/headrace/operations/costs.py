@@ -9,7 +9,9 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from headrace.environment.units import DAY_MS
 from headrace.operations.topics import read_topic
+from headrace_agents.kafka_journal import CLOCK_SKEW_MS
 from headrace_agents.model.costs import Spent, costs_in
 from headrace_agents.records import key_hash
 from headrace_agents.spec import AgentJobSpec, ModelSpec
@@ -71,8 +73,10 @@ def bills(spec: AgentJobSpec, days: int, *, by_key: bool = False, only: str | No
     """
     since = today() - timedelta(days=days - 1)
     sums: dict[tuple[date, str, str | None], Spent] = {}
-    records = ((record.key, record.value) for record in read_topic(spec.kafka, spec.spending.costs))
-    for cost in costs_in(records):
+    # A day's records are written within it, by clocks that differ a little.
+    since_ms = (since - EPOCH).days * DAY_MS - CLOCK_SKEW_MS
+    records = read_topic(spec.kafka, spec.spending.costs, since_ms)
+    for cost in costs_in((record.key, record.value) for record in records):
         day = EPOCH + timedelta(days=cost.day)
         if day < since or (only is not None and cost.key_hash != only):
             continue

@@ -116,7 +116,7 @@ def _agent_topics(environment: Environment, place: Place, agent: Agent) -> Itera
     yield _topic(
         place,
         because(names.costs_topic(name), "the agent's name and what is in it: what was spent"),
-        because(1, "1: few records stay of it"),
+        because(1, "1: small records of sums, read together, and only when someone asks"),
         policy=("compact,delete", "only the last sum of 1 key means anything"),
         kept=(KEEP_COSTS_DAYS * DAY_MS, f"{KEEP_COSTS_DAYS} days, to compare a quarter"),
         largest=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -101,6 +102,29 @@ def test_sums_are_those_of_the_calls_whatever_was_killed_and_forgotten(
 
     found = {cost.key_hash: cost.spent for cost in costs_in(written)}
     assert found == expected
+
+
+def test_a_sum_is_written_under_one_record_key_while_it_is_held() -> None:
+    keys: set[bytes] = set()
+    costs = Costs(lambda key, _: keys.add(key), lambda: 7)
+    for _ in range(2):
+        for number in range(4_200):
+            costs.answered("m", f"{number:016x}", Usage(1, 0), Amount(1, 1))
+
+    assert len(keys) == 4_200
+
+
+def test_a_held_sum_takes_few_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = 3_000
+    monkeypatch.setattr(costs_module, "SUMS_HELD", held)
+    costs = Costs(lambda *_: None, lambda: 20_000)
+    tracemalloc.start()
+    for number in range(2 * held):
+        costs.answered("m", f"{number:016x}", Usage(1_000_000, 50_000), Amount(1_050_000, 10**12))
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert size / held < 450
 
 
 def test_sums_are_kept_apart_by_day_and_model() -> None:

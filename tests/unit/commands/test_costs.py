@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from headrace.commands.common import FAILED
+from headrace.environment.units import DAY_MS
 from headrace.operations import costs as operation
 from headrace.operations.costs import EPOCH, hash_of_key, today
 from headrace.operations.topics import KeptRecord
@@ -23,6 +24,8 @@ TRIAGE, RISK = "support-triage", "order-risk"
 MODEL = "scripted-triage"
 DOLLAR = 10**12
 """In picodollars."""
+READ: list[KeptRecord] = []
+"""Of the topic that was read last."""
 NOISY, QUIET = hash_of_key([7]), hash_of_key([8])
 
 
@@ -35,7 +38,9 @@ def topics(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[KeptRecord]]:
     def costs(agent: str) -> Costs:
         topic = kept[f"{agent}.costs"]
         return Costs(
-            lambda key, value: topic.append(KeptRecord(Position("t", 0, len(topic)), 0, key, value)),
+            lambda key, value: topic.append(
+                KeptRecord(Position("t", 0, len(topic)), day[0] * DAY_MS, key, value)
+            ),
             lambda: day[0],
         )
 
@@ -47,8 +52,12 @@ def topics(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[KeptRecord]]:
     day[0] -= 10
     triage.answered(MODEL, QUIET, Usage(1, 1), Amount(2, 3 * DOLLAR))
 
-    def read(_kafka: KafkaSpec, topic: str) -> Any:
-        return iter(kept[topic])
+    def read(_kafka: KafkaSpec, topic: str, since_ms: int) -> Any:
+        READ.clear()
+        for record in kept[topic]:
+            if record.timestamp_ms >= since_ms:
+                READ.append(record)
+                yield record
 
     monkeypatch.setattr(operation, "read_topic", read)
     return kept
@@ -75,6 +84,13 @@ def test_earlier_days_are_shown_when_asked_for() -> None:
     days = [(each["agent"], each["day"]) for each in bills("--days", "20")]
     assert (TRIAGE, (today() - timedelta(days=10)).isoformat()) in days
     assert len(days) == 3
+
+
+def test_records_of_earlier_days_are_not_read() -> None:
+    bills(TRIAGE, "--days", "10")
+    assert len(READ) == 3
+    bills(TRIAGE, "--days", "11")
+    assert len(READ) == 4
 
 
 def test_by_key_the_dearest_is_first_and_known_by_its_hash_alone() -> None:
