@@ -122,6 +122,38 @@ def test_a_vpc_that_is_there_is_left_as_it_is() -> None:
     assert network.private_subnets == tuple(SUBNETS)
 
 
+def test_a_cluster_that_is_there_is_named_shared_and_not_paid_for() -> None:
+    there = {"vpc_id": VPC_ID, "private_subnet_ids": SUBNETS}
+    new, shared = (
+        aws_plan(parsed(on_aws(network=there, cluster=cluster))) for cluster in ({}, {"existing": "shared"})
+    )
+    assert (new.cluster.existing, shared.cluster.existing) == (None, "shared")
+    assert "shared is there" in shared.reasons["cluster.existing"]
+    names = {
+        shared.cluster.operator_namespace.name: new.cluster.operator_namespace.name,
+        shared.cluster.agents_namespace.name: new.cluster.agents_namespace.name,
+        shared.cluster.collector_namespace: new.cluster.collector_namespace,
+        shared.cluster.node_class: new.cluster.node_class,
+        **{
+            ours.name: alone.name
+            for ours, alone in zip(shared.cluster.node_pools, new.cluster.node_pools, strict=True)
+        },
+    }
+    assert names == {f"local-{name}": name for name in names.values()}
+    assert "the EKS cluster" in [one.name for one in aws_cost_drivers(new)]
+    assert "the EKS cluster" not in [one.name for one in aws_cost_drivers(shared)]
+
+
+@pytest.mark.parametrize("cluster", [{}, {"existing": "shared"}])
+def test_pods_name_pools_of_the_plan(cluster: dict[str, str]) -> None:
+    there = {"vpc_id": VPC_ID, "private_subnet_ids": SUBNETS}
+    made = aws_plan(parsed(on_aws(network=there, cluster=cluster)))
+    jobmanagers, taskmanagers = (pool.name for pool in made.cluster.node_pools)
+    assert made.operator.node_pool == jobmanagers
+    for one in made.deployments:
+        assert (one.pods.jobmanager_pool, one.pods.taskmanager_pool) == (jobmanagers, taskmanagers)
+
+
 @pytest.mark.parametrize(
     ("recovery", "spot", "count", "share"),
     [("90s", True, 2, 0.5), ("5m", True, 1, 1.0), ("90s", False, 2, 0.0), ("2m", True, 1, 1.0)],
