@@ -13,9 +13,9 @@ from headrace.environment.types import SCRIPTED, is_loopback
 EXPRESS_ZONES = 3
 DEPLOYMENT_MAX_CHARS = 45
 """What the Flink Kubernetes Operator takes as the name of a deployment."""
-SHARING_MAX_CHARS = 48
-"""Of an environment in a cluster that is there: its name begins those of namespaces, the longest of which is
-``ENVIRONMENT-flink-operator``, and Kubernetes takes 63 characters."""
+SHARING_MAX_CHARS = 45
+"""Of an environment in a cluster that is there: its name begins those of namespaces and pools, the longest of
+which is ``ENVIRONMENT-taskmanagers-spot``. Kubernetes takes 63 characters of each, as they are labels too."""
 
 
 def express_without_its_zones(parts: Parts) -> Iterator[Problem]:
@@ -76,7 +76,7 @@ def cluster_with_what_its_owner_says(parts: Parts) -> Iterator[Problem]:
 
 
 def environment_name_too_long_for_a_shared_cluster(parts: Parts) -> Iterator[Problem]:
-    """In a cluster that is there an environment's name has at most 48 characters: it begins namespaces'."""
+    """In a cluster that is there an environment's name has at most 45 characters: it begins pools'."""
     for aws in _aws(parts):
         chars = len(parts.environment)
         if aws.value.cluster.existing and chars > SHARING_MAX_CHARS:
@@ -84,7 +84,7 @@ def environment_name_too_long_for_a_shared_cluster(parts: Parts) -> Iterator[Pro
                 "cluster",
                 "existing",
                 given=f"an environment's name of {chars} characters",
-                allowed=f"at most {SHARING_MAX_CHARS}, as it begins the names of namespaces there",
+                allowed=f"at most {SHARING_MAX_CHARS}, as it begins the names of pools of nodes there",
             )
 
 

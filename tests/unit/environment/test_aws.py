@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headrace.environment import DeclarationError, parse_environment
+from headrace.environment import DeclarationError, rules
 from headrace.environment.problem import dotted
 from headrace.errors import HeadraceError
 from tests.unit.environment.declarations import AWS, database, on_aws, parsed, shipped
@@ -38,17 +38,15 @@ def test_a_cluster_that_is_there_is_taken_with_the_endpoint_that_it_has() -> Non
         assert (aws.cluster.existing, aws.endpoint.access, aws.endpoint.cidrs) == ("shared", access, ())
 
 
-def test_in_a_cluster_that_is_there_an_environments_name_leaves_room_for_those_of_namespaces() -> None:
+def test_in_a_cluster_that_is_there_an_environments_name_leaves_room_for_those_of_pools() -> None:
     def problems(cluster: dict[str, str], chars: int) -> dict[str, tuple[str, str]]:
-        with pytest.raises(DeclarationError) as caught:
-            # A slot's name is shorter still, so there is always a problem.
-            parse_environment(on_aws(cluster=cluster, network=NETWORK), "a test", "a" * chars)
-        return {dotted(each.path): (each.given, each.allowed) for each in caught.value.problems}
+        found = rules.problems(on_aws(cluster=cluster, network=NETWORK), "a" * chars)
+        return {dotted(each.path): (each.given, each.allowed) for each in found}
 
-    given, allowed = problems(SHARED, 49)["substrate.cluster.existing"]
-    assert "name of 49 characters" in given
-    assert "at most 48" in allowed
-    for cluster, chars in (SHARED, 48), ({}, 49):
+    given, allowed = problems(SHARED, 46)["substrate.cluster.existing"]
+    assert "name of 46 characters" in given
+    assert "at most 45" in allowed
+    for cluster, chars in (SHARED, 45), ({}, 46):
         assert "substrate.cluster.existing" not in problems(cluster, chars)
 
 

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from rich.console import Console
 
 from headrace.environment import Environment
+from headrace.environment.aws_rules import SHARING_MAX_CHARS
 from headrace.errors import HeadraceError
 from headrace.plan import AwsPlan, StackPlan, plan, plan_of
 from headrace.plan.aws import aws_plan
@@ -142,6 +143,20 @@ def test_a_cluster_that_is_there_is_named_shared_and_not_paid_for() -> None:
     assert names == {f"local-{name}": name for name in names.values()}
     assert "the EKS cluster" in [one.name for one in aws_cost_drivers(new)]
     assert "the EKS cluster" not in [one.name for one in aws_cost_drivers(shared)]
+
+
+def test_names_of_the_longest_environment_fit_in_a_cluster_that_is_there() -> None:
+    there = {"vpc_id": VPC_ID, "private_subnet_ids": SUBNETS}
+    declared = parsed(on_aws(network=there, cluster={"existing": "shared"}))
+    cluster = aws_plan(declared.model_copy(update={"name": "a" * SHARING_MAX_CHARS})).cluster
+    names = [
+        cluster.operator_namespace.name,
+        cluster.agents_namespace.name,
+        cluster.collector_namespace,
+        cluster.node_class,
+        *(f"{pool.name}-spot" for pool in cluster.node_pools),
+    ]
+    assert max(map(len, names)) == 63
 
 
 @pytest.mark.parametrize("cluster", [{}, {"existing": "shared"}])
