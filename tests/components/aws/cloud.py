@@ -56,7 +56,7 @@ FOUNDATION = {
 """What the foundation of an environment leaves for its platform."""
 
 
-EXISTING_CLUSTER = {
+EXISTING_CLUSTER: dict[str, Any] = {
     "accessConfigs": [{"authenticationMode": "API_AND_CONFIG_MAP"}],
     "arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/shared",
     "certificateAuthorities": [{"data": "Q0E="}],

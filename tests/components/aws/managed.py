@@ -57,7 +57,7 @@ def with_plugin(plan: AwsPlan, folder: Path) -> AwsPlan:
     return plan.model_copy(update={"connect": plan.connect.model_copy(update={"plugin": plugin})})
 
 
-EXISTING = {
+EXISTING: dict[str, dict[str, Any]] = {
     "cluster": {"existing": "shared"},
     "network": {
         "vpc_id": "vpc-1234567890abcdef0",
