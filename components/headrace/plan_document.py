@@ -54,6 +54,11 @@ def _on_aws(plan: AwsPlan) -> Iterator[RenderableType]:
     yield drivers_table(aws_cost_drivers(plan))
 
 
+def _cluster(plan: AwsPlan) -> str:
+    existing = plan.cluster.existing
+    return f"existing cluster {existing}" if existing else "a new one"
+
+
 def managed_table(plan: AwsPlan) -> Table:
     """What AWS runs, and on what pods run."""
     pools = plan.cluster.node_pools
@@ -74,6 +79,7 @@ def managed_table(plan: AwsPlan) -> Table:
             f"spot share of {pool.name}": (f"{pool.spot_share:.0%}", f"cluster.node_pools[{at}].spot_share")
             for at, pool in enumerate(pools)
         },
+        "cluster": (_cluster(plan), "cluster.existing"),
         "Kubernetes API": (
             "private" if plan.cluster.endpoint_private else "public",
             "cluster.endpoint_private",

@@ -8,7 +8,8 @@ from headrace.aws.agent_rights import StateBuckets
 from headrace.aws.alarms import Alarms, AlarmsArgs
 from headrace.aws.change_capture import ChangeCapture, ChangeCaptureArgs, Plugin
 from headrace.aws.checkpoint_storage import CheckpointStorage, CheckpointStorageArgs
-from headrace.aws.cluster import Cluster, ClusterArgs
+from headrace.aws.cluster import Cluster
+from headrace.aws.cluster_args import ClusterArgs, ExistingClusterArgs
 from headrace.aws.connector import ConnectorPlace, SourceDatabase
 from headrace.aws.flink_application import AgentKafka, FlinkApplication, FlinkApplicationArgs
 from headrace.aws.flink_operator import FlinkOperator, FlinkOperatorArgs, SecretKey
@@ -36,6 +37,7 @@ __all__ = [
     "Cluster",
     "ClusterArgs",
     "ConnectorPlace",
+    "ExistingClusterArgs",
     "ExistingNetworkArgs",
     "FlinkApplication",
     "FlinkApplicationArgs",

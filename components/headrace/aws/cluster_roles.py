@@ -26,27 +26,39 @@ class ClusterRoles(pulumi.ComponentResource):
 
     def __init__(self, name: str, tags: Tags, opts: pulumi.ResourceOptions) -> None:
         super().__init__("headrace:aws:ClusterRoles", name, None, opts)
-        self._tags, self._child = tags, pulumi.ResourceOptions(parent=self)
-        self.attachments: list[pulumi.Resource] = []
-        self.cluster = self._role(f"{name}-control", "eks.amazonaws.com", CLUSTER_POLICIES)
-        self.node = self._role(f"{name}-node", "ec2.amazonaws.com", NODE_POLICIES)
+        child = pulumi.ResourceOptions(parent=self)
+        self.cluster, self.attachments = _role(
+            f"{name}-control", "eks.amazonaws.com", CLUSTER_POLICIES, tags, child
+        )
+        self.node, attachments = node_role(name, tags, child)
+        self.attachments += attachments
         self.register_outputs({"cluster": self.cluster.arn, "node": self.node.arn})
 
-    def _role(self, name: str, service: str, policies: tuple[str, ...]) -> aws.iam.Role:
-        # Auto Mode tags the sessions that it takes the cluster's role for.
-        actions = ["sts:AssumeRole", "sts:TagSession"] if service.startswith("eks") else ["sts:AssumeRole"]
-        role = aws.iam.Role(
-            fitted(name, ROLE_MAX - AUTONAME_CHARS),
-            assume_role_policy=document(
-                {"Effect": "Allow", "Principal": {"Service": service}, "Action": actions}
-            ),
-            tags=self._tags.named(name),
-            opts=self._child,
+
+def node_role(
+    name: str, tags: Tags, opts: pulumi.ResourceOptions
+) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
+    """The nodes' alone, where the control plane has one already; and what gives it its policies."""
+    return _role(f"{name}-node", "ec2.amazonaws.com", NODE_POLICIES, tags, opts)
+
+
+def _role(
+    name: str, service: str, policies: tuple[str, ...], tags: Tags, opts: pulumi.ResourceOptions
+) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
+    # Auto Mode tags the sessions that it takes the cluster's role for.
+    actions = ["sts:AssumeRole", "sts:TagSession"] if service.startswith("eks") else ["sts:AssumeRole"]
+    role = aws.iam.Role(
+        fitted(name, ROLE_MAX - AUTONAME_CHARS),
+        assume_role_policy=document(
+            {"Effect": "Allow", "Principal": {"Service": service}, "Action": actions}
+        ),
+        tags=tags.named(name),
+        opts=opts,
+    )
+    attached: list[pulumi.Resource] = [
+        aws.iam.RolePolicyAttachment(
+            f"{name}-{policy}", role=role.name, policy_arn=f"{MANAGED}/{policy}", opts=opts
         )
-        self.attachments += [
-            aws.iam.RolePolicyAttachment(
-                f"{name}-{policy}", role=role.name, policy_arn=f"{MANAGED}/{policy}", opts=self._child
-            )
-            for policy in policies
-        ]
-        return role
+        for policy in policies
+    ]
+    return role, attached

@@ -1,4 +1,4 @@
-"""An OpenTelemetry collector on every node: logs of its containers to CloudWatch, traces to X-Ray."""
+"""An OpenTelemetry collector on each node: logs of its containers to CloudWatch, traces to X-Ray."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from headrace.aws.collector_config import (
     collector_config,
 )
 from headrace.aws.iam import allow
+from headrace.aws.node_pools import ROLE_LABEL
 from headrace.aws.observed import ObservedCluster
 from headrace.aws.pod_identity import PodIdentity, PodIdentityArgs
 from headrace.aws.tags import Tags
@@ -32,7 +33,7 @@ from headrace.aws.traffic import (
     rule,
 )
 
-NAMESPACE, ACCOUNT = "observability", "collector"
+ACCOUNT = "collector"
 LABELS = {"app.kubernetes.io/name": "collector"}
 MEMORY_MIB, CPU = 256, "100m"
 POSITIONS_MIB = 16
@@ -52,7 +53,9 @@ class CollectorArgs:
 
 
 class Collector(pulumi.ComponentResource):
-    """A pod on each node, which reads files of the node, and sends with a role for two things.
+    """A pod on each node of the cluster's given pools, or on each node where none is given.
+
+    It reads files of the node, and sends what is in them with a role for two things.
 
     It reads as root, as the kubelet lets nobody else; it has no capability and no token of Kubernetes, and
     writes to no file but its own positions.
@@ -65,7 +68,7 @@ class Collector(pulumi.ComponentResource):
         super().__init__("headrace:aws:Collector", name, None, opts)
         self._name, self._child = name, pulumi.ResourceOptions(parent=self)
         identity = self._identity(args)
-        namespace = self._namespace(args.tags)
+        namespace = self._namespace(args)
         config = args.logs.name.apply(lambda group: collector_config(args.region, group, "${env:NODE}"))
         self._ways(namespace)
         files = k8s.core.v1.ConfigMap(
@@ -91,12 +94,12 @@ class Collector(pulumi.ComponentResource):
                         "labels": LABELS,
                         "annotations": {"headrace.dev/config": config.apply(_digest)},
                     },
-                    "spec": _pod(args.image),
+                    "spec": _pod(args),
                 },
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=[files, account, identity.association]),
         )
-        self.endpoint = f"http://{ACCOUNT}.{NAMESPACE}.svc:{OTLP_PORT}"
+        self.endpoint = f"http://{ACCOUNT}.{args.cluster.collector_namespace}.svc:{OTLP_PORT}"
         self.register_outputs({"endpoint": self.endpoint})
 
     def _identity(self, args: CollectorArgs) -> PodIdentity:
@@ -105,7 +108,7 @@ class Collector(pulumi.ComponentResource):
             PodIdentityArgs(
                 cluster_name=args.cluster.name,
                 cluster_arn=args.cluster.arn,
-                namespace=NAMESPACE,
+                namespace=args.cluster.collector_namespace,
                 service_account=ACCOUNT,
                 statements=[
                     allow(
@@ -120,13 +123,13 @@ class Collector(pulumi.ComponentResource):
             self._child,
         )
 
-    def _namespace(self, tags: Tags) -> pulumi.Output[str]:
+    def _namespace(self, args: CollectorArgs) -> pulumi.Output[str]:
         """One of its own, as files of a node can't be read from a restricted one."""
         made = k8s.core.v1.Namespace(
             self._name,
             metadata={
-                "name": NAMESPACE,
-                "labels": {**tags.labels, f"{POD_SECURITY}/enforce": "privileged"},
+                "name": args.cluster.collector_namespace,
+                "labels": {**args.tags.labels, f"{POD_SECURITY}/enforce": "privileged"},
             },
             opts=self._child,
         )
@@ -161,21 +164,32 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _pod(image: str) -> k8s.core.v1.PodSpecArgsDict:
-    return {
+def _pod(args: CollectorArgs) -> k8s.core.v1.PodSpecArgsDict:
+    pod: k8s.core.v1.PodSpecArgsDict = {
         "service_account_name": ACCOUNT,
         "automount_service_account_token": False,
         # Nodes of every role have logs.
         "tolerations": [{"operator": "Exists"}],
         "priority_class_name": "system-node-critical",
         "security_context": {"run_as_user": 0, "seccomp_profile": {"type": "RuntimeDefault"}},
-        "containers": [_container(image)],
+        "containers": [_container(args.image)],
         "volumes": [
             {"name": "config", "config_map": {"name": ACCOUNT}},
             {"name": "logs", "host_path": {"path": POD_LOGS, "type": "Directory"}},
             {"name": "positions", "empty_dir": {"size_limit": f"{POSITIONS_MIB}Mi"}},
         ],
     }
+    if pools := list(args.cluster.node_pools):
+        pod["affinity"] = {
+            "node_affinity": {
+                "required_during_scheduling_ignored_during_execution": {
+                    "node_selector_terms": [
+                        {"match_expressions": [{"key": ROLE_LABEL, "operator": "In", "values": pools}]}
+                    ]
+                }
+            }
+        }
+    return pod
 
 
 def _container(image: str) -> k8s.core.v1.ContainerArgsDict:

@@ -35,6 +35,8 @@ class Whose:
     environment: str
     region: str
     account: str
+    existing_cluster: str | None = None
+    """Name of a cluster that is there: it is looked up, and none is made, changed or deleted."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ GROUP_RULES = _in_ec2(
     *("AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress", "ModifySecurityGroupRules"),
     *("RevokeSecurityGroupEgress", "RevokeSecurityGroupIngress"),
 )
+CLUSTER = "aws:eks/cluster:Cluster"
 RIGHTS: dict[str, tuple[_Right, ...]] = {
     "aws:amp/alertManagerDefinition:AlertManagerDefinition": (
         _of("aps", *_verbs("aps", "AlertManagerDefinition", "Create Delete Describe Put"), tags=False),
@@ -190,7 +193,7 @@ RIGHTS: dict[str, tuple[_Right, ...]] = {
             tags=False,
         ),
     ),
-    "aws:eks/cluster:Cluster": (
+    CLUSTER: (
         _of(
             "eks",
             *_verbs("eks", "Cluster", "Create Delete Describe"),
@@ -338,6 +341,10 @@ LOOKED_UP: dict[str, tuple[_Right, ...]] = {
     ),
 }
 """What a stage reads without making it: what its foundation left, and subnets that are there."""
+EXISTING_CLUSTER = _Right(
+    ("eks:DescribeCluster",), "arn:aws:eks:{region}:{account}:cluster/{existing_cluster}"
+)
+"""What both stages read of a cluster that is there."""
 PASSED_TO = {
     "foundation": ("codebuild.amazonaws.com", "vpc-flow-logs.amazonaws.com"),
     "platform": ("eks.amazonaws.com", "kafkaconnect.amazonaws.com", "pods.eks.amazonaws.com"),
@@ -365,7 +372,7 @@ def deploy_policies(stage: str, whose: Whose) -> tuple[str, ...]:
 
 
 def documents(
-    name: str, environment: str, region: str, account: pulumi.Output[str]
+    name: str, environment: str, region: str, account: pulumi.Output[str], existing_cluster: str | None = None
 ) -> dict[str, list[pulumi.Output[str]]]:
     """The same of each stage, of an account that may be known only later.
 
@@ -373,9 +380,9 @@ def documents(
     """
 
     def part(stage: str, at: int, number: str) -> str:
-        return deploy_policies(stage, Whose(name, environment, region, number))[at]
+        return deploy_policies(stage, Whose(name, environment, region, number, existing_cluster))[at]
 
-    anybody = Whose(name, environment, region, "0" * ACCOUNT_DIGITS)
+    anybody = Whose(name, environment, region, "0" * ACCOUNT_DIGITS, existing_cluster)
     return {
         stage: [account.apply(partial(part, stage, at)) for at in range(len(deploy_policies(stage, anybody)))]
         for stage in STAGES
@@ -384,12 +391,16 @@ def documents(
 
 def _statements(stage: str, whose: Whose) -> Iterator[Statement]:
     by_resource: dict[str, set[str]] = defaultdict(set)
-    for right in (*LOOKED_UP[stage], *(right for kind in MADE[stage] for right in RIGHTS[kind])):
+    for right in _rights(stage, whose):
         by_resource[right.resource].update(right.actions)
     here = {"StringEquals": {"aws:RequestedRegion": whose.region}}
     for resource, actions in sorted(by_resource.items()):
         arn = resource.format(
-            name=whose.name, environment=whose.environment, region=whose.region, account=whose.account
+            name=whose.name,
+            environment=whose.environment,
+            region=whose.region,
+            account=whose.account,
+            existing_cluster=whose.existing_cluster,
         )
         yield allow(sorted(actions), [arn], here if resource == "*" else None)
     yield from _of_keys(whose)
@@ -401,6 +412,15 @@ def _statements(stage: str, whose: Whose) -> Iterator[Statement]:
             [f"arn:aws:iam::{whose.account}:role/aws-service-role/*"],
             {"StringEquals": {"iam:AWSServiceName": list(LINKED[stage])}},
         )
+
+
+def _rights(stage: str, whose: Whose) -> Iterator[_Right]:
+    made = MADE[stage]
+    yield from LOOKED_UP[stage]
+    if whose.existing_cluster:
+        yield EXISTING_CLUSTER
+        made -= {CLUSTER}
+    yield from (right for kind in made for right in RIGHTS[kind])
 
 
 def _of_keys(whose: Whose) -> Iterator[Statement]:

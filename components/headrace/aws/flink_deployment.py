@@ -136,7 +136,7 @@ def _jobmanager(plan: DeploymentPlan, place: DeploymentPlace) -> dict[str, Any]:
         },
     }
     template = _pod(
-        role="jobmanagers",
+        pool=plan.pods.jobmanager_pool,
         spreads=[spread(ZONE, ours, must=True), spread(HOST, ours, must=True)],
         disk_gib=plan.pods.jobmanager_disk_gib,
         grace_s=plan.pods.termination_grace_s,
@@ -156,7 +156,7 @@ def _taskmanager(plan: DeploymentPlan, place: DeploymentPlace) -> dict[str, Any]
         }
         more["model-key"] = (SECRETS_FOLDER, {"name": "model-key", "secret": secret})
     return _pod(
-        role="taskmanagers",
+        pool=plan.pods.taskmanager_pool,
         # Where a zone or a kind of capacity has none to give, two together are better than none.
         spreads=[spread(over, ours, must=False) for over in (ZONE, CAPACITY, HOST)],
         disk_gib=plan.pods.disk_gib,
@@ -168,7 +168,7 @@ def _taskmanager(plan: DeploymentPlan, place: DeploymentPlace) -> dict[str, Any]
 
 def _pod(
     *,
-    role: str,
+    pool: str,
     spreads: Sequence[Mapping[str, Any]],
     disk_gib: int,
     grace_s: int,
@@ -196,7 +196,7 @@ def _pod(
         container["lifecycle"] = lifecycle
     return {
         "spec": {
-            **on_nodes_of(role),
+            **on_nodes_of(pool),
             "securityContext": restricted(USER),
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": grace_s,

@@ -22,8 +22,6 @@ OPERATOR_PODS: Mapping[str, str] = {"app.kubernetes.io/name": "flink-kubernetes-
 """The chart's labels of its pods."""
 JOBMANAGERS: Mapping[str, str] = {"type": "flink-native-kubernetes", "component": "jobmanager"}
 """Flink's labels of any job's JobManagers."""
-ROLE = "jobmanagers"
-"""The operator runs on their nodes: on demand, as without it no job is mended."""
 LEADER_ELECTION = "kubernetes.operator.leader-election.enabled"
 WEBHOOK_PORT, TMP_VOLUME = 9443, "tmp"
 READY_SECONDS = 600
@@ -187,7 +185,7 @@ def _values(args: FlinkOperatorArgs) -> dict[str, Any]:
         # The chart gives the webhook's container no volume to write to, which a JVM wants.
         "webhookSecurityContext": {**SECURED, "readOnlyRootFilesystem": False},
         "operatorPod": {
-            **on_nodes_of(ROLE),
+            **on_nodes_of(plan.node_pool),
             "topologySpreadConstraints": [
                 spread(HOST, OPERATOR_PODS, must=True),
                 spread(ZONE, OPERATOR_PODS, must=False),

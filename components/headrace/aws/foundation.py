@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from headrace.aws.existing_cluster import existing_cluster
 from headrace.aws.handover import parameter
 from headrace.aws.network import Network
 from headrace.aws.network_args import ExistingNetworkArgs, NetworkArgs
@@ -43,6 +44,10 @@ class Foundation(pulumi.ComponentResource):
         region = provider_of(name, plan, self)
         child, tags = pulumi.ResourceOptions(parent=self, providers=[region]), tags_of(plan)
         self.network = network_of(name, plan, child)
+        if plan.cluster.existing:
+            # The preview of what comes first refuses one that is not fit for what comes next.
+            here = pulumi.InvokeOutputOptions(parent=self, provider=region)
+            existing_cluster(plan.cluster, self.network.vpc_id, here)
         self.operations = Operations(
             name,
             OperationsArgs(
@@ -52,6 +57,7 @@ class Foundation(pulumi.ComponentResource):
                 protect=plan.protect,
                 log_days=plan.log_days,
                 tags=tags,
+                existing_cluster=plan.cluster.existing,
             ),
             child,
         )

@@ -16,7 +16,8 @@ from headrace.aws.agent_rights import StateBuckets
 from headrace.aws.alarms import Alarms, AlarmsArgs
 from headrace.aws.change_capture import ChangeCapture, ChangeCaptureArgs, Plugin
 from headrace.aws.checkpoint_storage import ARTIFACTS, CheckpointStorage, CheckpointStorageArgs
-from headrace.aws.cluster import Cluster, ClusterArgs
+from headrace.aws.cluster import Cluster
+from headrace.aws.cluster_args import ClusterArgs, ExistingClusterArgs
 from headrace.aws.connector import ConnectorPlace, SourceDatabase
 from headrace.aws.deploy_rights import documents
 from headrace.aws.flink_application import AgentKafka, FlinkApplication, FlinkApplicationArgs
@@ -88,6 +89,7 @@ class ManagedStack(pulumi.ComponentResource):
         self.kafka = self._kafka()
         self.capture = self._capture()
         self.cluster = self._cluster(api_reached=args.inside or not self._plan.cluster.endpoint_private)
+        self._jobs = self._namespace(self._plan.cluster.agents_namespace)
         self.operator = self._operator()
         self.observability = self._observability()
         self.agents = self._agents()
@@ -185,22 +187,23 @@ class ManagedStack(pulumi.ComponentResource):
         )
 
     def _cluster(self, *, api_reached: bool) -> Cluster:
+        """A new one, or the one that is there: its owner has said who else may use it."""
         plan, place = self._plan, self._place
+        alike: Any = {
+            "cluster": plan.cluster,
+            "subnet_ids": place.subnet_ids,
+            "administrators": place.administrators,
+            "api_clients": place.api_clients,
+            "api_reached": api_reached,
+            "node_security_group_ids": [self.kafka.client_security_group_id],
+            "tags": self._tags,
+        }
+        if plan.cluster.existing:
+            return Cluster(self._name, ExistingClusterArgs(vpc_id=place.vpc_id, **alike), self._child)
+        access = dict.fromkeys(plan.cluster.admins, "admin") | dict.fromkeys(plan.cluster.viewers, "view")
         return Cluster(
             self._name,
-            ClusterArgs(
-                cluster=plan.cluster,
-                subnet_ids=place.subnet_ids,
-                access=dict.fromkeys(plan.cluster.admins, "admin")
-                | dict.fromkeys(plan.cluster.viewers, "view"),
-                administrators=place.administrators,
-                api_clients=place.api_clients,
-                api_reached=api_reached,
-                node_security_group_ids=[self.kafka.client_security_group_id],
-                protect=plan.protect,
-                log_days=plan.log_days,
-                tags=self._tags,
-            ),
+            ClusterArgs(access=access, protect=plan.protect, log_days=plan.log_days, **alike),
             self._child,
         )
 
@@ -228,7 +231,6 @@ class ManagedStack(pulumi.ComponentResource):
     def _operator(self) -> FlinkOperator:
         plan, planned = self._plan, self._plan.operator
         home = self._namespace(plan.cluster.operator_namespace)
-        self._jobs = self._namespace(plan.cluster.agents_namespace)
         chart = planned.chart
         if not urlsplit(chart).scheme:
             # From where the program runs, which is the same on every machine, as a whole path is not.
@@ -264,6 +266,9 @@ class ManagedStack(pulumi.ComponentResource):
                     arn=cluster.arn,
                     subnet_ids=self._place.subnet_ids,
                     security_group_id=cluster.security_group_id,
+                    node_pools=[pool.name for pool in plan.cluster.node_pools],
+                    agents_namespace=plan.cluster.agents_namespace.name,
+                    collector_namespace=plan.cluster.collector_namespace,
                 ),
                 region=plan.region,
                 collector_image=plan.collector_image,
@@ -339,7 +344,7 @@ class ManagedStack(pulumi.ComponentResource):
             "metrics_endpoint": self.observability.metrics_endpoint,
             "log_group": self.observability.log_group_name,
             "otlp_endpoint": self.observability.otlp_endpoint,
-            "policies": documents(self._name, plan.environment, plan.region, account),
+            "policies": documents(self._name, plan.environment, plan.region, account, plan.cluster.existing),
         }
 
 

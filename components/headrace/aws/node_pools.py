@@ -10,10 +10,10 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from headrace.aws.tags import Tags
-from headrace.plan.aws.model import NodePoolPlan
+from headrace.plan.aws.model import ClusterPlan, NodePoolPlan
 
 ROLE_LABEL = "headrace.dev/role"
-"""On nodes, and as their taint: pods of a role name both, and others stay away."""
+"""On nodes, and as their taint, with the name of their pool: its pods name both, and others stay away."""
 SPOT, ON_DEMAND = "spot", "on-demand"
 NODE_DISK_GIB = 80
 CONSOLIDATE_AFTER, NODE_AGE = "10m", "336h"
@@ -36,7 +36,7 @@ class NodePools(pulumi.ComponentResource):
     def __init__(
         self,
         name: str,
-        pools: Sequence[NodePoolPlan],
+        cluster: ClusterPlan,
         role: pulumi.Input[str],
         subnet_ids: Sequence[pulumi.Input[str]],
         security_group_ids: Sequence[pulumi.Input[str]],
@@ -44,12 +44,11 @@ class NodePools(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions,
     ) -> None:
         super().__init__("headrace:aws:NodePools", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
         node_class = k8s.apiextensions.CustomResource(
             f"{name}-class",
             api_version="eks.amazonaws.com/v1",
             kind="NodeClass",
-            metadata={"name": "headrace"},
+            metadata={"name": cluster.node_class},
             spec={
                 "role": role,
                 "subnetSelectorTerms": [{"id": each} for each in subnet_ids],
@@ -58,23 +57,16 @@ class NodePools(pulumi.ComponentResource):
                 "networkPolicy": "DefaultAllow",
                 "tags": tags.shared,
             },
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self),
         )
-        # Auto Mode enforces network policies only when it is told to.
-        k8s.core.v1.ConfigMap(
-            f"{name}-policies",
-            metadata={"name": "amazon-vpc-cni", "namespace": "kube-system"},
-            data={"enable-network-policy-controller": "true"},
-            opts=child,
-        )
-        for plan in pools:
+        for plan in cluster.node_pools:
             for pool in _by_capacity(plan):
                 k8s.apiextensions.CustomResource(
                     f"{name}-{pool.name}",
                     api_version="karpenter.sh/v1",
                     kind="NodePool",
                     metadata={"name": pool.name},
-                    spec=_spec(pool),
+                    spec=_spec(pool, cluster.node_class),
                     opts=pulumi.ResourceOptions(parent=self, depends_on=[node_class]),
                 )
         self.register_outputs({})
@@ -88,7 +80,7 @@ def _by_capacity(plan: NodePoolPlan) -> Iterator[_Pool]:
         yield _Pool(f"{plan.name}-{SPOT}", plan, SPOT, plan.spot_share)
 
 
-def _spec(pool: _Pool) -> dict[str, Any]:
+def _spec(pool: _Pool, node_class: str) -> dict[str, Any]:
     requirements = {
         "karpenter.sh/capacity-type": [pool.capacity],
         "kubernetes.io/arch": [pool.plan.architecture],
@@ -98,7 +90,7 @@ def _spec(pool: _Pool) -> dict[str, Any]:
         "template": {
             "metadata": {"labels": {ROLE_LABEL: pool.plan.name}},
             "spec": {
-                "nodeClassRef": {"group": "eks.amazonaws.com", "kind": "NodeClass", "name": "headrace"},
+                "nodeClassRef": {"group": "eks.amazonaws.com", "kind": "NodeClass", "name": node_class},
                 "requirements": [
                     {"key": name, "operator": "In", "values": values} for name, values in requirements.items()
                 ],

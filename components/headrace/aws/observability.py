@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,9 +12,9 @@ from headrace.aws.collector import Collector, CollectorArgs
 from headrace.aws.connector_alarms import ConnectorAlarms
 from headrace.aws.dashboard import dashboard
 from headrace.aws.observed import ObservedCluster
+from headrace.aws.pods import pinned
 from headrace.aws.prometheus import Prometheus, PrometheusArgs
 from headrace.aws.tags import Tags
-from headrace.environment.aws_parts import DIGEST
 from headrace.errors import HeadraceError
 from headrace.plan.aws.model import DeploymentPlan
 
@@ -54,11 +53,7 @@ class ObservabilityArgs:
     def __post_init__(self) -> None:
         if not self.deployments:
             raise HeadraceError("observability: given no deployments; allowed: one or more, of the plan")
-        if not re.fullmatch(rf"[^@\s]+@{DIGEST}", self.collector_image):
-            raise HeadraceError(
-                f"observability: given collector image {self.collector_image!r}; allowed: REPOSITORY@sha256: "
-                "and 64 hexadecimal digits, as a tag says nothing about what runs"
-            )
+        pinned(self.collector_image, "observability, collector's image")
         if (given := len(self.cluster.subnet_ids)) < ZONES_LEAST:
             raise HeadraceError(
                 f"observability: given {given} subnets for the scraper; allowed: {ZONES_LEAST} or more, in "

@@ -18,3 +18,8 @@ class ObservedCluster:
     """Private ones, in two zones or more."""
     security_group_id: pulumi.Input[str]
     """Of its nodes and its control plane."""
+    node_pools: Sequence[str] = ()
+    """Those whose nodes' logs are read, by name; none: every node's."""
+    agents_namespace: str | None = None
+    """Whose pods' figures are read; ``None``: those of every namespace."""
+    collector_namespace: str = "observability"

@@ -50,6 +50,8 @@ class OperationsArgs:
     log_days: int
     tags: Tags
     image: str = IMAGE
+    existing_cluster: str | None = None
+    """Name of a cluster that is there, which the platform then may look up, and not change."""
 
     def __post_init__(self) -> None:
         if not self.subnet_ids:
@@ -115,7 +117,7 @@ class Operations(pulumi.ComponentResource):
         ).bucket
         self._logs = self._log_group()
         account, environment = account_of(self._key.arn), args.tags.environment
-        self.policies = documents(name, environment, args.region, account)
+        self.policies = documents(name, environment, args.region, account, args.existing_cluster)
         role, rights = self._role(self.policies["platform"])
         group = self._security_group()
         project = self._project(role, group, rights)

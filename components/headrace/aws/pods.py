@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from headrace.aws.node_pools import ROLE_LABEL
+from headrace.environment.aws_parts import IMAGE_BY_DIGEST
 from headrace.errors import HeadraceError
 
-IMAGE = re.compile(r"(?P<repository>[\w.:/-]+)@(?P<digest>sha256:[0-9a-f]{64})", re.ASCII)
 SECURED: Mapping[str, Any] = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -34,11 +34,11 @@ def restricted(user: int) -> dict[str, Any]:
     }
 
 
-def on_nodes_of(role: str) -> dict[str, Any]:
-    """Of a pod: it runs on the nodes of `role`, which keep others away."""
+def on_nodes_of(pool: str) -> dict[str, Any]:
+    """Of a pod: it runs on the nodes of `pool`, which keep others away."""
     return {
-        "nodeSelector": {ROLE_LABEL: role},
-        "tolerations": [{"key": ROLE_LABEL, "operator": "Equal", "value": role, "effect": "NoSchedule"}],
+        "nodeSelector": {ROLE_LABEL: pool},
+        "tolerations": [{"key": ROLE_LABEL, "operator": "Equal", "value": pool, "effect": "NoSchedule"}],
     }
 
 
@@ -52,14 +52,15 @@ def spread(over: str, labels: Mapping[str, str], *, must: bool) -> dict[str, Any
     }
 
 
-def pinned(image: str) -> tuple[str, str]:
-    """Repository and digest.
+def pinned(image: str, what: str = "image") -> tuple[str, str]:
+    """Repository and digest; `what` says whose image it is.
 
     Raises:
         HeadraceError: it has no digest; a tag says nothing about what runs.
     """
-    if not (found := IMAGE.fullmatch(image)):
+    if not re.fullmatch(IMAGE_BY_DIGEST, image):
         raise HeadraceError(
-            f"image: given {image!r}; allowed: REPOSITORY@sha256: and 64 hexadecimal digits, as tags move"
+            f"{what}: given {image!r}; allowed: REPOSITORY@sha256: and 64 hexadecimal digits, as tags move"
         )
-    return found["repository"], found["digest"]
+    repository, _, digest = image.partition("@")
+    return repository, digest

@@ -67,7 +67,7 @@ class Prometheus(pulumi.ComponentResource):
                 }
             },
             destination={"amp": {"workspace_arn": workspace.arn}},
-            scrape_configuration=scrape_configuration(),
+            scrape_configuration=scrape_configuration(args.cluster.agents_namespace),
             tags=tags,
             opts=child,
         )

@@ -15,17 +15,21 @@ FLINK_PODS = "flink-native-kubernetes"
 """What Flink labels its pods with, as ``type``; ``app`` is the deployment, which is named as its agent."""
 
 
-def scrape_configuration() -> str:
-    """A configuration of Prometheus, as the managed scraper takes it."""
-    jobs = [_flink(), _containers()]
+def scrape_configuration(namespace: str | None) -> str:
+    """A configuration of Prometheus, as the managed scraper takes it.
+
+    Without a `namespace` it reads pods of all of them.
+    """
+    jobs = [_flink(namespace), _containers(namespace)]
     return yaml.safe_dump({"global": {"scrape_interval": INTERVAL}, "scrape_configs": jobs}, sort_keys=False)
 
 
-def _flink() -> dict[str, Any]:
+def _flink(namespace: str | None) -> dict[str, Any]:
+    within = {"namespaces": {"names": [namespace]}} if namespace else {}
     pod = "__meta_kubernetes_pod"
     return {
         "job_name": "flink",
-        "kubernetes_sd_configs": [{"role": "pod"}],
+        "kubernetes_sd_configs": [{"role": "pod", **within}],
         "relabel_configs": [
             {"source_labels": [f"{pod}_label_type"], "action": "keep", "regex": FLINK_PODS},
             # A pod is found once for each of its ports; with one address it is one target.
@@ -45,7 +49,8 @@ def _flink() -> dict[str, Any]:
     }
 
 
-def _containers() -> dict[str, Any]:
+def _containers(namespace: str | None) -> dict[str, Any]:
+    within = [{"source_labels": ["namespace"], "action": "keep", "regex": namespace}] if namespace else []
     return {
         "job_name": "containers",
         "scheme": "https",
@@ -62,6 +67,7 @@ def _containers() -> dict[str, Any]:
         ],
         "metric_relabel_configs": [
             {"source_labels": ["container"], "action": "keep", "regex": MAIN_CONTAINER},
+            *within,
             {
                 "source_labels": ["__name__"],
                 "action": "keep",

@@ -45,6 +45,16 @@ class Network(Declared):
     )
 
 
+class Cluster(Declared):
+    """The EKS cluster: a new one, or one that is there."""
+
+    existing: Annotated[str, matching(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,99}", 100)] | None = declared(
+        "a cluster's name: letters, digits, dashes and underscores, at most 100 characters",
+        "An EKS cluster with Auto Mode that is there, in `network.vpc_id`; left out, one is made.",
+        default=None,
+    )
+
+
 class Endpoint(Declared):
     """How the Kubernetes API is reached."""
 
@@ -55,7 +65,9 @@ class Endpoint(Declared):
         default="private",
     )
     cidrs: tuple[IpBlock, ...] = declared(
-        f"a list; each is {AN_IP_BLOCK}", "Who may reach a public endpoint.", default=()
+        f"a list; each is {AN_IP_BLOCK}",
+        "Who may reach a public endpoint. Not with `cluster.existing`, whose owner says it.",
+        default=(),
     )
 
 
@@ -64,12 +76,14 @@ class Access(Declared):
 
     admins: tuple[PrincipalArn, ...] = declared(
         "a list of ARNs of IAM roles or users",
-        "Who may do everything in the cluster; a public endpoint needs one, who brings the stack up.",
+        "Who may do everything in the cluster; a public endpoint needs one, who brings the stack up. In"
+        " `cluster.existing` they have to be let in already.",
         default=(),
     )
     viewers: tuple[PrincipalArn, ...] = declared(
         "a list of ARNs of IAM roles or users",
-        "Who may look at everything in the cluster but secrets.",
+        "Who may look at everything in the cluster but secrets. Not with `cluster.existing`, whose owner"
+        " says it.",
         default=(),
     )
 

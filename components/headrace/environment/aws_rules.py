@@ -13,6 +13,9 @@ from headrace.environment.types import SCRIPTED, is_loopback
 EXPRESS_ZONES = 3
 DEPLOYMENT_MAX_CHARS = 45
 """What the Flink Kubernetes Operator takes as the name of a deployment."""
+SHARING_MAX_CHARS = 45
+"""Of an environment in a cluster that is there: its name begins those of namespaces and pools, the longest of
+which is ``ENVIRONMENT-taskmanagers-spot``. Kubernetes takes 63 characters of each, as they are labels too."""
 
 
 def express_without_its_zones(parts: Parts) -> Iterator[Problem]:
@@ -49,11 +52,47 @@ def vpc_without_its_subnets(parts: Parts) -> Iterator[Problem]:
             )
 
 
+def cluster_without_its_vpc(parts: Parts) -> Iterator[Problem]:
+    """A cluster that is there comes with its VPC, which is there too."""
+    for aws in _aws(parts):
+        existing, vpc = aws.value.cluster.existing, aws.value.network.vpc_id
+        if existing and not vpc:
+            yield aws.problem("network", "vpc_id", given="nothing", allowed=f"the VPC of cluster {existing}")
+
+
+def cluster_with_what_its_owner_says(parts: Parts) -> Iterator[Problem]:
+    """Of a cluster that is there its owner says who reaches it and who may look: neither is declared."""
+    for aws in _aws(parts):
+        existing = aws.value.cluster.existing
+        theirs = {
+            ("endpoint", "cidrs"): aws.value.endpoint.cidrs,
+            ("access", "viewers"): aws.value.access.viewers,
+        }
+        for path, given in theirs.items():
+            if existing and given:
+                yield aws.problem(
+                    *path, given=str(len(given)), allowed=f"left out with cluster.existing {existing}"
+                )
+
+
+def environment_name_too_long_for_a_shared_cluster(parts: Parts) -> Iterator[Problem]:
+    """In a cluster that is there an environment's name has at most 45 characters: it begins pools'."""
+    for aws in _aws(parts):
+        chars = len(parts.environment)
+        if aws.value.cluster.existing and chars > SHARING_MAX_CHARS:
+            yield aws.problem(
+                "cluster",
+                "existing",
+                given=f"an environment's name of {chars} characters",
+                allowed=f"at most {SHARING_MAX_CHARS}, as it begins the names of pools of nodes there",
+            )
+
+
 def endpoint_access_and_its_cidrs(parts: Parts) -> Iterator[Problem]:
     """A public endpoint names who may reach it, not everybody; a private one names nobody."""
     for aws in _aws(parts):
         access, cidrs = aws.value.endpoint.access, aws.value.endpoint.cidrs
-        if access == "public" and not cidrs:
+        if access == "public" and not cidrs and not aws.value.cluster.existing:
             yield aws.problem("endpoint", "cidrs", given="0 blocks", allowed="1 or more: access is `public`")
         if access == "private" and cidrs:
             yield aws.problem(
@@ -177,6 +216,9 @@ def _aws(parts: Parts) -> Iterator[Placed[AwsSubstrate]]:
 RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     express_without_its_zones,
     vpc_without_its_subnets,
+    cluster_without_its_vpc,
+    cluster_with_what_its_owner_says,
+    environment_name_too_long_for_a_shared_cluster,
     endpoint_access_and_its_cidrs,
     model_of_one_machine_on_aws,
     keys_in_two_variables_on_aws,

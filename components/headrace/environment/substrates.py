@@ -10,6 +10,7 @@ from headrace.environment.aws_parts import (
     AN_IMAGE_BY_DIGEST,
     DIGEST,
     Access,
+    Cluster,
     ConnectPlugin,
     Database,
     Endpoint,
@@ -61,6 +62,7 @@ class AwsSubstrate(Declared):
         "2 or 3", "Availability zones that the stack is spread over.", default=3
     )
     network: Network = declared("a network", "The VPC.", default_factory=Network)
+    cluster: Cluster = declared("a cluster", "The EKS cluster.", default_factory=Cluster)
     endpoint: Endpoint = declared("an endpoint", "Access to the Kubernetes API.", default_factory=Endpoint)
     access: Access = declared("who may do what", "Who may use the Kubernetes API.", default_factory=Access)
     databases: tuple[Database, ...] = declared(

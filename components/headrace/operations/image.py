@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from headrace.environment.aws_parts import DIGEST
 from headrace.errors import HeadraceError
 from headrace.toolchain import Runtimes, environments, places
 from headrace.toolchain.console import Console, StepFailed
@@ -24,7 +25,6 @@ AGENT_JOBS = places.CHECKOUT / "agent_jobs"
 DOCKERFILE, ENTRYPOINT = AGENT_JOBS / "Dockerfile", AGENT_JOBS / "docker-entrypoint.sh"
 REPOSITORY = re.compile(r"[a-z0-9]+([._:/-]+[a-z0-9]+)*")
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 TAG_DIGITS = 16
 
 
@@ -180,7 +180,7 @@ def told_digest(said: str, image: Image) -> str:
     Raises:
         HeadraceError: there is none of this repository.
     """
-    if DIGEST.fullmatch(said.strip()):
+    if re.fullmatch(DIGEST, said.strip()):
         return said.strip()
     try:
         known = json.loads(said)
@@ -189,7 +189,7 @@ def told_digest(said: str, image: Image) -> str:
     for each in known if isinstance(known, list) else []:
         repository, _, digest = str(each).partition("@")
         # Docker adds its registry's name to one without any.
-        if DIGEST.fullmatch(digest) and f"/{repository}".endswith(f"/{image.repository}"):
+        if re.fullmatch(DIGEST, digest) and f"/{repository}".endswith(f"/{image.repository}"):
             return digest
     raise HeadraceError(
         f"{image.name}: pushed, but its digest was not told; it said: {said.strip() or 'nothing'}"

@@ -17,6 +17,7 @@ ACCOUNT, REGION = "111122223333", "eu-central-1"
 TAGS = Tags(environment="dev", owner="data-platform", cost_centre="4711")
 ZONES_FUNCTION = "aws:index/getAvailabilityZones:getAvailabilityZones"
 SUBNET_FUNCTION = "aws:ec2/getSubnet:getSubnet"
+CLUSTER_FUNCTION = "aws:eks/getCluster:getCluster"
 PARAMETERS_FUNCTION = "aws:ssm/getParametersByPath:getParametersByPath"
 EC2_TEXT = re.compile(r"[\w .:/()#,@\[\]+=&;{}!$*-]{1,255}", re.ASCII)
 UNTAGGED = {
@@ -55,12 +56,40 @@ FOUNDATION = {
 """What the foundation of an environment leaves for its platform."""
 
 
+EXISTING_CLUSTER: dict[str, Any] = {
+    "accessConfigs": [{"authenticationMode": "API_AND_CONFIG_MAP"}],
+    "arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/shared",
+    "certificateAuthorities": [{"data": "Q0E="}],
+    "computeConfigs": [{"enabled": True, "nodePools": ["general-purpose"], "nodeRoleArn": "arn:theirs"}],
+    "endpoint": "https://shared.example",
+    "kubernetesNetworkConfigs": [{"serviceIpv4Cidr": "172.20.0.0/16"}],
+    "name": "shared",
+    "status": "ACTIVE",
+    "version": "1.33",
+    "vpcConfig": {
+        "clusterSecurityGroupId": "sg-shared",
+        "endpointPrivateAccess": True,
+        "endpointPublicAccess": True,
+        "vpcId": "vpc-1",
+    },
+}
+"""A cluster that is there, as EKS describes it."""
+POLICIES_ENFORCED = {"enable-network-policy-controller": "true"}
+
+
 class Cloud(Echo):
-    def __init__(self, foundation: Mapping[str, Any] | None = FOUNDATION) -> None:
+    def __init__(
+        self,
+        foundation: Mapping[str, Any] | None = FOUNDATION,
+        cluster: Mapping[str, Any] = EXISTING_CLUSTER,
+        cni: Mapping[str, str] = POLICIES_ENFORCED,
+    ) -> None:
         super().__init__()
-        self.foundation = foundation
+        self.foundation, self.cluster, self.cni = foundation, cluster, cni
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        if args.resource_id == "kube-system/amazon-vpc-cni":
+            return args.resource_id, {"data": dict(self.cni)}
         if not args.typ.startswith("aws:"):
             return super().new_resource(args)
         made = {
@@ -89,6 +118,9 @@ class Cloud(Echo):
             return {"names": [f"{REGION}{letter}" for letter in "abcd"]}
         if args.token == SUBNET_FUNCTION:
             return {"cidrBlock": "10.20.0.0/20"}
+        if args.token == CLUSTER_FUNCTION:
+            assert args.args["name"] == self.cluster["name"]
+            return dict(self.cluster)
         if args.token == PARAMETERS_FUNCTION:
             left = self.foundation
             return {

@@ -14,7 +14,7 @@ from headrace.aws import Foundation, ManagedStack, ManagedStackArgs
 from headrace.environment import Environment, load_environment
 from headrace.plan import AwsPlan
 from headrace.plan.aws import aws_plan
-from tests.components.aws.cloud import FOUNDATION, Cloud, built
+from tests.components.aws.cloud import EXISTING_CLUSTER, FOUNDATION, Cloud, built
 from tests.components.recording import Registered, registered
 from tests.unit.environment.declarations import REPOSITORY
 
@@ -36,14 +36,18 @@ def shipped(environment: str) -> Environment:
 
 
 def managed(
-    environment: Environment, *, preview: bool = False, foundation: Mapping[str, Any] | None = FOUNDATION
+    environment: Environment,
+    *,
+    preview: bool = False,
+    foundation: Mapping[str, Any] | None = FOUNDATION,
+    cluster: Mapping[str, Any] = EXISTING_CLUSTER,
 ) -> Registered:
     """What the environment's own stack registers, with a plugin that is written here."""
     with tempfile.TemporaryDirectory() as folder:
         plan = with_plugin(aws_plan(environment), Path(folder))
         args = ManagedStackArgs(plan=plan, project=Path(folder))
         name = environment.name
-        return registered(lambda: ManagedStack(name, args), Cloud(foundation), preview=preview)
+        return registered(lambda: ManagedStack(name, args), Cloud(foundation, cluster), preview=preview)
 
 
 def with_plugin(plan: AwsPlan, folder: Path) -> AwsPlan:
@@ -51,6 +55,16 @@ def with_plugin(plan: AwsPlan, folder: Path) -> AwsPlan:
     there = {"sha256": sha256(write_plugin(folder / plan.connect.plugin.archive))}
     plugin = plan.connect.plugin.model_copy(update=there)
     return plan.model_copy(update={"connect": plan.connect.model_copy(update={"plugin": plugin})})
+
+
+EXISTING: dict[str, dict[str, Any]] = {
+    "cluster": {"existing": "shared"},
+    "network": {
+        "vpc_id": "vpc-1234567890abcdef0",
+        "private_subnet_ids": [f"subnet-{at:017x}" for at in range(3)],
+    },
+}
+"""Of a declaration: in a network and a cluster that are there."""
 
 
 @cache

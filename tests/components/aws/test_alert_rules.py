@@ -75,9 +75,9 @@ def test_prometheus_takes_the_rules(tmp_path: Path) -> None:
 @needs_promtool
 def test_prometheus_takes_the_scrape_configuration(tmp_path: Path) -> None:
     """But for the discovery, which Debian builds Prometheus without."""
-    configuration = yaml.safe_load(scrape_configuration())
+    configuration = yaml.safe_load(scrape_configuration("flink"))
     roles = [job.pop("kubernetes_sd_configs") for job in configuration["scrape_configs"]]
-    assert roles == [[{"role": "pod"}], [{"role": "node"}]]
+    assert roles == [[{"role": "pod", "namespaces": {"names": ["flink"]}}], [{"role": "node"}]]
     (tmp_path / "scrape.yml").write_text(yaml.safe_dump(configuration))
     promtool("check", "config", "--syntax-only", tmp_path / "scrape.yml")
 

@@ -179,6 +179,7 @@ def test_the_kubeconfig_holds_no_credential_and_is_used_once_access_is_given() -
     assert set(user["user"]) == {"exec"}
     assert user["user"]["exec"]["args"][-3:] == [REGION, "--output", "json"]
     assert provider["depends_on"].count("dev-nodes") >= 1
+    assert provider["inputs"]["upsertExistingObjects"] == "false"
     assert f"dev-access-{digest(DEPLOYER)}" in provider["depends_on"]
     assert provider["inputs"]["clusterIdentifier"] == arn(CLUSTER, "dev-cluster")
 
@@ -241,7 +242,7 @@ def test_pools_have_the_plans_capacity_and_jobmanagers_are_never_on_spot(
 
 
 def test_network_policies_are_enforced() -> None:
-    made = inputs(cluster(), "kubernetes:core/v1:ConfigMap", "dev-nodes-policies")
+    made = inputs(cluster(), "kubernetes:core/v1:ConfigMap", "dev-policies")
     assert made["metadata"] == {"name": "amazon-vpc-cni", "namespace": "kube-system"}
     assert made["data"] == {"enable-network-policy-controller": "true"}
 
@@ -275,6 +276,10 @@ def test_a_long_name_fits() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
+        (
+            {"cluster": PRIVATE.model_copy(update={"existing": "shared"})},
+            "cluster: given a plan for shared, which is there; allowed: ExistingClusterArgs with it",
+        ),
         (
             {"cluster": PRIVATE.model_copy(update={"public_cidrs": ("198.51.100.0/24",)})},
             "cluster: given a private endpoint and 1 public blocks; allowed: one or the other",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.components.aws.cloud import ACCOUNT, REGION, kinds
 from tests.components.aws.managed import foundation_of, stack_of
 from tests.components.aws.test_alarms import alarms
 
+EKS = f"arn:aws:eks:{REGION}:{ACCOUNT}"
 WHOSE = Whose("prod", "prod", REGION, ACCOUNT)
 
 
@@ -32,6 +34,20 @@ def test_the_platforms_rights_are_those_of_what_it_makes() -> None:
     alarmed = of_aws(alarms("oncall@example.com"))
     assert of_aws(stack_of("prod")) | of_brokers() | alarmed == MADE["platform"]
     assert set(RIGHTS) == MADE["foundation"] | MADE["platform"]
+
+
+def test_of_a_cluster_that_is_there_both_stages_may_know_and_none_may_change_or_delete_one() -> None:
+    whose = dataclasses.replace(WHOSE, existing_cluster="shared")
+    for stage in STAGES:
+        texts = deploy_policies(stage, whose)
+        assert all(len(text) <= POLICY_CHARS for text in texts)
+        allowed = [each for text in texts for each in json.loads(text)["Statement"]]
+        on_it = [each for each in allowed if each["Resource"] == [f"{EKS}:cluster/shared"]]
+        assert [each["Action"] for each in on_it] == [["eks:DescribeCluster"]]
+        actions = {action for each in allowed for action in each["Action"]}
+        assert not actions & {"eks:CreateCluster", "eks:DeleteCluster", "eks:UpdateClusterConfig"}
+    assert "eks:DeleteCluster" in {action for each in said("platform") for action in each["Action"]}
+    assert not any("eks:" in action for each in said("foundation") for action in each["Action"])
 
 
 def of_brokers() -> set[str]:

@@ -13,10 +13,12 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from headrace.aws import Foundation, ManagedStack, ManagedStackArgs
+from headrace.aws.foundation import tags_of
 from headrace.environment import Environment
 from headrace.errors import HeadraceError
 from headrace.plan.aws import aws_plan
 from tests.components.aws.cloud import (
+    EXISTING_CLUSTER,
     FOUNDATION,
     NAMED_FURTHER,
     REGION,
@@ -30,6 +32,7 @@ from tests.components.aws.cloud import (
 )
 from tests.components.aws.managed import (
     ENVIRONMENTS,
+    EXISTING,
     foundation_of,
     managed,
     recorded,
@@ -160,6 +163,94 @@ def test_a_network_that_is_there_is_taken_with_its_blocks() -> None:
             "local-support-triage-traffic-out",
         )["spec"]["egress"]
         assert kafka["to"] == [{"ipBlock": {"cidr": "10.20.0.0/20"}}] * 3
+
+
+# --- In a cluster that is there
+
+
+def in_shared(access: str, **cluster: Any) -> Registered:
+    """A stack in a network and a cluster that are there."""
+    there = EXISTING["network"]
+    place = EXISTING_CLUSTER["vpcConfig"] | {"vpcId": there["vpc_id"]}
+    environment = parsed(on_aws(**EXISTING, endpoint={"access": access}))
+    described = EXISTING_CLUSTER | {"vpcConfig": place} | cluster
+    return managed(environment, foundation=FOUNDATION | there, cluster=described)
+
+
+@pytest.mark.parametrize("access", ["private", "public"])
+def test_exactly_these_resources_in_a_cluster_that_is_there(access: str, snapshot: SnapshotAssertion) -> None:
+    stack = in_shared(access)
+    assert sorted(stack) == snapshot(extension_class=JSONSnapshotExtension)
+    assert_house_rules(stack, "local", tags_of(aws_plan(parsed(on_aws()))))
+
+
+@pytest.mark.parametrize("access", ["private", "public"])
+def test_in_a_cluster_that_is_there_all_is_the_environments_own_and_goes_to_its_own_nodes(
+    access: str,
+) -> None:
+    stack = in_shared(access)
+    assert not kinds(stack).keys() & {EKS, "kubernetes:core/v1:ConfigMapPatch"}
+    spaces = set()
+    for key, found in stack.items():
+        metadata = found["inputs"].get("metadata") or {}
+        if key.startswith("kubernetes:core/v1:Namespace "):
+            spaces.add(metadata["name"])
+        elif key.startswith("kubernetes:") and "namespace" not in metadata and RELEASE not in key:
+            assert metadata["name"].startswith("local-"), key
+    assert spaces == {"local-flink", "local-flink-operator", "local-observability"}
+    used = {
+        found["inputs"]["metadata"]["namespace"]
+        for key, found in stack.items()
+        if "namespace" in (found["inputs"].get("metadata") or {})
+    }
+    assert used == spaces
+    for key, found in stack.items():
+        if key.startswith("aws:eks/"):
+            assert found["inputs"]["clusterName"] == "shared", key
+    job = inputs(stack, FLINK, "local-support-triage")["spec"]
+    for kind in ("jobManager", "taskManager"):
+        selected = job[kind]["podTemplate"]["spec"]["nodeSelector"]
+        assert selected == {"headrace.dev/role": f"local-{kind.lower()}s"}
+    release = inputs(stack, RELEASE, "local-operator")
+    assert release["namespace"] == "local-flink-operator"
+    assert release["values"]["watchNamespaces"] == ["local-flink"]
+    assert release["values"]["operatorPod"]["nodeSelector"] == {"headrace.dev/role": "local-jobmanagers"}
+
+
+def test_the_runner_is_let_into_a_cluster_that_is_there_and_admins_have_to_be() -> None:
+    for access, who in (("private", {FOUNDATION["runner_role_arn"]}), ("public", set[str]())):
+        stack = in_shared(access)
+        given = {
+            found["inputs"]["principalArn"]
+            for key, found in stack.items()
+            if key.startswith("aws:eks/accessEntry:AccessEntry ")
+        }
+        assert given == who | {arn("aws:iam/role:Role", "local-cluster-node")}
+
+
+@pytest.mark.parametrize("access", ["private", "public"])
+def test_a_cluster_that_is_not_fit_is_refused_by_the_platform(access: str) -> None:
+    with pytest.raises(HeadraceError, match="cluster shared: given one without EKS Auto Mode"):
+        in_shared(access, computeConfigs=[])
+
+
+def test_the_foundation_refuses_a_cluster_that_is_not_fit_and_lets_its_runner_look_at_it_alone() -> None:
+    plan = aws_plan(parsed(on_aws(**EXISTING)))
+    vpc = EXISTING_CLUSTER["vpcConfig"] | {"vpcId": plan.network.vpc_id}
+    cloud = Cloud(cluster=EXISTING_CLUSTER | {"vpcConfig": vpc})
+    stack = registered(lambda: Foundation("local", plan), cloud)
+    assert not any(key.startswith(("aws:eks/", "kubernetes:", "pulumi:providers:k")) for key in stack)
+    told = "".join(
+        found["inputs"]["policy"] for key, found in stack.items() if key.startswith("aws:iam/policy:Policy ")
+    )
+    assert f"arn:aws:eks:{REGION}:111122223333:cluster/shared" in told
+    assert "eks:DeleteCluster" not in told
+    with pytest.raises(HeadraceError) as refused:
+        built(lambda: Foundation("local", plan))
+    assert str(refused.value) == (
+        "cluster shared: given one in vpc-1; allowed: one in vpc-1234567890abcdef0, the network's, where the "
+        "brokers are"
+    )
 
 
 def test_without_an_image_there_is_a_repository_and_no_agent() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 from typing import Any
@@ -33,7 +34,7 @@ TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"
 IMAGE = "otel/opentelemetry-collector-contrib@sha256:" + "a" * 64
 ALARM, GROUP = "aws:cloudwatch/metricAlarm:MetricAlarm", "aws:cloudwatch/logGroup:LogGroup"
 WORKSPACE, KEY = "aws:amp/workspace:Workspace", "aws:kms/key:Key"
-PINNED = "REPOSITORY@sha256: and 64 hexadecimal digits, as a tag says nothing about what runs"
+PINNED = "REPOSITORY@sha256: and 64 hexadecimal digits, as tags move"
 DAEMONS, POLICY = "kubernetes:apps/v1:DaemonSet", "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 
 
@@ -109,7 +110,37 @@ def test_metrics_are_encrypted_and_scraped_from_within_the_network() -> None:
         "securityGroupIds": ["sg-cluster"],
     }
     assert scraper["destination"] == {"amp": {"workspaceArn": arn(WORKSPACE, "dev-metrics")}}
-    assert scraper["scrapeConfiguration"] == scrape_configuration()
+    assert scraper["scrapeConfiguration"] == scrape_configuration(None)
+
+
+def test_of_a_shared_cluster_the_stacks_own_nodes_and_pods_alone_are_read() -> None:
+    shared = dataclasses.replace(
+        observed("subnet-a", "subnet-b"),
+        node_pools=["dev-jobmanagers", "dev-taskmanagers"],
+        agents_namespace="dev-flink",
+        collector_namespace="dev-observability",
+    )
+    stack = observability(cluster=shared)
+    affinity = pod(stack)["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert affinity == {
+        "nodeSelectorTerms": [
+            {
+                "matchExpressions": [
+                    {"key": "headrace.dev/role", "operator": "In", "values": list(shared.node_pools)}
+                ]
+            }
+        ]
+    }
+    space = inputs(stack, "kubernetes:core/v1:Namespace", "dev-collector")["metadata"]["name"]
+    identity = inputs(stack, "aws:eks/podIdentityAssociation:PodIdentityAssociation", "dev-collector")
+    assert (space, identity["namespace"]) == ("dev-observability", "dev-observability")
+    scraped = yaml.safe_load(inputs(stack, "aws:amp/scraper:Scraper", "dev-metrics")["scrapeConfiguration"])
+    flink, containers = scraped["scrape_configs"]
+    assert flink["kubernetes_sd_configs"] == [{"role": "pod", "namespaces": {"names": ["dev-flink"]}}]
+    only = {"source_labels": ["namespace"], "action": "keep", "regex": "dev-flink"}
+    assert only in containers["metric_relabel_configs"]
+    assert "affinity" not in pod(observability())
+    assert "dev-flink" not in scrape_configuration(None)
 
 
 def test_rules_are_the_plans_and_their_alerts_reach_the_topic() -> None:
@@ -244,7 +275,7 @@ def test_names_of_long_environments_fit() -> None:
         ({"deployments": []}, "observability: given no deployments; allowed: one or more, of the plan"),
         (
             {"collector_image": "otelcol:1"},
-            f"observability: given collector image 'otelcol:1'; allowed: {PINNED}",
+            f"observability, collector's image: given 'otelcol:1'; allowed: {PINNED}",
         ),
         (
             {"cluster": observed("subnet-a")},

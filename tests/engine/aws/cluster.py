@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.standins.kubernetes.api import DEFINITIONS, Api
+from tests.standins.kubernetes.api import DEFINITIONS, Api, of
 
 OWN_SPACES = {"default", "kube-node-lease", "kube-public", "kube-system"}
 """Namespaces that every cluster has."""
@@ -39,6 +39,12 @@ def _own(found: dict[str, Any]) -> bool:
     names = {"kubernetes", "kube-root-ca.crt", "default"}
     beginnings = ("system:", "kube-apiserver", "extension-apiserver")
     return name in names or name.startswith(beginnings) or space == "kube-public"
+
+
+def enforce_policies(api: Api) -> None:
+    """What the owner of a cluster that is there has done."""
+    settings = of("ConfigMap", "amazon-vpc-cni", namespace="kube-system")
+    api.apply(settings | {"data": {"enable-network-policy-controller": "true"}})
 
 
 def clear(api: Api) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
-from tests.engine.aws.scene import REFERENCE, Part
-from tests.standins.plugins import Plugin
+from tests.engine.aws.scene import REFERENCE, REGION, Part, scene
+from tests.standins.place import Place
+from tests.standins.plugins import Plugin, plugin
 from tests.standins.values import Values
 
 
@@ -15,6 +17,14 @@ class Made:
 
     def __init__(self, urn: str, made: str, inputs: Values, state: Values) -> None:
         self.urn, self.id, self.inputs, self.state = urn, made, inputs, state
+
+
+def made_before(place: Place, archive: Path, *names: str) -> dict[str, Made]:
+    """Parts of the scene that somebody has made already, with what they refer to."""
+    with plugin("aws", place) as provider:
+        provider.configure(region=REGION)
+        stage = Stage(provider, scene(archive))
+        return {name: stage.make(name) for name in names}
 
 
 class Stage:

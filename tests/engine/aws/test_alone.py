@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 import headrace.aws
+from tests.engine.aws.cluster import enforce_policies
 from tests.engine.aws.project import Project
-from tests.engine.aws.scene import REGION, scene
-from tests.engine.aws.stage import Stage
+from tests.engine.aws.stage import made_before
 from tests.pipeline.sizes import in_make_engine_alone
 from tests.standins.kubernetes.api import Api, of
 from tests.standins.kubernetes.definitions import of_operator
 from tests.standins.place import Place
-from tests.standins.plugins import ROOT, plugin
+from tests.standins.plugins import ROOT
 from tests.standins.record import Record
 
 PROGRAM = ROOT / "tests" / "engine" / "aws" / "alone"
@@ -28,6 +28,7 @@ COMPONENTS = (
     "ChangeCapture",
     "CheckpointStorage",
     "Cluster",
+    "Cluster of somebody else",
     "FlinkApplication",
     "FlinkOperator",
     "Kafka",
@@ -37,7 +38,7 @@ COMPONENTS = (
     "Observability",
     "Operations",
 )
-IN_MAKE_TEST = ("ChangeCapture", "FlinkApplication", "Network")
+IN_MAKE_TEST = ("ChangeCapture", "Cluster of somebody else", "FlinkApplication", "Network")
 """Those whose resources depend on each other most."""
 WHOLES = {"Foundation", "ManagedStack"}
 """Made of the others, for a whole environment: `test_whole.py`."""
@@ -56,13 +57,11 @@ def there(cluster_place: Place, api: Api, tmp_path: Path) -> dict[str, Any]:
     """What somebody has already: a network, brokers, clusters, a bucket, namespaces with the operator."""
     archive = tmp_path / "debezium.zip"
     archive.write_bytes(b"a plugin")
-    with plugin("aws", cluster_place) as provider:
-        provider.configure(region=REGION)
-        stage = Stage(provider, scene(archive))
-        names = ("vpc", "subnet", "other-subnet", "third-subnet", "group", "bucket", "versioning")
-        made = {name: stage.make(name) for name in (*names, "brokers", "cluster")}
+    names = ("vpc", "subnet", "other-subnet", "third-subnet", "group", "bucket", "versioning")
+    made = made_before(cluster_place, archive, *names, "brokers", "cluster")
     for space in ("flink", "flink-operator"):
         api.apply(of("Namespace", space))
+    enforce_policies(api)
     return {
         "archive": str(archive),
         "bootstrap": made["brokers"].state["bootstrapBrokersSaslIam"],

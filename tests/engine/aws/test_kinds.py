@@ -14,7 +14,7 @@ import pytest
 
 from tests.engine.aws.scene import REGION, scene
 from tests.engine.aws.stage import Stage
-from tests.standins.aws.catalogue import KINDS, RECORDED
+from tests.standins.aws.catalogue import KINDS, RECORDED, RECORDED_BESIDE
 from tests.standins.aws.forcing import FORCING
 from tests.standins.place import Place
 from tests.standins.plugins import Plugin, plugin
@@ -57,6 +57,7 @@ def test_the_scene_has_every_kind_and_each_kind_is_listed() -> None:
     assert {part.type for part in PARTS.values()} == KINDS.keys()
     assert FORCING.keys() == KINDS.keys()
     assert {token for token, kind in KINDS.items() if kind.behind == "record"} == RECORDED
+    assert {token: kind.beside for token, kind in KINDS.items() if kind.beside} == RECORDED_BESIDE
 
 
 @pytest.mark.parametrize("token", sorted(KINDS))
@@ -219,6 +220,22 @@ def test_outputs_have_the_form_of_aws(stage: Stage) -> None:
     }
     for (name, output), form in forms.items():
         assert re.fullmatch(form, stage.make(name).state[output]), (name, output)
+
+
+def test_a_cluster_that_is_there_is_told_as_it_was_made(stage: Stage) -> None:
+    function, made = "aws:eks/getCluster:getCluster", stage.make("cluster")
+    told = stage.provider.invoke(function, name=made.id)
+    for output in ("arn", "endpoint", "version", "status"):
+        assert told[output] == made.state[output], output
+    assert told["certificateAuthorities"] == [made.state["certificateAuthority"]]
+    place = told["vpcConfig"]
+    for output in ("clusterSecurityGroupId", "vpcId"):
+        assert place[output] == made.state["vpcConfig"][output], output
+    assert (place["endpointPrivateAccess"], place["endpointPublicAccess"]) == (True, False)
+    assert told["computeConfigs"][0]["enabled"] is True
+    assert told["accessConfigs"][0]["authenticationMode"] == "API"
+    with pytest.raises(Exception, match="No cluster found"):
+        stage.provider.invoke(function, name="none")
 
 
 def test_functions_answer(account: Plugin) -> None:

@@ -50,6 +50,21 @@ def flink(cluster: Plugin, api: Api) -> str:
     return "flink"
 
 
+def test_an_object_that_is_there_is_read_and_never_taken_over(cluster: Plugin, api: Api) -> None:
+    theirs = of("ConfigMap", "theirs", namespace="kube-system")
+    api.apply(theirs | {"data": {"a": "1"}})
+    kind = "kubernetes:core/v1:ConfigMap"
+    seen = cluster.read(urn(kind), "kube-system/theirs", {}, {})
+    assert seen is not None
+    assert seen[1]["data"] == {"a": "1"}
+    assert cluster.read(urn(kind), "kube-system/none", {}, {}) is None
+    with pytest.raises(Exception, match="already exists"):
+        made(cluster, kind, theirs | {"data": {"a": "2"}})
+    found = api.get(theirs)
+    assert found is not None
+    assert found["data"] == {"a": "1"}
+
+
 def deployment(**spec: object) -> Values:
     return of("FlinkDeployment", "support", "flink.apache.org/v1beta1", "flink") | {
         "spec": {

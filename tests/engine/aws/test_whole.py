@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from headrace.local.waiting import wait_until
+from tests.engine.aws.cluster import enforce_policies
 from tests.engine.aws.project import Declaration, Shipped, random_delays
 from tests.engine.aws.scene import REGION
+from tests.engine.aws.stage import made_before
 from tests.pipeline.sizes import in_make_engine_alone
 from tests.standins.aws.account import Account
 from tests.standins.journal import Operation
@@ -32,6 +34,8 @@ CONNECTOR, IDENTITY = (
 KUBERNETES, ATTACHMENT = "aws:eks/cluster:Cluster", "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 INSIDE = {"HEADRACE_INSIDE": "true"}
 """As on the runner, from which a private endpoint is reached."""
+ENFORCED = "kubernetes:core/v1:ConfigMap prod-policies"
+"""What is read of a cluster that is there: whether its network policies are enforced."""
 SOME_OPERATIONS = 40
 """After so many an update is in its midst."""
 
@@ -112,6 +116,58 @@ def test_production_comes_up_on_its_foundation_and_its_data_goes_in_two_steps_al
 
 def _unprotected(declaration: Declaration) -> None:
     declaration["substrate"]["protect"] = False
+
+
+@in_make_engine_alone("a stack in a cluster that is there")
+def test_in_a_cluster_that_is_there_both_stages_come_up_and_leave_it_as_it_was(
+    tmp_path: Path, cluster_place: Place, account: Account, api: Api, left: Callable[[], list[str]]
+) -> None:
+    archive = tmp_path / "debezium.zip"
+    archive.write_bytes(b"a plugin")
+    subnets = ("subnet", "other-subnet", "third-subnet")
+    there = made_before(cluster_place, archive, "vpc", *subnets, "cluster")
+    enforce_policies(api)
+
+    def theirs() -> Any:
+        group = there["cluster"].state["vpcConfig"]["clusterSecurityGroupId"]
+        return (
+            account.record.left(),
+            left(),
+            account.eks.describe_cluster(name=there["cluster"].id)["cluster"],
+            account.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"],
+        )
+
+    def in_it(declaration: Declaration) -> None:
+        substrate = declaration["substrate"]
+        substrate["cluster"] = {"existing": there["cluster"].id}
+        substrate["network"] = {
+            "vpc_id": there["vpc"].id,
+            "private_subnet_ids": [there[name].id for name in subnets],
+        }
+        substrate["access"].pop("viewers")
+        substrate["protect"] = False
+
+    before = theirs()
+    prod = Shipped(tmp_path / "project", cluster_place, "prod")
+    prod.declare("prod", in_it)
+    foundation = prod.beside("prod-foundation")
+    asked = {key for key, what in prod.preview().items() if what != "create"}
+    assert asked == {ENFORCED}, "before there is a foundation, from outside"
+    foundation.up()
+    prod.up(environment=INSIDE)
+    made = prod.made()
+    assert {key.split()[0] for key in made} & {KUBERNETES, JOB, RELEASE, BUDGET} == {JOB, RELEASE, BUDGET}
+
+    prod.forget()
+    foundation.up()
+    prod.up(environment=INSIDE)
+    assert prod.done() == {}
+    assert prod.preview().keys() <= {ENFORCED, "pulumi:providers:kubernetes prod-kubernetes"}
+
+    prod.destroy(environment=INSIDE)
+    foundation.destroy()
+    assert prod.made() == set()
+    assert theirs() == before
 
 
 @in_make_engine_alone("drift of a stack on AWS")

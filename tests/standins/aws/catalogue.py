@@ -32,3 +32,6 @@ RECORDED = frozenset(
     }
 )
 """All that is behind these is a record; all others are moto's. A test holds the kinds to this list."""
+
+RECORDED_BESIDE = {"aws:eks/cluster:Cluster": ("accessConfig", "computeConfig")}
+"""Inputs of moto's kinds that moto lacks, and a record holds: functions answer from it."""

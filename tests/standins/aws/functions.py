@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.standins.aws.account import Account
+from tests.standins.aws.platform import SERVICE_CIDR, EksCluster
 from tests.standins.values import Values
 
 
@@ -41,6 +42,44 @@ def _parameters(account: Account, arguments: Values) -> Values:
     }
 
 
+def _cluster(account: Account, arguments: Values) -> Values:
+    """As EKS describes it; Auto Mode and the mode of authentication are on record, as moto lacks them."""
+    name = arguments["name"]
+    found = account.eks.describe_cluster(name=name)["cluster"]
+    kept = account.record.get(EksCluster.token, name) or {}
+    group, place = EksCluster.group(account, name), found["resourcesVpcConfig"]
+    compute, access = kept.get("computeConfig") or {}, kept.get("accessConfig") or {}
+    return {
+        "id": name,
+        "arn": found["arn"],
+        "accessConfigs": [
+            {
+                "authenticationMode": access.get("authenticationMode", "CONFIG_MAP"),
+                "bootstrapClusterCreatorAdminPermissions": False,
+            }
+        ],
+        "certificateAuthorities": [found["certificateAuthority"]],
+        "computeConfigs": [
+            {
+                "enabled": bool(compute.get("enabled")),
+                "nodePools": compute.get("nodePools", []),
+                "nodeRoleArn": compute.get("nodeRoleArn", ""),
+            }
+        ],
+        "endpoint": found["endpoint"].rstrip("/"),
+        "kubernetesNetworkConfigs": [{"ipFamily": "ipv4", "serviceIpv4Cidr": SERVICE_CIDR}],
+        "status": found["status"],
+        "version": found["version"],
+        "vpcConfig": {
+            "clusterSecurityGroupId": group["GroupId"],
+            "endpointPrivateAccess": bool(place.get("endpointPrivateAccess")),
+            "endpointPublicAccess": bool(place.get("endpointPublicAccess")),
+            "subnetIds": place["subnetIds"],
+            "vpcId": group["VpcId"],
+        },
+    }
+
+
 def _caller(account: Account, arguments: Values) -> Values:
     found = account.sts.get_caller_identity()
     return {
@@ -53,8 +92,10 @@ def _caller(account: Account, arguments: Values) -> Values:
 
 FUNCTIONS: dict[str, Callable[[Account, Values], Values]] = {
     "aws:ec2/getSubnet:getSubnet": _subnet,
+    "aws:eks/getCluster:getCluster": _cluster,
     "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
     "aws:index/getCallerIdentity:getCallerIdentity": _caller,
     "aws:ssm/getParametersByPath:getParametersByPath": _parameters,
 }
-"""By token: what it answers, beside its arguments and the region. All ask moto."""
+"""By token: what it answers, beside its arguments and the region. All ask moto; what moto does not keep of a
+kind is on record (`RECORDED_BESIDE` of the catalogue)."""

@@ -24,6 +24,8 @@ class Kind(ABC):
     """The same within inputs: ``vpcConfig.vpcId``."""
     behind: ClassVar[str] = "moto"
     """``moto``, or ``record``: nothing but a record of what was asked for."""
+    beside: ClassVar[tuple[str, ...]] = ()
+    """Inputs that moto does not keep, and a record beside it does, for functions that tell them."""
 
     @property
     def schema(self) -> Schema:

@@ -87,7 +87,8 @@ class LifecyclePolicy(Attached):
 class EksCluster(Kind):
     """With the security group that EKS makes for it, which moto's EKS does not: a real one of moto's EC2.
 
-    moto keeps neither Auto Mode's settings nor what is logged: these are as they were asked for.
+    moto keeps neither Auto Mode's settings nor what is logged: these are as they were asked for. What
+    `getCluster` tells of them is on record.
     """
 
     token = "aws:eks/cluster:Cluster"
@@ -100,6 +101,7 @@ class EksCluster(Kind):
         "vpcConfig.vpcId",
         "kubernetesNetworkConfig.serviceIpv4Cidr",
     )
+    beside = ("accessConfig", "computeConfig")
 
     def create(self, account: Account, inputs: Values) -> str:
         made: str = inputs["name"]
@@ -120,11 +122,12 @@ class EksCluster(Kind):
             Description="EKS created security group applied to ENI that is attached to EKS Control Plane",
             VpcId=subnets[0]["VpcId"],
         )
+        self._remember(account, inputs)
         return made
 
     def read(self, account: Account, made: str, state: Values) -> Values | None:
         found = account.eks.describe_cluster(name=made)["cluster"]
-        group = self._group(account, made)
+        group = self.group(account, made)
         network = state.get("kubernetesNetworkConfig") or {}
         return {
             "name": made,
@@ -151,20 +154,27 @@ class EksCluster(Kind):
         if removed:
             account.eks.untag_resource(resourceArn=old["arn"], tagKeys=removed)
         account.eks.tag_resource(resourceArn=old["arn"], tags=tags)
+        self._remember(account, new)
 
     def delete(self, account: Account, made: str, state: Values) -> None:
         if state.get("deletionProtection"):
             raise Refused(f"cluster {made}: deletion protection is enabled; disable it first")
         account.eks.delete_cluster(name=made)
-        group = self._group(account, made)
+        account.record.remove(self.token, made)
+        group = self.group(account, made)
         account.ec2.delete_security_group(GroupId=group["GroupId"])
+
+    def _remember(self, account: Account, inputs: Values) -> None:
+        account.record.put(self.token, inputs["name"], {name: inputs.get(name) for name in self.beside})
 
     @staticmethod
     def _group_name(cluster: str) -> str:
         return f"eks-cluster-sg-{cluster}"
 
-    def _group(self, account: Account, cluster: str) -> Values:
-        mine = [{"Name": "group-name", "Values": [self._group_name(cluster)]}]
+    @classmethod
+    def group(cls, account: Account, cluster: str) -> Values:
+        """The one that EKS makes."""
+        mine = [{"Name": "group-name", "Values": [cls._group_name(cluster)]}]
         (group,) = account.ec2.describe_security_groups(Filters=mine)["SecurityGroups"]
         found: Values = group
         return found

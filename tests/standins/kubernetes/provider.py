@@ -85,14 +85,17 @@ class KubernetesStandIn(StandIn):
     def create(self, asked: Asked, inputs: Values) -> tuple[str, Values]:
         if asked.type == release.TYPE:
             return release.install(self._api, self._record, inputs), release.outputs(inputs)
-        made = self._api.apply(_manifest(inputs))
+        manifest = _manifest(inputs)
+        if self._api.get(manifest) is not None:
+            raise Refused(f"{asked.type} {self._identity(inputs)} already exists")
+        made = self._api.apply(manifest)
         return self._identity(inputs), made
 
     def read(self, asked: Asked, inputs: Values, state: Values) -> tuple[Values, Values] | None:
         if asked.type == release.TYPE:
             found = self._record.get(release.TYPE, asked.id)
             return None if found is None else (found, release.outputs(found))
-        live = self._api.get(_manifest(inputs))
+        live = self._api.get(_manifest(inputs) if inputs else _by_id(asked))
         if live is None:
             return None
         return _drifted(inputs, state, live), live
@@ -114,6 +117,14 @@ class KubernetesStandIn(StandIn):
         if not self._api.namespaced(_manifest(inputs)):
             return name
         return f"{inputs['metadata'].get('namespace', 'default')}/{name}"
+
+
+def _by_id(asked: Asked) -> Values:
+    """Of one that the stack did not make: ``kubernetes:core/v1:ConfigMap`` and ``NAMESPACE/NAME``."""
+    _, version, kind = asked.type.split(":")
+    space, _, name = asked.id.rpartition("/")
+    metadata = {"name": name, "namespace": space} if space else {"name": name}
+    return {"apiVersion": version.removeprefix("core/"), "kind": kind, "metadata": metadata}
 
 
 def _manifest(inputs: Values) -> Values:

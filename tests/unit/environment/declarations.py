@@ -147,6 +147,22 @@ def on_aws(**substrate: Any) -> dict[str, Any]:
     return declaration
 
 
+def _alone(draw: st.DrawFn) -> dict[str, Any]:
+    return {
+        "network": draw(st.sampled_from([{}, {"nat": "one"}, {"cidr": "10.9.0.0/16"}])),
+        "endpoint": draw(st.sampled_from([{}, {"access": "public", "cidrs": ["198.51.100.0/24"]}])),
+    }
+
+
+def _shared(draw: st.DrawFn, zones: int) -> dict[str, Any]:
+    """A network, and a cluster or none, that are there."""
+    subnets = [f"subnet-{at:017x}" for at in range(zones)]
+    return {
+        "network": {"vpc_id": "vpc-0123456789abcdef0", "private_subnet_ids": subnets},
+        "cluster": draw(st.sampled_from([{}, {"existing": "shared"}])),
+    }
+
+
 @st.composite
 def aws_environments(draw: st.DrawFn) -> Environment:
     """Any well-formed environment on AWS."""
@@ -158,8 +174,7 @@ def aws_environments(draw: st.DrawFn) -> Environment:
         "kafka": draw(st.sampled_from(["express", "standard"] if zones == 3 else ["standard"])),
         "spot": draw(st.booleans()),
         "protect": draw(st.booleans()),
-        "network": draw(st.sampled_from([{}, {"nat": "one"}, {"cidr": "10.9.0.0/16"}])),
-        "endpoint": draw(st.sampled_from([{}, {"access": "public", "cidrs": ["198.51.100.0/24"]}])),
+        **(_shared(draw, zones) if draw(st.booleans()) else _alone(draw)),
     }
     # Every field as it would be written: what was left out is left out again.
     declaration = local.model_dump(mode="json", exclude={"name"}, exclude_none=True, exclude_defaults=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headrace.environment import DeclarationError
+from headrace.environment import DeclarationError, rules
 from headrace.environment.problem import dotted
 from headrace.errors import HeadraceError
 from tests.unit.environment.declarations import AWS, database, on_aws, parsed, shipped
@@ -16,6 +16,8 @@ PUBLIC = {"access": "public", "cidrs": ["198.51.100.0/24"]}
 DEPLOYER = "arn:aws:iam::111122223333:role/deployer"
 ELSEWHERE = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:support-AbCdEf"
 SUBNETS = [f"subnet-0123456789abcdef{at}" for at in range(3)]
+NETWORK: dict[str, Any] = {"vpc_id": VPC, "private_subnet_ids": SUBNETS}
+SHARED = {"existing": "shared"}
 
 
 def test_defaults_are_safe() -> None:
@@ -28,6 +30,24 @@ def test_defaults_are_safe() -> None:
 def test_a_vpc_that_is_there_is_taken() -> None:
     aws = parsed(on_aws(network={"vpc_id": VPC, "private_subnet_ids": SUBNETS})).aws
     assert aws.network.private_subnet_ids == tuple(SUBNETS)
+
+
+def test_a_cluster_that_is_there_is_taken_with_the_endpoint_that_it_has() -> None:
+    for access in ("private", "public"):
+        aws = parsed(on_aws(cluster=SHARED, network=NETWORK, endpoint={"access": access})).aws
+        assert (aws.cluster.existing, aws.endpoint.access, aws.endpoint.cidrs) == ("shared", access, ())
+
+
+def test_in_a_cluster_that_is_there_an_environments_name_leaves_room_for_those_of_pools() -> None:
+    def problems(cluster: dict[str, str], chars: int) -> dict[str, tuple[str, str]]:
+        found = rules.problems(on_aws(cluster=cluster, network=NETWORK), "a" * chars)
+        return {dotted(each.path): (each.given, each.allowed) for each in found}
+
+    given, allowed = problems(SHARED, 46)["substrate.cluster.existing"]
+    assert "name of 46 characters" in given
+    assert "at most 45" in allowed
+    for cluster, chars in (SHARED, 45), ({}, 46):
+        assert "substrate.cluster.existing" not in problems(cluster, chars)
 
 
 def with_model(**model: Any) -> dict[str, Any]:
@@ -75,6 +95,30 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "substrate.network.cidr",
         "10.0.0.0/16",
         f"left out with vpc_id {VPC}",
+    ),
+    "a cluster that is there in a VPC that is not": (
+        on_aws(cluster=SHARED),
+        "substrate.network.vpc_id",
+        "nothing",
+        "the VPC of cluster shared",
+    ),
+    "blocks for the endpoint of a cluster that is there": (
+        on_aws(cluster=SHARED, network=NETWORK, endpoint=PUBLIC),
+        "substrate.endpoint.cidrs",
+        "1",
+        "left out with cluster.existing shared",
+    ),
+    "viewers of a cluster that is there": (
+        on_aws(cluster=SHARED, network=NETWORK, access={"viewers": [DEPLOYER]}),
+        "substrate.access.viewers",
+        "1",
+        "left out with cluster.existing shared",
+    ),
+    "a cluster by its ARN": (
+        on_aws(cluster={"existing": "arn:aws:eks:eu-central-1:111122223333:cluster/a"}, network=NETWORK),
+        "substrate.cluster.existing",
+        "arn:aws:eks",
+        "a cluster's name",
     ),
     "a public endpoint for nobody": (
         on_aws(endpoint={"access": "public"}),

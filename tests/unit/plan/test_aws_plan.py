@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from rich.console import Console
 
 from headrace.environment import Environment
+from headrace.environment.aws_rules import SHARING_MAX_CHARS
 from headrace.errors import HeadraceError
 from headrace.plan import AwsPlan, StackPlan, plan, plan_of
 from headrace.plan.aws import aws_plan
@@ -120,6 +121,52 @@ def test_a_vpc_that_is_there_is_left_as_it_is() -> None:
     network = aws_plan(parsed(on_aws(network={"vpc_id": VPC_ID, "private_subnet_ids": SUBNETS}))).network
     assert (network.vpc_id, network.nat_gateways, network.public_subnets) == (VPC_ID, 0, ())
     assert network.private_subnets == tuple(SUBNETS)
+
+
+def test_a_cluster_that_is_there_is_named_shared_and_not_paid_for() -> None:
+    there = {"vpc_id": VPC_ID, "private_subnet_ids": SUBNETS}
+    new, shared = (
+        aws_plan(parsed(on_aws(network=there, cluster=cluster))) for cluster in ({}, {"existing": "shared"})
+    )
+    assert (new.cluster.existing, shared.cluster.existing) == (None, "shared")
+    assert "shared is there" in shared.reasons["cluster.existing"]
+    names = {
+        shared.cluster.operator_namespace.name: new.cluster.operator_namespace.name,
+        shared.cluster.agents_namespace.name: new.cluster.agents_namespace.name,
+        shared.cluster.collector_namespace: new.cluster.collector_namespace,
+        shared.cluster.node_class: new.cluster.node_class,
+        **{
+            ours.name: alone.name
+            for ours, alone in zip(shared.cluster.node_pools, new.cluster.node_pools, strict=True)
+        },
+    }
+    assert names == {f"local-{name}": name for name in names.values()}
+    assert "the EKS cluster" in [one.name for one in aws_cost_drivers(new)]
+    assert "the EKS cluster" not in [one.name for one in aws_cost_drivers(shared)]
+
+
+def test_names_of_the_longest_environment_fit_in_a_cluster_that_is_there() -> None:
+    there = {"vpc_id": VPC_ID, "private_subnet_ids": SUBNETS}
+    declared = parsed(on_aws(network=there, cluster={"existing": "shared"}))
+    cluster = aws_plan(declared.model_copy(update={"name": "a" * SHARING_MAX_CHARS})).cluster
+    names = [
+        cluster.operator_namespace.name,
+        cluster.agents_namespace.name,
+        cluster.collector_namespace,
+        cluster.node_class,
+        *(f"{pool.name}-spot" for pool in cluster.node_pools),
+    ]
+    assert max(map(len, names)) == 63
+
+
+@pytest.mark.parametrize("cluster", [{}, {"existing": "shared"}])
+def test_pods_name_pools_of_the_plan(cluster: dict[str, str]) -> None:
+    there = {"vpc_id": VPC_ID, "private_subnet_ids": SUBNETS}
+    made = aws_plan(parsed(on_aws(network=there, cluster=cluster)))
+    jobmanagers, taskmanagers = (pool.name for pool in made.cluster.node_pools)
+    assert made.operator.node_pool == jobmanagers
+    for one in made.deployments:
+        assert (one.pods.jobmanager_pool, one.pods.taskmanager_pool) == (jobmanagers, taskmanagers)
 
 
 @pytest.mark.parametrize(

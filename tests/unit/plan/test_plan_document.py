@@ -9,10 +9,11 @@ from rich.console import Console, RenderableType
 
 from headrace.environment import load_environment
 from headrace.plan import StackPlan, plan
+from headrace.plan.aws import aws_plan
 from headrace.plan.differences import Difference
 from headrace.plan.summary import local_cost_drivers, local_running, trades
 from headrace.plan_document import differences_table, document
-from tests.unit.environment.declarations import SHIPPED
+from tests.unit.environment.declarations import SHIPPED, on_aws, parsed
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,20 @@ def test_what_was_traded_has_this_plans_numbers(local: StackPlan) -> None:
     assert "a checkpoint every 2000 ms" in chosen
     assert "2 of 4 slots are spare" in chosen
     assert "support-triage: 30 model calls in flight, 10 needed" in chosen
+
+
+@pytest.mark.parametrize(
+    ("cluster", "told"), [({}, "a new one"), ({"existing": "shared"}, "existing cluster shared")]
+)
+def test_on_aws_it_tells_whose_the_cluster_is(cluster: dict[str, str], told: str) -> None:
+    network = {
+        "vpc_id": "vpc-0123456789abcdef0",
+        "private_subnet_ids": [f"subnet-{at:017x}" for at in range(3)],
+    }
+    planned = aws_plan(parsed(on_aws(network=network, cluster=cluster)))
+    shown = re.sub(r"\s+", " ", printed(document(planned)))
+    assert told in shown
+    assert planned.reasons["cluster.existing"] in shown
 
 
 def test_it_fits_a_narrow_terminal(local: StackPlan) -> None:

@@ -36,6 +36,7 @@ PUBLIC = {
         "Cluster",
         "ClusterArgs",
         "ConnectorPlace",
+        "ExistingClusterArgs",
         "ExistingNetworkArgs",
         "FlinkApplication",
         "FlinkApplicationArgs",

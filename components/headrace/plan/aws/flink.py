@@ -9,6 +9,7 @@ from headrace.environment.units import GIB, SECOND_MS
 from headrace.plan import memory
 from headrace.plan.agents import keys
 from headrace.plan.aws.bedrock import bedrock_models
+from headrace.plan.aws.cluster_names import JOBMANAGERS, TASKMANAGERS, named
 from headrace.plan.aws.model import DeploymentPlan, PodPlan, PodPortsPlan, SecretKeyPlan
 from headrace.plan.aws.operator import NODE_START_MS, autoscaler_options, life_options
 from headrace.plan.because import Because, because, build, merged, sequence, settings
@@ -66,6 +67,7 @@ def _deployment(environment: Environment, agent: Agent) -> Because[DeploymentPla
         ),
         pods=build(
             PodPlan,
+            jobmanager_pool=named(environment, JOBMANAGERS, "the 1 pool of nodes for what rules jobs"),
             jobmanager_cpu=because(JOBMANAGER_CPU, f"{JOBMANAGER_CPU:g} vCPU for 1 job's checkpoints"),
             jobmanager_replicas=because(
                 JOBMANAGER_REPLICAS, f"{JOBMANAGER_REPLICAS}: the second takes over without a new pod"
@@ -73,6 +75,7 @@ def _deployment(environment: Environment, agent: Agent) -> Because[DeploymentPla
             jobmanager_disk_gib=because(
                 JOBMANAGER_DISK_GIB, f"{JOBMANAGER_DISK_GIB} GiB for the job's files: it keeps 0 state"
             ),
+            taskmanager_pool=named(environment, TASKMANAGERS, "the 1 pool of nodes for what does the work"),
             taskmanager_cpu=because(
                 float(slots.value), f"1 vCPU for each of {slots.value} slots: a subtask is 1 thread of Python"
             ),

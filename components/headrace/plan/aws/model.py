@@ -39,15 +39,19 @@ class NamespacePlan(PlanModel):
 
 
 class ClusterPlan(PlanModel):
+    existing: str | None
+    """Name of a cluster that is there; ``None``: one is made."""
     endpoint_private: bool
     """Whether the Kubernetes API is reached from within the VPC alone."""
     public_cidrs: tuple[str, ...]
     admins: tuple[str, ...]
     """ARNs of IAM principals, the runner not among them."""
     viewers: tuple[str, ...]
+    node_class: str
     node_pools: tuple[NodePoolPlan, ...]
     operator_namespace: NamespacePlan
     agents_namespace: NamespacePlan
+    collector_namespace: str
 
 
 class MskPlan(PlanModel):
@@ -102,6 +106,8 @@ class OperatorPlan(PlanModel):
     memory_mib: int
     """Of a replica."""
     metrics_port: int
+    node_pool: str
+    """Whose nodes it runs on."""
     configuration: dict[str, str]
     """Its own options, and the defaults of every deployment that it watches."""
 
@@ -120,9 +126,12 @@ class PodPortsPlan(PlanModel):
 class PodPlan(PlanModel):
     """Pods of one agent's Flink deployment."""
 
+    jobmanager_pool: str
+    """Whose nodes they run on."""
     jobmanager_cpu: float
     jobmanager_replicas: int
     jobmanager_disk_gib: int
+    taskmanager_pool: str
     taskmanager_cpu: float
     disk_gib: int
     """Local disk of a TaskManager, for RocksDB."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from headrace.environment.model import Agent, Environment
 from headrace.environment.units import SECOND_MS
+from headrace.plan.aws.cluster_names import JOBMANAGERS, named
 from headrace.plan.aws.model import OperatorPlan
 from headrace.plan.because import Because, because, build, merged, settings
 from headrace.plan.checkpoints import checkpoints
@@ -32,6 +33,7 @@ def operator(environment: Environment) -> Because[OperatorPlan]:
         cpu=because(OPERATOR_CPU, f"{OPERATOR_CPU:g} vCPU: it looks at each job now and then"),
         memory_mib=because(OPERATOR_MIB, f"{OPERATOR_MIB} MiB: a JVM with a client for each job"),
         metrics_port=because(OPERATOR_METRICS_PORT, f"{OPERATOR_METRICS_PORT}, as in its documentation"),
+        node_pool=named(environment, JOBMANAGERS, "0 on spot there: without it no job is mended"),
         configuration=merged(_own_options(), life_options(environment)),
     )
 

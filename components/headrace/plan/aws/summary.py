@@ -109,7 +109,8 @@ def _costs(plan: AwsPlan) -> Iterator[Cost]:
     yield _hourly(
         f"{endpoints} interface endpoints", endpoints * DOLLARS_PER_ENDPOINT_HOUR, "substrate.zones"
     )
-    yield _hourly("the EKS cluster", DOLLARS_PER_CLUSTER_HOUR, "nothing that is declared")
+    if plan.cluster.existing is None:
+        yield _hourly("the EKS cluster", DOLLARS_PER_CLUSTER_HOUR, "substrate.cluster.existing")
     writes = sum(
         DAY_MS / one.flink.checkpoints.interval_ms * WRITES_PER_SUBTASK * agent.spec.parallelism
         for one, agent in zip(plan.deployments, plan.agents, strict=True)

@@ -27,6 +27,7 @@ from headrace.aws import (
     Cluster,
     ClusterArgs,
     ConnectorPlace,
+    ExistingClusterArgs,
     ExistingNetworkArgs,
     FlinkApplication,
     FlinkApplicationArgs,
@@ -57,6 +58,7 @@ DIGEST = f"sha256:{'a' * 64}"
 PLAN = planned(
     endpoint={"access": "public", "cidrs": ["198.51.100.0/24"]}, protect=False, kafka=GIVEN["kafka"]
 )
+SUBNETS = [f"subnet-{at:017x}" for at in range(3)]
 REGION, CIDRS = "eu-central-1", ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"]
 SECRETS = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:dev/support-AbCdEf"
 KEY = "arn:aws:kms:eu-central-1:111122223333:key/1"
@@ -151,6 +153,22 @@ def cluster() -> Cluster:
             access={"arn:aws:iam::111122223333:role/deployer": "admin"},
             protect=False,
             log_days=7,
+            tags=TAGS,
+        ),
+    )
+
+
+def existing_cluster() -> Cluster:
+    network = {"vpc_id": "vpc-0123456789abcdef0", "private_subnet_ids": SUBNETS}
+    plan = planned(cluster={"existing": GIVEN["cluster"]}, network=network)
+    return Cluster(
+        "own",
+        ExistingClusterArgs(
+            cluster=plan.cluster,
+            subnet_ids=GIVEN["subnets"],
+            vpc_id=GIVEN["vpc"],
+            administrators={"runner": "arn:aws:iam::111122223333:role/runner"},
+            api_clients={"runner": GIVEN["group"]},
             tags=TAGS,
         ),
     )
@@ -253,6 +271,7 @@ ALONE: dict[str, Callable[[], pulumi.ComponentResource]] = {
     "ChangeCapture": capture,
     "CheckpointStorage": storage,
     "Cluster": cluster,
+    "Cluster of somebody else": existing_cluster,
     "FlinkApplication": application,
     "FlinkOperator": operator,
     "Kafka": kafka,
