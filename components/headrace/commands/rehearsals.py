@@ -83,7 +83,8 @@ def replay(  # noqa: PLR0913, PLR0917 (each option is an argument)
     """Run recorded events through the agent as it is and through another version; show what differs.
 
     Nothing is written, and the running agent is not touched. Both start with empty memory, on this machine,
-    and both ask their model: that costs what is shown. Steps are not made: an agent's `rehearse` says what
+    and both ask their model, with a quarter of its limits a minute: that costs what is shown, which is not in
+    `headrace costs`, and budgets do not hold. Steps are not made: an agent's `rehearse` says what
     one would give, else its run is cut off there; tools are called with --run-tools alone.
 
     [dim]headrace agents replay support-triage --set task=@triage.txt --last 1h[/]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +125,22 @@ def test_the_newest_events_are_taken_and_only_of_the_agents_own_topics(stage: St
     refused = run("agents", "replay", AGENT, "--set", "a=1", "--from", "elsewhere")
     assert refused.exit_code == FAILED
     assert f"allowed: {TOPIC}" in refused.stderr
+
+
+def test_no_more_events_are_held_than_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[weakref.ref[KeptRecord]] = []
+    held: list[int] = []
+
+    def read(*_: object) -> Iterator[KeptRecord]:
+        for n in range(100):
+            record = KeptRecord(Position(TOPIC, 0, n), n, b"k", b"v")
+            made.append(weakref.ref(record))
+            yield record
+            held.append(sum(each() is not None for each in made))
+
+    monkeypatch.setattr(operation, "read_topic", read)
+    assert compared("--set", "a=1", "--limit", "3", "--from", TOPIC)["events"] == 3
+    assert max(held) <= 5
 
 
 def test_what_is_cut_off_is_no_difference_and_is_said(stage: Stage) -> None:
