@@ -156,9 +156,7 @@ class Rehearsal:
             settings=self._settings,
         )
         steps = _Steps(
-            lambda name, occurrence: idempotency_key(
-                self._keys_of, key, reading.position, name, occurrence
-            ),
+            lambda name, occurrence: idempotency_key(self._keys_of, key, reading.position, name, occurrence),
             self._instance.rehearse,
             run_tools=self._job.run_tools,
             clock=_now_ms,

@@ -93,8 +93,8 @@ class Bounded(NamedTuple):
 
 
 def bounded(steps: Sequence[StepLog], most_bytes: int = MOST_BYTES) -> Bounded:
-    """No more than so many bytes: prompts and answers are left out, the earliest first, as a later prompt of a
-    chat holds what was said before it; then steps, from the middle."""
+    """No more than so many bytes: prompts and answers are left out, the earliest first, as a later prompt of
+    a chat holds what was said before it; then steps, from the middle."""
     kept, sizes = list(steps), [len(step.encode()) for step in steps]
     over = sum(sizes) - most_bytes
     if over <= 0:

@@ -26,7 +26,7 @@ from headrace.commands.common import (
 )
 from headrace.errors import HeadraceError
 from headrace.local.agent import complete
-from headrace.operations.agent_settings import history, in_force, parse_changes
+from headrace.operations.agent_settings import history, in_force, parse_changes, patches
 from headrace.operations.agents import find_agent
 from headrace.operations.rehearsals import (
     Comparison,
@@ -132,11 +132,10 @@ def _patch(spec: AgentJobSpec, version: int | None) -> dict[str, Any]:
     if version is None:
         now = in_force(versions)
         return {} if now is None else now.change.patch
-    patches: dict[int, dict[str, Any]] = {0: {}}
-    patches |= {each.number: each.change.patch for each in versions if not each.refused}
-    if version not in patches:
-        raise HeadraceError(f"--version: given {version}; allowed: {', '.join(map(str, patches))}")
-    return patches[version]
+    known = patches(versions)
+    if version not in known:
+        raise HeadraceError(f"--version: given {version}; allowed: {', '.join(map(str, known))}")
+    return known[version]
 
 
 def _other(

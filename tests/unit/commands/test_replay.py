@@ -64,7 +64,7 @@ class Stage:
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     made = Stage()
     records = [KeptRecord(Position(TOPIC, 0, n), 1_000 + n, b"k", b"v") for n in range(10)]
-    kept = [SettingsVersion(SettingsChange(version=1, patch={"escalate_every": 5}), 1)]
+    kept = [SettingsVersion(SettingsChange(version=1, patch={"escalate_every": 5}), 1, "accepted")]
     monkeypatch.setattr(
         operation, "read_topic", lambda _kafka, topic, _since: records if topic == TOPIC else []
     )
