@@ -131,9 +131,10 @@ class Agent(Generic[M, D, S]):
         were called with. Override it: the model and the logs get what it returns."""
         return text
 
-    async def rehearse(self, step: str, arguments: list[Any]) -> Any:
-        """What ``ctx.step(step, function, *arguments)`` is to give in a rehearsal (`headrace agents replay`),
-        where nothing outside is touched. Without an answer of yours the rehearsed run is cut off there."""
+    async def rehearse(self, step: str, arguments: list[Any], options: dict[str, Any]) -> Any:
+        """What ``ctx.step(step, function, *arguments, **options)`` is to give in a rehearsal (`headrace
+        agents replay`), where nothing outside is touched. Both are as JSON has them. Without an answer of
+        yours the rehearsed run is cut off there."""
         raise NotImplementedError(f"{step} is not rehearsed")
 
 

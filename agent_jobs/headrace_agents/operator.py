@@ -690,6 +690,7 @@ def _log_of(agent: str, reading: Reading, outcome: Outcome, result: RunResult) -
         started_at_ms=result.started_at_ms,
         finished_at_ms=result.finished_at_ms,
         steps=result.steps,
+        truncated=result.steps_truncated,
     )
 
 

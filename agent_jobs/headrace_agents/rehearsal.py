@@ -3,12 +3,16 @@
 ``python -m headrace_agents.rehearsal --job FILE`` reads a :class:`Job`, asks the model, and writes a
 :class:`Rehearsed` for each event to standard output, a line each, as they end. Memory starts empty and stays
 in this process; decisions, reminders and questions go nowhere; steps are not made.
+
+The live agent knows nothing of it: a rehearsal takes a :data:`SHARE` of the limits of each model, and budgets
+do not hold.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import secrets
 import sys
 import time
 from collections import defaultdict
@@ -25,7 +29,8 @@ from headrace_agents.codec import SettingsVersion
 from headrace_agents.configuration import Configurations, canonical
 from headrace_agents.embedding import EmbeddingModel
 from headrace_agents.events import EventReader, Reading
-from headrace_agents.model.connecting import connected, embedding_connected
+from headrace_agents.model.concurrency import embedding_shared_out, shared_out
+from headrace_agents.model.connecting import connected, embedding_connected, endpoint_state, state_of
 from headrace_agents.operator import memory_format
 from headrace_agents.records import InputRecord, Position, idempotency_key
 from headrace_agents.rehearsal_job import Decided, Job, Rehearsed
@@ -33,6 +38,9 @@ from headrace_agents.runs import AgentRuns, Attempt, Deadline, RunRequest, RunRe
 from headrace_agents.spec import AgentJobSpec
 from headrace_agents.step_protocol import StepKind
 from headrace_agents.steps import About, Execute, RunSteps
+
+SHARE = 4
+"""One part of so many of what a model takes a minute, and of what one subtask has in flight."""
 
 
 class CutOffError(BaseException):
@@ -47,7 +55,7 @@ class _Steps(RunSteps):
     def __init__(
         self,
         key: Callable[[str, int], str],
-        rehearse: Callable[[str, list[Any]], Awaitable[Any]],
+        rehearse: Callable[[str, list[Any], dict[str, Any]], Awaitable[Any]],
         *,
         run_tools: bool,
         clock: Callable[[], int],
@@ -66,9 +74,9 @@ class _Steps(RunSteps):
 
     def _in_place_of(self, name: str, inputs: bytes) -> Execute:
         async def execute(_idempotency_key: str) -> bytes:
-            arguments, _ = from_json(inputs)
+            arguments, options = from_json(inputs)
             try:
-                return to_json(await self._rehearse(name, arguments))
+                return to_json(await self._rehearse(name, arguments, options))
             except NotImplementedError:
                 raise self._cut_off(name) from None
 
@@ -97,6 +105,9 @@ class Rehearsal:
         self._format = memory_format(spec, self._agent)
         self._runs = AgentRuns(spec, self._agent, self._format, clock=_now_ms)
         self._memory: dict[bytes, bytes] = {}
+        # Never the live run's keys or those of another rehearsal: an endpoint that knows its keys would give
+        # it that one's answer.
+        self._keys_of = f"{spec.name}/rehearsal/{secrets.token_hex(16)}"
 
     async def run(
         self,
@@ -145,10 +156,7 @@ class Rehearsal:
             settings=self._settings,
         )
         steps = _Steps(
-            # Never the live run's: an endpoint that knows its keys would give it that one's answer.
-            lambda name, occurrence: idempotency_key(
-                f"{self._spec.name}/rehearsal/{self._settings.patch}", key, reading.position, name, occurrence
-            ),
+            lambda name, occurrence: idempotency_key(self._keys_of, key, reading.position, name, occurrence),
             self._instance.rehearse,
             run_tools=self._job.run_tools,
             clock=_now_ms,
@@ -160,7 +168,10 @@ class Rehearsal:
             # Whatever it became on its way out of a task group.
             if steps.cut_off_at is None:
                 raise
-            return _told(reading.position, steps, "cut_off", steps.cut_off_at)
+            result = None
+        if result is None or steps.cut_off_at is not None:
+            # A handler may have gone on without what it would have got.
+            return _told(reading.position, steps, "cut_off", steps.cut_off_at or "")
         if result.memory is not None:
             self._memory[key] = result.memory
         return _outcome(reading.position, steps, result)
@@ -209,10 +220,22 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def _share_of(spec: AgentJobSpec) -> AgentJobSpec:
+    """With the calls in flight of a rehearsal."""
+    parts = SHARE * spec.parallelism
+    return spec.model_copy(
+        update={"model": shared_out(spec, parts), "embedding": embedding_shared_out(spec, parts)}
+    )
+
+
 @asynccontextmanager
 async def _models(spec: AgentJobSpec) -> AsyncIterator[tuple[ChatModel | None, EmbeddingModel | None]]:
-    model = None if spec.model is None else connected(spec.model)
-    embedding = None if spec.embedding is None else embedding_connected(spec.embedding)
+    model = None if spec.model is None else connected(spec.model, state_of(spec.model, subtasks=SHARE))
+    embedding = (
+        None
+        if spec.embedding is None
+        else embedding_connected(spec.embedding, endpoint_state(spec.embedding, subtasks=SHARE))
+    )
     try:
         yield model, embedding
     finally:
@@ -224,10 +247,11 @@ async def _models(spec: AgentJobSpec) -> AsyncIterator[tuple[ChatModel | None, E
 def rehearse(job: Job, told: Callable[[Rehearsed], None]) -> None:
     """Raises AgentError, and OSError where the file of a key can't be read."""
     rehearsal = Rehearsal(job)
-    at_once = job.spec.model.concurrency or job.spec.model.max_concurrency if job.spec.model else 1
+    spec = _share_of(job.spec)
+    at_once = 1 if spec.model is None else spec.model.concurrency or spec.model.max_concurrency
 
     async def run() -> None:
-        async with _models(job.spec) as (model, embedding):
+        async with _models(spec) as (model, embedding):
             await rehearsal.run(told, model, embedding, at_once=at_once)
 
     asyncio.run(run())

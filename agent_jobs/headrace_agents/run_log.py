@@ -5,12 +5,16 @@ unless the declaration wants prompts.
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from headrace_agents.records import EventRef, Position, Reason, Status
 from headrace_agents.step_protocol import StepKind
+
+MOST_BYTES = 1024 * 1024
+"""Of the steps of one run as JSON: far below what the topic takes, as a run is never to fail by its log."""
 
 
 class _Record(BaseModel):
@@ -47,6 +51,12 @@ class StepLog(_Record):
     """Messages, where prompts are declared to be kept."""
     answer: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _writable(cls, given: Any) -> Any:
+        """Models that are cut off send half a character, which UTF-8 has no bytes for."""
+        return _escaped(given)
+
 
 class RunLog(_Record):
     """One run, by its event."""
@@ -65,6 +75,8 @@ class RunLog(_Record):
     finished_at_ms: int
     steps: tuple[StepLog, ...] = ()
     """In the order of their end."""
+    truncated: bool = False
+    """Prompts, answers or steps were left out: see :func:`bounded`."""
 
 
 RunLogDetail = Literal["none", "steps", "prompts"]
@@ -73,3 +85,43 @@ RunLogDetail = Literal["none", "steps", "prompts"]
 def run_id(agent: str, position: Position) -> str:
     """32 hex digits, as OpenTelemetry's trace ids are."""
     return hashlib.sha256("\0".join(("run", agent, *map(str, position))).encode()).hexdigest()[:32]
+
+
+class Bounded(NamedTuple):
+    steps: tuple[StepLog, ...]
+    truncated: bool
+
+
+def bounded(steps: Sequence[StepLog], most_bytes: int = MOST_BYTES) -> Bounded:
+    """No more than so many bytes: prompts and answers are left out, the earliest first, as a later prompt of
+    a chat holds what was said before it; then steps, from the middle."""
+    kept, sizes = list(steps), [len(step.encode()) for step in steps]
+    over = sum(sizes) - most_bytes
+    if over <= 0:
+        return Bounded(tuple(kept), truncated=False)
+    for at, step in enumerate(kept):
+        if over <= 0:
+            break
+        kept[at] = step.model_copy(update={"prompt": None, "answer": None})
+        before, sizes[at] = sizes[at], len(kept[at].encode())
+        over -= before - sizes[at]
+    begin = end = len(kept) // 2
+    while over > 0:
+        if begin + end >= len(kept):
+            begin -= 1
+            over -= sizes[begin]
+        else:
+            over -= sizes[end]
+            end += 1
+    return Bounded((*kept[:begin], *kept[end:]), truncated=True)
+
+
+def _escaped(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode(errors="backslashreplace").decode()
+        case dict():
+            return {_escaped(name): _escaped(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_escaped(each) for each in value]
+    return value

@@ -122,7 +122,8 @@ class RunModel:
         if model is None:
             raise ModelError("refused", "the agent's declaration has no model")
 
-        request = _redacted(request, self._redact)
+        redact = self._redact
+        request = _redacted(request, redact)
         report = CallReport()
         answers: list[str | None] = []
 
@@ -137,7 +138,8 @@ class RunModel:
             told: dict[str, Any] = asdict(report)
             if self._logs_prompts:
                 told["prompt"] = [asdict(message) for message in request.messages]
-                told["answer"] = answers[0] if answers else None
+                answer = answers[0] if answers else None
+                told["answer"] = answer if answer is None or redact is None else redact(answer)
             return told
 
         self.calls += 1

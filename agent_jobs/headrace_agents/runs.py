@@ -39,7 +39,7 @@ from headrace_agents.records import (
     review_id,
 )
 from headrace_agents.run_embedding import RunEmbedding
-from headrace_agents.run_log import StepLog
+from headrace_agents.run_log import StepLog, bounded
 from headrace_agents.run_model import RunModel
 from headrace_agents.spec import AgentJobSpec
 from headrace_agents.steps import RunSteps, WriteAhead
@@ -92,7 +92,8 @@ class RunResult:
     rejected: RejectedError | None = None
     settings_version: int = 0
     steps: tuple[StepLog, ...] = ()
-    """Of this attempt."""
+    """Of this attempt, bounded."""
+    steps_truncated: bool = False
 
 
 class RunHandle(Protocol):
@@ -313,7 +314,7 @@ class AgentRuns:
             effects.reminders,
             rejected,
             request.settings.version,
-            tuple(steps.log),
+            *bounded(steps.log),
         )
 
     def _read_memory(self, request: RunRequest) -> BaseModel:

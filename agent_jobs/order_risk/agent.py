@@ -155,7 +155,7 @@ RiskContext = Context[OrderMemory, Decision]
 
 
 class OrderRisk(Agent[OrderMemory, Decision, RiskSettings]):
-    async def rehearse(self, step: str, arguments: list[Any]) -> Hold:
+    async def rehearse(self, step: str, arguments: list[Any], options: dict[str, Any]) -> Hold:  # noqa: ARG002
         """No order is held by a rehearsal."""
         if step != "hold":
             raise NotImplementedError(step)

@@ -29,6 +29,7 @@ from headrace.operations.agent_settings import (
     history,
     in_force,
     note,
+    note_answer,
     parse_changes,
     reverted,
 )
@@ -127,8 +128,9 @@ def _put(
         hearing = carry_out(found, agent, new_command("configure", settings=change), timeout)
         if hearing.problems:
             reasons = sorted({problem.reason for problem in hearing.problems})
-            note(agent.spec, change, refused=reasons[0])
+            note_answer(agent.spec, change, refused=reasons[0])
             raise HeadraceError(f"{name}: {'; '.join(reasons)}. Nothing was changed")
+        note_answer(agent.spec, change)
     if as_json:
         print_json({"agent": name, **change.model_dump(mode="json")})
         return
@@ -143,7 +145,9 @@ def _view(name: str, versions: Sequence[Version]) -> Table:
         table.add_column(column, overflow="fold")
     for each in versions:
         state = "[green]in force[/]" if each is now else ""
-        if each.refused:
+        if each.state == "unconfirmed":
+            state = "[yellow]unconfirmed[/]"
+        if each.state == "refused":
             state = f"[red]refused:[/] {escape(each.refused[:SHOWN_CHARS])}"
         table.add_row(
             str(each.number),

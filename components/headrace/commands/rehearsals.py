@@ -26,7 +26,7 @@ from headrace.commands.common import (
 )
 from headrace.errors import HeadraceError
 from headrace.local.agent import complete
-from headrace.operations.agent_settings import history, in_force, parse_changes
+from headrace.operations.agent_settings import history, in_force, parse_changes, patches
 from headrace.operations.agents import find_agent
 from headrace.operations.rehearsals import (
     Comparison,
@@ -83,7 +83,8 @@ def replay(  # noqa: PLR0913, PLR0917 (each option is an argument)
     """Run recorded events through the agent as it is and through another version; show what differs.
 
     Nothing is written, and the running agent is not touched. Both start with empty memory, on this machine,
-    and both ask their model: that costs what is shown. Steps are not made: an agent's `rehearse` says what
+    and both ask their model, with a quarter of its limits a minute: that costs what is shown, which is not in
+    `headrace costs`, and budgets do not hold. Steps are not made: an agent's `rehearse` says what
     one would give, else its run is cut off there; tools are called with --run-tools alone.
 
     [dim]headrace agents replay support-triage --set task=@triage.txt --last 1h[/]
@@ -131,11 +132,10 @@ def _patch(spec: AgentJobSpec, version: int | None) -> dict[str, Any]:
     if version is None:
         now = in_force(versions)
         return {} if now is None else now.change.patch
-    patches: dict[int, dict[str, Any]] = {0: {}}
-    patches |= {each.number: each.change.patch for each in versions if not each.refused}
-    if version not in patches:
-        raise HeadraceError(f"--version: given {version}; allowed: {', '.join(map(str, patches))}")
-    return patches[version]
+    known = patches(versions)
+    if version not in known:
+        raise HeadraceError(f"--version: given {version}; allowed: {', '.join(map(str, known))}")
+    return known[version]
 
 
 def _other(

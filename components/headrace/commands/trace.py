@@ -104,7 +104,7 @@ def _tree(run: RunLog) -> Tree:
     made = f"settings version {run.settings_version}" if run.settings_version else "settings as declared"
     root = Tree(
         f"[bold]{run.id}[/] {escape(event)}: {_became(run)}, {duration_ms(run)} ms after {waited} ms in the "
-        f"inbox; {made}"
+        f"inbox; {made}{'; too long to be told whole' if run.truncated else ''}"
     )
     for node in tree(run.steps):
         _add(root, node, run.started_at_ms)

@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from headrace.environment import names
 from headrace.errors import HeadraceError
-from headrace.operations.topics import read_topic, write
+from headrace.operations.topics import KeptRecord, read_topic, write
 from headrace_agents.configuration import merged
 from headrace_agents.control import SettingsChange
+from headrace_agents.records import Position
 from headrace_agents.spec import AgentJobSpec
+
+State = Literal["unconfirmed", "accepted", "refused"]
+"""Unconfirmed: not all shards have answered, as far as is known; some may have it."""
 
 
 class _Written(BaseModel):
-    """A record of the settings topic. One that was refused is written a second time, with why."""
+    """A record of the settings topic. A version is written before the shards are told, and once more when all
+    have answered. The first record of a number says what it is; another that wanted it, too, is none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     change: SettingsChange
+    accepted: bool = False
     refused: str = ""
+
+    @property
+    def state(self) -> State:
+        if self.refused:
+            return "refused"
+        return "accepted" if self.accepted else "unconfirmed"
 
 
 @dataclass(frozen=True)
@@ -34,30 +46,42 @@ class Version:
 
     change: SettingsChange
     at_ms: int
+    state: State = "unconfirmed"
     refused: str = ""
+    """Why."""
 
     @property
     def number(self) -> int:
         return self.change.version
 
     def as_json(self) -> dict[str, Any]:
-        return {**self.change.model_dump(mode="json"), "at_ms": self.at_ms, "refused": self.refused or None}
+        return {
+            **self.change.model_dump(mode="json"),
+            "at_ms": self.at_ms,
+            "state": self.state,
+            "refused": self.refused or None,
+        }
 
 
 def history(spec: AgentJobSpec) -> list[Version]:
     """Every version that was set, in their order. Raises HeadraceError when Kafka does not answer."""
     found: dict[int, Version] = {}
-    for record in read_topic(spec.kafka, names.settings_topic(spec.name)):
-        written = _Written.model_validate_json(record.value or b"")
-        before = found.get(written.change.version)
-        at_ms = record.timestamp_ms if before is None else before.at_ms
-        found[written.change.version] = Version(written.change, at_ms, written.refused)
+    for record, written in _read(spec):
+        change = written.change
+        first = found.setdefault(change.version, Version(change, record.timestamp_ms))
+        if change == first.change and written.state != "unconfirmed":
+            found[change.version] = Version(change, first.at_ms, written.state, written.refused)
     return [found[number] for number in sorted(found)]
 
 
 def in_force(versions: Sequence[Version]) -> Version | None:
-    """None while all is as declared."""
-    return next((each for each in reversed(versions) if not each.refused), None)
+    """The last that all shards have taken; None while all is as declared."""
+    return next((each for each in reversed(versions) if each.state == "accepted"), None)
+
+
+def patches(versions: Sequence[Version]) -> dict[int, dict[str, Any]]:
+    """Of the versions that all shards have taken, and of 0, which is what is declared."""
+    return {0: {}, **{each.number: each.change.patch for each in versions if each.state == "accepted"}}
 
 
 def changed(versions: Sequence[Version], changes: Mapping[str, Any], why: str) -> SettingsChange:
@@ -67,23 +91,45 @@ def changed(versions: Sequence[Version], changes: Mapping[str, Any], why: str) -
 
 
 def reverted(versions: Sequence[Version], to: int | None, why: str) -> SettingsChange:
-    """Raises HeadraceError for a version that never was, and where there is nothing to go back from."""
-    accepted = [each for each in versions if not each.refused]
+    """Without ``to`` what was before the newest that shards may have. Raises HeadraceError for a version that
+    never was, and where there is nothing to go back from."""
+    known = patches(versions)
     if to is None:
-        if not accepted:
+        standing = [each.number for each in versions if each.state != "refused"]
+        if not standing:
             raise HeadraceError("settings are as declared: there is nothing to revert")
-        to = accepted[-2].number if len(accepted) > 1 else 0
-    patches: dict[int, dict[str, Any]] = {0: {}, **{each.number: each.change.patch for each in accepted}}
-    if to not in patches:
-        known = ", ".join(map(str, patches))
-        raise HeadraceError(f"version: given {to}; allowed: {known} (0 is what is declared)")
-    return _next(versions, patches[to], why or f"as version {to}")
+        to = max(number for number in known if number < standing[-1])
+    if to not in known:
+        allowed = ", ".join(map(str, known))
+        raise HeadraceError(f"version: given {to}; allowed: {allowed} (0 is what is declared)")
+    return _next(versions, known[to], why or f"as version {to}")
 
 
-def note(spec: AgentJobSpec, change: SettingsChange, refused: str = "") -> None:
-    """In the history; before it is said to the agent, so that no decision has a version that is not there."""
-    written = _Written(change=change, refused=refused)
-    write(spec.kafka, names.settings_topic(spec.name), [(None, written.model_dump_json().encode())])
+def note(spec: AgentJobSpec, change: SettingsChange) -> None:
+    """In the history, before it is said to the agent: no decision has a version that is not there.
+
+    Raises HeadraceError where another change has taken its number since the history was read.
+    """
+    (position,) = _write(spec, _Written(change=change))
+    same = (record.position for record, written in _read(spec) if written.change.version == change.version)
+    if next(same, None) != position:
+        raise HeadraceError(
+            f"{spec.name}: somebody set version {change.version} meanwhile; run it again. Nothing was changed"
+        )
+
+
+def note_answer(spec: AgentJobSpec, change: SettingsChange, refused: str = "") -> None:
+    """In the history: all shards took it, or refused it and why."""
+    _write(spec, _Written(change=change, accepted=not refused, refused=refused))
+
+
+def _write(spec: AgentJobSpec, written: _Written) -> list[Position]:
+    return write(spec.kafka, names.settings_topic(spec.name), [(None, written.model_dump_json().encode())])
+
+
+def _read(spec: AgentJobSpec) -> Iterator[tuple[KeptRecord, _Written]]:
+    for record in read_topic(spec.kafka, names.settings_topic(spec.name)):
+        yield record, _Written.model_validate_json(record.value or b"")
 
 
 def parse_changes(given: Sequence[str]) -> dict[str, Any]:
@@ -100,11 +146,25 @@ def parse_changes(given: Sequence[str]) -> dict[str, Any]:
         at = changes
         for group in groups:
             at = at.setdefault(group, {})
-        at[field] = _value(text)
+            if not isinstance(at, dict):
+                raise HeadraceError(f"given {each}, and {group} besides; allowed: one of both")
+        if field in at:
+            raise HeadraceError(f"given {each}, and {path} besides; allowed: one of both")
+        at[field] = _value(each, text)
     return changes
 
 
-def _value(text: str) -> Any:
+def _value(given: str, text: str) -> Any:
+    value = _parsed(text)
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError as error:
+        # It would go out as null, which means what is declared.
+        raise HeadraceError(f"given {given}: {error}; allowed: what JSON can hold") from error
+    return value
+
+
+def _parsed(text: str) -> Any:
     if text.startswith("@"):
         try:
             return Path(text[1:]).read_text(encoding="utf-8").rstrip("\n")

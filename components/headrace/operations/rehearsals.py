@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 import subprocess
 import tempfile
@@ -81,15 +82,18 @@ def recorded(spec: AgentJobSpec, topics: Sequence[str], since_ms: int, limit: in
     own = [given.topic for given in spec.inputs]
     if unknown := [topic for topic in topics if topic not in own]:
         raise HeadraceError(f"--from: given {', '.join(unknown)}; allowed: {', '.join(own)}")
-    records = [
-        InputRecord(kept.position, kept.timestamp_ms, kept.key, kept.value)
-        for topic in topics or own
-        for kept in read_topic(spec.kafka, topic, since_ms)
-    ]
-    if not records:
+    # Of a day there may be more than fits memory: no more are held than are wanted.
+    newest = heapq.nlargest(
+        limit,
+        (kept for topic in topics or own for kept in read_topic(spec.kafka, topic, since_ms)),
+        key=lambda kept: (kept.timestamp_ms, kept.position),
+    )
+    if not newest:
         raise HeadraceError(f"{', '.join(topics or own)}: no events since then; --last says how far to look")
-    records.sort(key=lambda record: (record.timestamp_ms, record.position))
-    return tuple(Event.of(record) for record in records[-limit:])
+    return tuple(
+        Event.of(InputRecord(kept.position, kept.timestamp_ms, kept.key, kept.value))
+        for kept in reversed(newest)
+    )
 
 
 def rehearsed(

@@ -26,7 +26,7 @@ KEEP_SAID_DAYS = 2 * KEEP_DEAD_LETTERS_DAYS
 JOURNAL_DAYS = 2
 BUDGETS_DAYS = 2
 KEEP_COSTS_DAYS = 100
-KEEP_SETTINGS_DAYS = 1000
+KEEP_FOR_EVER = -1
 HEARTBEAT_DAYS = 1
 KEEP_TO_OUTAGE = 10
 
@@ -110,7 +110,7 @@ def _agent_topics(environment: Environment, place: Place, agent: Agent) -> Itera
         because(names.settings_topic(name), "the agent's name and what is in it: settings that were set"),
         because(1, "1: a few records, written by command"),
         policy=("delete", "all versions are the history: none replaces another"),
-        kept=(KEEP_SETTINGS_DAYS * DAY_MS, f"{KEEP_SETTINGS_DAYS} days, to say what made a decision"),
+        kept=(KEEP_FOR_EVER, "-1, for ever: shards take no version number a second time"),
         largest=None,
     )
     yield _topic(

@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from headrace_agents import Agent, Change, Context, on
+from headrace_agents import Agent, Change, Context, on, rehearsal
 from headrace_agents.agent import prepare
 from headrace_agents.chat import ChatRequest, Completion, ToolCall, Usage
+from headrace_agents.model.connecting import ModelState
+from headrace_agents.model.tokens import Estimate
+from headrace_agents.model.turns import USED_SHARE
 from headrace_agents.records import InputRecord, Position
 from headrace_agents.rehearsal import Rehearsal
 from headrace_agents.rehearsal_job import Event, Job, Rehearsed
+from headrace_agents.spec import ModelSpec
 from headrace_agents.testing import DEFAULT_LIMITS, in_memory_spec
 
 TABLE = "public.things"
@@ -54,6 +58,10 @@ class Actor(Agent[Seen, Said, Mood]):
             assert await ctx.step("pay", effect, "paid") == "rehearsed"
         if thing.do == "unknown":
             await ctx.step("post", effect, "posted")
+        if thing.do == "swallow":
+            await asyncio.gather(ctx.step("post", effect, "posted"), return_exceptions=True)
+        if thing.do == "named":
+            await ctx.step("pay", effect, what="by name")
         if thing.do == "fail":
             raise RuntimeError("as told")
         tools = [self.look] if thing.do == "tool" else []
@@ -64,10 +72,10 @@ class Actor(Agent[Seen, Said, Mood]):
         """Looks."""
         return effect("looked")
 
-    async def rehearse(self, step: str, arguments: list[Any]) -> str:
+    async def rehearse(self, step: str, arguments: list[Any], options: dict[str, Any]) -> str:
         if step != "pay":
             raise NotImplementedError(step)
-        assert arguments == ["paid"]
+        assert (arguments, options) in ((["paid"], {}), ([], {"what": "by name"}))
         return "rehearsed"
 
 
@@ -104,8 +112,8 @@ def rehearse(*events: Event, model: Model | None = None, **job: Any) -> list[Reh
     agent = prepare(Actor, {})
     spec = in_memory_spec(agent, ("key",), DEFAULT_LIMITS, "none")
     found: list[Rehearsed] = []
-    rehearsal = Rehearsal(Job(spec=spec, events=events, **job), agent)
-    asyncio.run(rehearsal.run(found.append, model or Model(), at_once=3))
+    made = Rehearsal(Job(spec=spec, events=events, **job), agent)
+    asyncio.run(made.run(found.append, model or Model(), at_once=3))
     return sorted(found, key=lambda one: one.offset)
 
 
@@ -125,12 +133,14 @@ def test_another_prompt_is_a_patch_over_the_settings() -> None:
 
 
 def test_a_step_is_never_made_and_the_agent_says_what_it_would_have_given() -> None:
-    (one,) = rehearse(event(0, 1, "step"))
-    assert (one.status, EFFECTS) == ("decided", [])
+    for do in ("step", "named"):
+        (one,) = rehearse(event(0, 1, do))
+        assert (one.status, one.detail, EFFECTS) == ("decided", "", [])
 
 
-def test_a_run_is_cut_off_where_nobody_says_it_and_its_memory_stays() -> None:
-    cut, after = rehearse(event(0, 1, "unknown"), event(1, 1))
+@pytest.mark.parametrize("do", ["unknown", "swallow"])
+def test_a_run_is_cut_off_where_nobody_says_it_and_its_memory_stays(do: str) -> None:
+    cut, after = rehearse(event(0, 1, do), event(1, 1))
     assert (cut.status, cut.detail, EFFECTS) == ("cut_off", "post", [])
     assert after.decisions[0].decision["things"] == [1]
 
@@ -151,11 +161,57 @@ def test_what_fails_is_a_dead_letter_here_too() -> None:
     assert malformed.status == "dead_lettered"
 
 
-def test_no_idempotency_key_is_that_of_the_live_run_or_of_another_version() -> None:
-    """An endpoint that knows its keys would answer what it answered then."""
+def test_no_idempotency_key_is_that_of_another_rehearsal() -> None:
+    """An endpoint that knows its keys would answer what it answered then; another model or other code may
+    have the same settings."""
     keys: set[str] = set()
-    for patch in ({}, {"greeting": "bye"}):
+    for patch in ({}, {}, {"greeting": "bye"}):
         model = Model()
         rehearse(event(0, 1), model=model, patch=patch)
         keys |= set(model.keys)
-    assert len(keys) == 2
+    assert len(keys) == 3
+
+
+def test_a_rehearsal_takes_a_quarter_of_the_models_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = ModelSpec(
+        endpoint="http://model.test/v1",
+        name="m",
+        timeout_ms=1_000,
+        max_attempts=1,
+        max_concurrency=8,
+        requests_per_minute=60,
+        tokens_per_minute=60_000,
+    )
+    spec = in_memory_spec(prepare(Actor, {}), ("key",), DEFAULT_LIMITS, "none")
+    spec = spec.model_copy(update={"model": declared, "parallelism": 3})
+    given: list[tuple[ModelSpec, ModelState]] = []
+
+    class Slow(Model):
+        in_flight = most = 0
+
+        async def complete(self, request: ChatRequest) -> Completion:
+            self.in_flight += 1
+            self.most = max(self.most, self.in_flight)
+            await asyncio.sleep(0)
+            self.in_flight -= 1
+            return await super().complete(request)
+
+    model = Slow()
+
+    def connected(spec: ModelSpec, state: ModelState) -> Model:
+        given.append((spec, state))
+        return model
+
+    monkeypatch.setattr(rehearsal, "connected", connected)
+    monkeypatch.setattr(rehearsal, "load", lambda *_: prepare(Actor, {}))
+    events = tuple(event(n, n) for n in range(20))
+    rehearsal.rehearse(Job(spec=spec, events=events), lambda _: None)
+
+    ((its, state),) = given
+    turns = state.endpoints[0].turns
+    assert turns is not None
+    behind_s = turns.wait_s(behind=100) - turns.wait_s()
+    few, many = (turns.wait_s(Estimate(tokens, 1)) for tokens in (15_000, 30_000))
+    assert behind_s == pytest.approx(4 * 100 / USED_SHARE, abs=10)
+    assert many - few == pytest.approx(60 / USED_SHARE, abs=10)
+    assert (its.max_concurrency, model.most) == (2, 2)

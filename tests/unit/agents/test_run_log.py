@@ -19,7 +19,7 @@ from headrace_agents.model.endpoint import EmbeddingEndpoint, Endpoint
 from headrace_agents.model.fallback import Chain
 from headrace_agents.operator import memory_format
 from headrace_agents.records import InputRecord, Position, key_hash
-from headrace_agents.run_log import RunLog, StepLog, run_id
+from headrace_agents.run_log import MOST_BYTES, RunLog, StepLog, bounded, run_id
 from headrace_agents.runs import AgentRuns, RunRequest, RunResult
 from headrace_agents.spec import CacheSpec, EmbeddingSpec, ModelSpec, PricesSpec
 from headrace_agents.testing import DEFAULT_LIMITS, AgentTest, in_memory_spec
@@ -71,6 +71,16 @@ class Provider:
 
     async def close(self) -> None:
         pass
+
+
+class CutOffTalker(Talker):
+    @on(TABLE)
+    async def seen(self, ctx: Context[Seen, Said], change: Change[Thing]) -> None:
+        def look(number: str) -> str:
+            """Looks a card up."""
+            return number
+
+        await ctx.model("\ud83d", tools=[look])
 
 
 def result_of(
@@ -137,11 +147,17 @@ def test_what_is_redacted_leaves_the_process_nowhere(monkeypatch: pytest.MonkeyP
         def redact(self, text: str) -> str:
             return text.replace(SECRET, "<card>")
 
-    provider = Provider()
+    class Recalling(Provider):
+        async def complete(self, request: ChatRequest) -> Completion:
+            completion = await super().complete(request)
+            return completion if completion.text is None else Completion(f"it was {SECRET}")
+
+    provider = Recalling()
     result = result_of(Redacting, provider, monkeypatch, run_log="prompts")
 
     assert result.rejected is None
     assert provider.heard[0] == "card <card>"
+    assert result.steps[-1].answer == "it was <card>"
     assert not any(SECRET in each for each in provider.heard)
     assert SECRET not in "".join(step.model_dump_json() for step in result.steps)
 
@@ -195,6 +211,58 @@ def test_a_log_is_read_as_it_was_written() -> None:
     agent = AgentTest(Talker, key=("key",), model=lambda _: "x")
     assert agent.create(TABLE, {"id": 1, "key": 1}).outcome.status == "decided"
     assert StepLog.model_validate_json(step.encode()) == step
+
+
+def test_half_a_character_of_a_model_is_told_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    class CutOff(Provider):
+        async def complete(self, request: ChatRequest) -> Completion:
+            if request.messages[-1].role == "tool":
+                return Completion("done \ud83d", usage=Usage(1, 1))
+            return Completion("\ud83d", (ToolCall("1", "look", '{"number": "\ud83d"}'),), Usage(1, 1))
+
+    steps = result_of(CutOffTalker, CutOff(), monkeypatch, run_log="prompts").steps
+    assert steps[-1].answer == "done \\ud83d"
+    assert [StepLog.model_validate_json(step.encode()) for step in steps] == list(steps)
+
+
+def test_the_log_of_a_long_chat_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Long(Provider):
+        async def complete(self, request: ChatRequest) -> Completion:
+            completion = await super().complete(request)
+            return completion if completion.text is None else Completion("x" * MOST_BYTES)
+
+    result = result_of(Talker, Long(), monkeypatch, run_log="prompts")
+    assert (len(result.steps), result.steps_truncated) == (4, True)
+    assert sum(len(step.encode()) for step in result.steps) <= MOST_BYTES
+    assert not result_of(Talker, Provider(), monkeypatch, run_log="prompts").steps_truncated
+
+
+def test_early_prompts_are_left_out_first_then_steps_from_the_middle() -> None:
+    told = {"kind": "model", "started_at_ms": 1, "finished_at_ms": 2}
+    steps = [
+        StepLog(name=f"model#{n}", prompt=[{"role": "user", "content": "x" * 1_000}], answer="y", **told)
+        for n in range(9)
+    ]
+    whole, bare = len(steps[0].encode()), len(StepLog(name="model#0", **told).encode())
+
+    assert bounded(steps, 9 * whole) == (tuple(steps), False)
+    prompts = [step.prompt is not None for step in bounded(steps, 7 * whole + 2 * bare).steps]
+    assert prompts == [False] * 2 + [True] * 7
+    few = bounded(steps, 4 * bare)
+    assert ([step.name for step in few.steps], few.truncated) == (
+        ["model#0", "model#1", "model#7", "model#8"],
+        True,
+    )
+    assert bounded(steps, 1) == ((), True)
+
+
+def test_a_run_too_long_to_be_told_whole_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace_agents.runs.bounded", lambda steps: bounded(steps, 1))
+    world = World([created(0, 1, "steps")])
+    world.finish()
+
+    (log,) = logs(world)
+    assert (log.steps, log.truncated, log.status) == ((), True, "decided")
 
 
 def logs(world: World) -> list[RunLog]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +64,7 @@ class Stage:
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     made = Stage()
     records = [KeptRecord(Position(TOPIC, 0, n), 1_000 + n, b"k", b"v") for n in range(10)]
-    kept = [SettingsVersion(SettingsChange(version=1, patch={"escalate_every": 5}), 1)]
+    kept = [SettingsVersion(SettingsChange(version=1, patch={"escalate_every": 5}), 1, "accepted")]
     monkeypatch.setattr(
         operation, "read_topic", lambda _kafka, topic, _since: records if topic == TOPIC else []
     )
@@ -123,6 +125,22 @@ def test_the_newest_events_are_taken_and_only_of_the_agents_own_topics(stage: St
     refused = run("agents", "replay", AGENT, "--set", "a=1", "--from", "elsewhere")
     assert refused.exit_code == FAILED
     assert f"allowed: {TOPIC}" in refused.stderr
+
+
+def test_no_more_events_are_held_than_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[weakref.ref[KeptRecord]] = []
+    held: list[int] = []
+
+    def read(*_: object) -> Iterator[KeptRecord]:
+        for n in range(100):
+            record = KeptRecord(Position(TOPIC, 0, n), n, b"k", b"v")
+            made.append(weakref.ref(record))
+            yield record
+            held.append(sum(each() is not None for each in made))
+
+    monkeypatch.setattr(operation, "read_topic", read)
+    assert compared("--set", "a=1", "--limit", "3", "--from", TOPIC)["events"] == 3
+    assert max(held) <= 5
 
 
 def test_what_is_cut_off_is_no_difference_and_is_said(stage: Stage) -> None:

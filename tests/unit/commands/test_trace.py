@@ -62,7 +62,7 @@ def topic(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = [
         log(EVENT, 1_000, 2_000, steps=STEPS, status="dead_lettered", reason="model_error", decisions=0),
         log(EVENT._replace(offset=6), 500, 600),
-        log(EVENT._replace(offset=7), 3_000, 3_100, settings_version=2),
+        log(EVENT._replace(offset=7), 3_000, 3_100, settings_version=2, truncated=True),
     ]
 
     def read(_kafka: KafkaSpec, name: str, _since: int | None) -> Any:
@@ -101,6 +101,11 @@ def test_a_run_is_a_tree_of_its_steps(wanted: str) -> None:
     assert "small cached" in shown
     assert "which [queue]?" in shown
     assert "overloaded" in shown
+
+
+def test_a_run_that_was_too_long_to_be_told_whole_says_so() -> None:
+    assert "told whole" not in run("trace", AGENT, ID).stdout
+    assert "told whole" in run("trace", AGENT, "support.public.tickets/0@7").stdout
 
 
 def test_a_run_for_programs_is_what_the_topic_has() -> None:
