@@ -7,7 +7,7 @@ from collections.abc import Callable
 from math import ceil
 
 from headrace_agents.records import Outcome, Position
-from tests.chaos.agents.questions import AGENT, asking
+from tests.chaos.limits.questions import AGENT, asking
 from tests.pipeline.commands import plan_of
 from tests.pipeline.ledger import Topics
 from tests.pipeline.model import ScriptedModel

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from itertools import pairwise
 
-from tests.chaos.agents.questions import AGENT, asking, evenly
+from tests.chaos.limits.questions import AGENT, asking, evenly
 from tests.pipeline.commands import plan_of
 from tests.pipeline.figures import figures as gauges
 from tests.pipeline.model import Received, ScriptedModel
