@@ -11,6 +11,7 @@ from headrace.aws.flink_deployment import JOB_FILE
 from headrace.toolchain.runtimes import Runtimes
 from tests.pipeline.deployment import JOB, Decisions, Deployment, Ports
 from tests.pipeline.plugin import Pipeline
+from tests.pipeline.sizes import in_test_local_at_full_size
 from tests.unit.plan.substrate_options import OF_THE_BUCKETS, OF_THE_IMAGE, OF_THE_PLACE
 
 ENVIRONMENT, AGENT = "dev", "support-triage"
@@ -54,6 +55,7 @@ class ThisMachine:
             return subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
 
+@in_test_local_at_full_size("that the configuration for AWS starts Flink here")
 def test_the_configuration_for_aws_starts_flink_and_the_agent_decides_as_here(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:

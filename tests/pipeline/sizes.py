@@ -72,5 +72,10 @@ def in_make_engine_alone(what: str) -> pytest.MarkDecorator:
     return _at_full_size_alone(what, "make engine")
 
 
+def in_test_local_at_full_size(what: str) -> pytest.MarkDecorator:
+    """The same, of what takes longer than it should here."""
+    return _at_full_size_alone(what, "HEADRACE_TEST_SIZE=full make test-local")
+
+
 def _at_full_size_alone(what: str, verb: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(not IS_FULL, reason=f"not proved: {what} (`{verb}` does)")
