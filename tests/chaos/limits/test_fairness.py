@@ -12,6 +12,7 @@ from tests.pipeline.commands import plan_of
 from tests.pipeline.ledger import Topics
 from tests.pipeline.model import ScriptedModel
 from tests.pipeline.plugin import Pipeline
+from tests.pipeline.sizes import in_make_chaos_alone
 
 OTHERS, PER_SECOND = 40, 4
 """Each of them asks every ten seconds."""
@@ -20,6 +21,7 @@ PHASE_S = 20
 SETTLED_WITHIN_S = 120
 
 
+@in_make_chaos_alone("that a noisy key holds up no other on a running stack")
 def test_a_customer_with_100_times_the_load_raises_the_p99_wait_of_others_by_less_than_twice(
     pipeline: Pipeline, figures: dict[str, object]
 ) -> None:

@@ -10,7 +10,7 @@ from tests.pipeline.commands import plan_of
 from tests.pipeline.model import ScriptedModel
 from tests.pipeline.plugin import Pipeline
 from tests.pipeline.rescaling import rescale
-from tests.pipeline.sizes import SIZES
+from tests.pipeline.sizes import SIZES, in_make_chaos_alone
 from tests.pipeline.waiting import until
 
 ASKED_PER_SECOND = 14
@@ -23,6 +23,7 @@ ENDED_WITHIN_S = 2
 SETTLED_WITHIN_S = 240
 
 
+@in_make_chaos_alone("that a limit a minute is kept and used through rescales")
 def test_no_sliding_minute_exceeds_the_limit_through_rescales_and_95_percent_of_it_are_used(
     pipeline: Pipeline, figures: dict[str, object]
 ) -> None:

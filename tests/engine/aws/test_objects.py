@@ -65,8 +65,8 @@ def test_an_object_that_is_there_is_read_and_never_taken_over(cluster: Plugin, a
     assert found["data"] == {"a": "1"}
 
 
-def deployment(**spec: object) -> Values:
-    return of("FlinkDeployment", "support", "flink.apache.org/v1beta1", "flink") | {
+def deployment(name: str = "support", **spec: object) -> Values:
+    return of("FlinkDeployment", name, "flink.apache.org/v1beta1", "flink") | {
         "spec": {
             "image": "registry.example/agents@sha256:0",
             "flinkVersion": "v2_2",
@@ -148,11 +148,11 @@ def test_the_server_takes_a_deployment_and_refuses_a_broken_field(
     made(cluster, FLINK, deployment())
 
     with pytest.raises(Exception, match=r"\.spec\.flinkVersionn: field not declared in schema"):
-        made(cluster, FLINK, deployment(flinkVersionn="v2_2"))
+        made(cluster, FLINK, deployment("misspelt", flinkVersionn="v2_2"))
     with pytest.raises(Exception, match=r"spec\.flinkVersion: Unsupported value"):
-        made(cluster, FLINK, deployment(flinkVersion="v9_9"))
+        made(cluster, FLINK, deployment("unknown", flinkVersion="v9_9"))
     with pytest.raises(Exception, match=r"replicas: expected numeric"):
-        made(cluster, FLINK, deployment(jobManager={"replicas": "two"}))
+        made(cluster, FLINK, deployment("mistyped", jobManager={"replicas": "two"}))
 
 
 def test_a_broken_field_of_a_pool_of_nodes_is_refused(cluster: Plugin, api: Api) -> None:
@@ -161,7 +161,8 @@ def test_a_broken_field_of_a_pool_of_nodes_is_refused(cluster: Plugin, api: Api)
     manifest = of("NodePool", "jobmanagers", "karpenter.sh/v1") | {"spec": {"template": {"spec": spec}}}
     made(cluster, POOL, manifest)
     with pytest.raises(Exception, match="consolidationPolicy"):
-        made(cluster, POOL, manifest | {"spec": {"disruption": {"consolidationPolicy": "Never"}}})
+        broken = of("NodePool", "broken", "karpenter.sh/v1")
+        made(cluster, POOL, broken | {"spec": {"disruption": {"consolidationPolicy": "Never"}}})
 
 
 def test_a_deployment_without_the_operators_definitions_is_refused(cluster: Plugin, flink: str) -> None:
@@ -179,7 +180,7 @@ def test_a_release_brings_definitions_that_stay_when_it_goes(
 
     cluster.delete(urn(RELEASE), identity, inputs, state)
     assert cluster.read(urn(RELEASE), identity, inputs, state) is None
-    made(cluster, FLINK, deployment(mode="native"))
+    made(cluster, FLINK, deployment("another", mode="native"))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from headrace_agents.model.endpoint import Endpoint
 from headrace_agents.model.openai_provider import OpenAiProvider
 from headrace_agents.scripted_model import Settings, serving
 from headrace_agents.spec import ModelSpec
+from tests.pipeline.sizes import in_make_chaos_alone
 
 pytestmark = pytest.mark.anyio
 
@@ -102,6 +103,7 @@ async def test_a_storm_refuses_every_call_and_says_for_how_long(tmp_path: Path) 
     assert (raised.value.kind, raised.value.retry_after_s) == ("rate_limited", 7)
 
 
+@in_make_chaos_alone("that a capacity is found over HTTP; in simulated time it is")
 async def test_the_client_finds_a_hidden_capacity_and_follows_when_it_halves(tmp_path: Path) -> None:
     async with serving(Settings(latency_ms=LATENCY_MS), tmp_path / "calls") as url:
         best = {capacity: await best_of_fixed_limits(url, capacity) for capacity in (CAPACITY, CAPACITY // 2)}
