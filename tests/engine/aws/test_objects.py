@@ -160,8 +160,8 @@ def test_a_broken_field_of_a_pool_of_nodes_is_refused(cluster: Plugin, api: Api)
     spec = {"nodeClassRef": reference, "requirements": []}
     manifest = of("NodePool", "jobmanagers", "karpenter.sh/v1") | {"spec": {"template": {"spec": spec}}}
     made(cluster, POOL, manifest)
+    broken = of("NodePool", "broken", "karpenter.sh/v1")
     with pytest.raises(Exception, match="consolidationPolicy"):
-        broken = of("NodePool", "broken", "karpenter.sh/v1")
         made(cluster, POOL, broken | {"spec": {"disruption": {"consolidationPolicy": "Never"}}})
 
 
