@@ -120,7 +120,7 @@ class Concurrency:
         processor: Seconds = time.process_time,
     ) -> None:
         self.figures = ConcurrencyFigures(start)
-        self._most = most
+        self._start, self._most = start, most
         self._busy_share = busy_share
         self._clock, self._wall_clock, self._processor = clock, wall_clock, processor
         self._round = _Round(0, clock(), processor(), 0)
@@ -184,14 +184,21 @@ class Concurrency:
                 self._judge(current)
 
     def refused(self, call: Begun, for_s: float = 0.0) -> None:
-        """A call was too many: the endpoint said so, or did not answer in time; :meth:`end` follows.
+        """A call was too many: the endpoint said so; :meth:`end` follows.
 
         ``for_s`` is what it asked to be left alone for. Of calls begun under one limit the first one counts.
         """
-        if call.round >= self._lowered_in:
+        self._fall(call, 1, for_s)
+
+    def hung(self, call: Begun) -> None:
+        """A call had no answer in time, which may be why or not: never below the first limit."""
+        self._fall(call, self._start, 0.0)
+
+    def _fall(self, call: Begun, least: int, for_s: float) -> None:
+        if call.round >= self._lowered_in and self.limit > least:
             self._lowered = None
             self._too_high(self.limit, for_s)
-            self._next(_lower(self.limit))
+            self._next(max(least, _lower(self.limit)))
             self._lowered_in = self._round.number
 
     def _judge(self, ended: _Round) -> None:

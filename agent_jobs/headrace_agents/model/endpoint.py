@@ -301,8 +301,10 @@ class Calls(Generic[P]):
         except ModelError as error:
             if error.kind in _OF_THE_PROVIDER:
                 self._opened_by = error.kind
-                if not is_probe:
+                if error.kind == "rate_limited" and not is_probe:
                     concurrency.refused(admitted.begun, error.retry_after_s or 0.0)
+                elif error.kind == "timeout" and not is_probe:
+                    concurrency.hung(admitted.begun)
                 breaker.failed(token, error.retry_after_s)
             else:
                 breaker.answered(token)
