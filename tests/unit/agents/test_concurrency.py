@@ -266,3 +266,17 @@ def test_where_no_start_is_given_none_is_shared_out() -> None:
 def test_an_agent_without_a_model_may_run_what_its_inbox_holds() -> None:
     spec = with_model(most=1, start=1, parallelism=1).model_copy(update={"model": None})
     assert concurrency_of(spec, None).limit == LIMITS.inbox_hard_events
+
+
+def test_calls_that_hang_lower_the_limit_no_further_than_where_it_began() -> None:
+    concurrency = Concurrency(8, 64)
+    for _ in range(20):
+        call = concurrency.begin()
+        concurrency.hung(call)
+        concurrency.end(call, usual=False)
+    assert concurrency.limit == 8
+    for _ in range(20):
+        call = concurrency.begin()
+        concurrency.refused(call)
+        concurrency.end(call, usual=False)
+    assert concurrency.limit == 1
