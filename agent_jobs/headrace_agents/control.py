@@ -9,21 +9,16 @@ from __future__ import annotations
 import json
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from headrace_agents.records import Record
 
 CommandKind = Literal["pause", "resume", "drain", "check", "migrate", "export", "get", "erase", "configure"]
 SHARD_FIELD = "headrace.shard"
 """Of the key of a control record: the index of the shard, from 0."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def encode(self) -> bytes:
-        return self.model_dump_json().encode()
-
-
-class SettingsChange(_Record):
+class SettingsChange(Record):
     """A version of an agent's settings, as a command and in the agent's history."""
 
     version: int = Field(gt=0)
@@ -34,7 +29,7 @@ class SettingsChange(_Record):
     why: str = ""
 
 
-class Command(_Record):
+class Command(Record):
     """What one shard is told.
 
     =========  ====================================================================================
@@ -69,7 +64,7 @@ class Command(_Record):
         return self
 
 
-class ExportedMemory(_Record):
+class ExportedMemory(Record):
     key: tuple[Any, ...]
     memory: dict[str, Any]
     schema_version: int
@@ -77,7 +72,7 @@ class ExportedMemory(_Record):
     written_at_ms: int
 
 
-class Problem(_Record):
+class Problem(Record):
     """Something in state that can't be read."""
 
     what: str
@@ -86,7 +81,7 @@ class Problem(_Record):
     reason: str
 
 
-class Report(_Record):
+class Report(Record):
     """What one shard says of one command; parts of an export come before the last one, which is done."""
 
     command: str

@@ -70,14 +70,16 @@ class OutputRecord(NamedTuple):
     headers: dict[str, bytes]
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
+    """What is written as JSON: closed, and never changed."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def encode(self) -> bytes:
         return self.model_dump_json().encode()
 
 
-class Times(_Record):
+class Times(Record):
     """When what happened to an event; milliseconds since the epoch."""
 
     committed_at_ms: int | None
@@ -98,7 +100,7 @@ Status = Literal["decided", "dead_lettered", "erased"]
 """``erased``: its key was erased before it was decided; neither decision nor dead letter is left of it."""
 
 
-class EventRef(_Record):
+class EventRef(Record):
     """A position, as JSON has it."""
 
     topic: str
@@ -110,7 +112,7 @@ class EventRef(_Record):
         return Position(self.topic, self.partition, self.offset)
 
 
-class Outcome(_Record):
+class Outcome(Record):
     """What became of one event."""
 
     agent: str
@@ -128,7 +130,7 @@ class Outcome(_Record):
     """That were made; what was read back from the journal is not among them."""
 
 
-class DecisionRecord(_Record):
+class DecisionRecord(Record):
     """One decision; ``id`` is the same however often the event is decided."""
 
     id: str
@@ -147,7 +149,7 @@ class DecisionRecord(_Record):
     """Of the agent's settings, prompts among them, that made it; 0: as declared."""
 
 
-class Review(_Record):
+class Review(Record):
     """A question to a human; its answer is an event of the same key."""
 
     id: str
@@ -161,7 +163,7 @@ class Review(_Record):
     asked_at_ms: int
 
 
-class ReviewAnswer(_Record):
+class ReviewAnswer(Record):
     """What a human said; whoever writes it to the answers topic keeps the review's Kafka key."""
 
     review: str
@@ -171,7 +173,7 @@ class ReviewAnswer(_Record):
     """Who answered."""
 
 
-class ModelFailure(_Record):
+class ModelFailure(Record):
     """The question of a run that ended by a failure of the model which is escalated: is its event, a dead
     letter by now, to be tried again?"""
 
@@ -180,7 +182,7 @@ class ModelFailure(_Record):
     detail: str
 
 
-class FailureAnswer(_Record):
+class FailureAnswer(Record):
     """What a human may say to it. The agent never sees it."""
 
     replay: bool
@@ -251,7 +253,7 @@ MAX_DETAIL = 1000
 """Characters of what is told about a failure."""
 
 
-class _ReplayHead(_Record):
+class _ReplayHead(Record):
     origin: EventRef
     timestamp_ms: int
     null: bool

@@ -5,17 +5,13 @@ from __future__ import annotations
 import base64
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
-from headrace_agents.records import InputRecord, Position
+from headrace_agents.records import InputRecord, Position, Record
 from headrace_agents.spec import AgentJobSpec
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Event(_Record):
+class Event(Record):
     """A record of an input topic; key and value in base64."""
 
     topic: str
@@ -44,23 +40,23 @@ class Event(_Record):
         )
 
 
-class Job(_Record):
+class Job(Record):
     """What is rehearsed."""
 
     spec: AgentJobSpec
-    patch: dict[str, Any] = {}
+    patch: dict[str, Any] = Field(default_factory=dict)
     """Over the declared settings: a JSON merge patch."""
     run_tools: bool = False
     """Tools are called; without it a run is cut off where the model calls one."""
     events: tuple[Event, ...]
 
 
-class Decided(_Record):
+class Decided(Record):
     kind: str
     decision: dict[str, Any]
 
 
-class Rehearsed(_Record):
+class Rehearsed(Record):
     """What became of one event."""
 
     topic: str

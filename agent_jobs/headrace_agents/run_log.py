@@ -8,18 +8,16 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
 
-from headrace_agents.records import EventRef, Position, Reason, Status
+from headrace_agents.records import EventRef, Position, Reason, Record, Status
 from headrace_agents.step_protocol import StepKind
 
 MOST_BYTES = 1024 * 1024
 """Of the steps of one run as JSON: far below what the topic takes, as a run is never to fail by its log."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _Record(Record):
     def encode(self) -> bytes:
         return self.model_dump_json(exclude_defaults=True).encode()
 

@@ -14,6 +14,7 @@ from headrace_agents.embedding import EmbeddingRequest
 from headrace_agents.spec import ChatEndpointSpec, EmbeddingSpec, PricesSpec
 
 PICODOLLARS_PER_MICRODOLLAR = 1_000_000
+PICODOLLARS_PER_DOLLAR = 1_000_000 * PICODOLLARS_PER_MICRODOLLAR
 MESSAGE_TOKENS = 16
 """At most, what an endpoint's template puts around one message, and around the answer: OpenAI's own counting
 guide has 3 a message and 3 for the answer, open models' templates up to about ten."""

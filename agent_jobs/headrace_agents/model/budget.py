@@ -20,6 +20,13 @@ from headrace_agents.spec import AllowanceSpec, BudgetSpec
 
 DAY_S = 86_400
 """An allowance's window: a day of UTC."""
+
+
+def day_of(seconds: float) -> int:
+    """Days of UTC since the epoch."""
+    return int(seconds // DAY_S)
+
+
 AGENT_PARTS, KEY_PARTS = 100, 10
 """An allowance is granted in about so many parts: of an agent's, to all subtasks together."""
 _ASKED_AGAIN_S = 1.0
@@ -48,13 +55,6 @@ class Ledger(Protocol):
 
     def pause_agent(self, day: int) -> None:
         """Tells every shard of the agent to start no run."""
-
-
-class Budgeting(Protocol):
-    """What the layer of an endpoint asks before an attempt."""
-
-    async def reserve(self, most: Amount, caller: Caller | None, *, waits: bool = True) -> Loan:
-        """Raises ModelError (``budget``) where there is not enough and nothing is to be waited for."""
 
 
 @dataclass(slots=True)
@@ -249,4 +249,4 @@ class Budget:
             figures.budget_held_microdollars = held.picodollars // PICODOLLARS_PER_MICRODOLLAR
 
     def _day(self) -> int:
-        return int(self._clock() // DAY_S)
+        return day_of(self._clock())

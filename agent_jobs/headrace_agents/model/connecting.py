@@ -37,6 +37,16 @@ class EndpointState:
     budget: BudgetFigures = field(default_factory=BudgetFigures)
 
     @property
+    def layers(self) -> dict[str, Any]:
+        """As :class:`headrace_agents.model.endpoint.Calls` takes them."""
+        return {
+            "concurrency": self.concurrency,
+            "turns": self.turns,
+            "breaker": self.breaker,
+            "figures": self.calls,
+        }
+
+    @property
     def figures(self) -> Iterator[Any]:
         yield from (self.concurrency.figures, self.calls, self.breaker.figures, self.budget)
 
@@ -96,10 +106,7 @@ def embedding_connected(
     return EmbeddingEndpoint(
         spec,
         _embedding_provider(spec),
-        concurrency=state.concurrency,
-        turns=state.turns,
-        breaker=state.breaker,
-        figures=state.calls,
+        **state.layers,
         meter=meters.uncapped(spec) if meters else None,
     )
 
@@ -110,10 +117,7 @@ def _endpoint(
     return Endpoint(
         spec,
         _provider(spec),
-        concurrency=state.concurrency,
-        turns=state.turns,
-        breaker=state.breaker,
-        figures=state.calls,
+        **state.layers,
         consequences=consequences,
         meter=meters.capped(spec, state.budget) if meters else None,
     )

@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict
-
 from headrace_agents.chat import Usage
 from headrace_agents.model.amounts import PICODOLLARS_PER_MICRODOLLAR, Amount
+from headrace_agents.records import Record
 
 SUMS_HELD = 65_536
 """At about 350 bytes each: 23 MB at most."""
@@ -25,14 +24,7 @@ Write = Callable[[bytes, bytes], None]
 """A record's key and value, to the topic; it waits for nothing."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def encode(self) -> bytes:
-        return self.model_dump_json().encode()
-
-
-class CostKey(_Record):
+class CostKey(Record):
     """The key of a record of the costs topic."""
 
     day: int
@@ -43,7 +35,7 @@ class CostKey(_Record):
     """Random; sums of different writers add up."""
 
 
-class Spent(_Record):
+class Spent(Record):
     """The value: sums so far."""
 
     calls: int = 0

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from headrace_agents.model.amounts import NOTHING, Amount
 from headrace_agents.model.budget import Account
+from headrace_agents.records import Record
 
 
-class Entry(BaseModel):
+class Entry(Record):
     """A record of the budgets topic."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["asked", "returned"]
     model: str
@@ -38,9 +35,6 @@ class Entry(BaseModel):
     @property
     def amount(self) -> Amount:
         return Amount(self.tokens, self.picodollars)
-
-    def encode(self) -> bytes:
-        return self.model_dump_json().encode()
 
 
 class Grants:

@@ -19,7 +19,7 @@ from headrace_agents.control import Command, control_key
 from headrace_agents.journal import JournalError
 from headrace_agents.kafka_journal import CLOCK_SKEW_MS
 from headrace_agents.model.amounts import NOTHING, Amount
-from headrace_agents.model.budget import DAY_S, Account
+from headrace_agents.model.budget import DAY_S, Account, day_of
 from headrace_agents.model.grants import Entry, Grants, entry
 from headrace_agents.msk_login import with_login
 from headrace_agents.spec import AgentJobSpec
@@ -57,7 +57,7 @@ class KafkaLedger:
         self._writer = uuid.uuid4().hex[:16]
         self._numbers = iter(range(1 << 62))
         self._opened_at = time.time()
-        self._grants = Grants(_day(self._opened_at))
+        self._grants = Grants(day_of(self._opened_at))
         self._read_up: set[int] = set()
         """Partitions that were read to their end once: before that, what is left of a budget isn't known."""
         self._asked: dict[int, _Request] = {}
@@ -183,7 +183,7 @@ class KafkaLedger:
             self._producer.poll(_POLL_S)
             return
         self._producer.poll(0)
-        self._grants.forget_before(_day(time.time() - _KEPT_AFTER_MIDNIGHT_S))
+        self._grants.forget_before(day_of(time.time() - _KEPT_AFTER_MIDNIGHT_S))
         first = consumer.poll(_POLL_S)
         if first is not None:
             # What is there by now: with a timeout it would wait until there are so many.
@@ -234,7 +234,7 @@ class KafkaLedger:
                 "auto.offset.reset": "earliest",
             }
         )
-        since_ms = _day(self._opened_at) * DAY_S * 1000 - CLOCK_SKEW_MS
+        since_ms = day_of(self._opened_at) * DAY_S * 1000 - CLOCK_SKEW_MS
         wanted = [TopicPartition(topic, each, since_ms) for each in sorted(partitions)]
         # First the ends: what is written from here on is read, also where nothing is that late yet.
         ends = {at.partition: consumer.get_watermark_offsets(at, timeout=_PATIENCE_S)[1] for at in wanted}
@@ -244,10 +244,6 @@ class KafkaLedger:
                 at.offset = ends[at.partition]
         consumer.assign(found)
         return consumer
-
-
-def _day(seconds: float) -> int:
-    return int(seconds // DAY_S)
 
 
 def _raise(waiting: asyncio.Future[Amount], failure: JournalError) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from headrace_agents.chat import Caller, CallReport, ModelError, Usage
 from headrace_agents.model.amounts import NOTHING, Amount, amount_of
-from headrace_agents.model.budget import DAY_S, Budget, BudgetFigures, Ledger, Loan
+from headrace_agents.model.budget import Budget, BudgetFigures, Ledger, Loan, day_of
 from headrace_agents.model.costs import CostFigures, Costs, Write
 from headrace_agents.spec import ChatEndpointSpec, EndpointSpec
 
@@ -135,7 +135,7 @@ class Meters:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._ledger, self._subtasks = ledger, subtasks
-        self._costs = Costs(ledger.write_cost, lambda: int(clock() // DAY_S), costs)
+        self._costs = Costs(ledger.write_cost, lambda: day_of(clock()), costs)
 
     def capped(self, spec: ChatEndpointSpec, figures: BudgetFigures | None = None) -> Meter:
         """With a budget, where one is declared."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -19,6 +18,7 @@ from headrace.commands.common import (
     Patience,
     StackName,
     console,
+    moment,
     print_json,
     reported,
 )
@@ -151,7 +151,7 @@ def _view(name: str, versions: Sequence[Version]) -> Table:
             state = f"[red]refused:[/] {escape(each.refused[:SHOWN_CHARS])}"
         table.add_row(
             str(each.number),
-            datetime.fromtimestamp(each.at_ms / 1000, UTC).isoformat(sep=" ", timespec="seconds"),
+            moment(each.at_ms),
             escape(each.change.by),
             escape(_short(each.change.patch)) if each.change.patch else "-",
             escape(each.change.why),

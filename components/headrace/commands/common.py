@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,6 +71,16 @@ def duration_s(text: str, option: str) -> float:
         return Duration.parse(text).seconds
     except ValueError as allowed:
         raise HeadraceError(f"{option}: given {text}; allowed: {allowed}") from None
+
+
+def since_ms(text: str, option: str) -> int:
+    """So long ago, in milliseconds since the epoch. Raises HeadraceError for what is no duration."""
+    return round((time.time() - duration_s(text, option)) * 1000)
+
+
+def moment(ms: int, timespec: str = "seconds") -> str:
+    """Of milliseconds since the epoch, in UTC."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(sep=" ", timespec=timespec)
 
 
 def progress() -> Progress:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -21,9 +19,11 @@ from headrace.commands.common import (
     duration_s,
     errors,
     group,
+    moment,
     print_json,
     progress,
     reported,
+    since_ms,
 )
 from headrace.errors import HeadraceError
 from headrace.operations.agents import find_agent, running_job
@@ -72,10 +72,10 @@ def list_(
     """
     with reported():
         agent = find_agent(Stack.find(stack, file).plan, name)
-        since_ms = round((time.time() - duration_s(since, "--since")) * 1000) if since else None
+        begin_ms = since_ms(since, "--since") if since else None
         found = [
             each
-            for each in read_listed(agent.spec, since_ms)
+            for each in read_listed(agent.spec, begin_ms)
             if reason is None or each.letter.reason == reason
         ]
         shown = found[-limit:]
@@ -204,7 +204,7 @@ def _list_view(name: str, found: list[Listed]) -> Table:
         letter = each.letter
         table.add_row(
             letter.number,
-            datetime.fromtimestamp(letter.at_ms / 1000, UTC).isoformat(sep=" ", timespec="seconds"),
+            moment(letter.at_ms),
             letter.reason,
             escape(letter.detail[:SHOWN_CHARS]),
             "-" if letter.key is None else escape(text(letter.key)[:SHOWN_CHARS]),

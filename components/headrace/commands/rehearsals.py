@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,16 +17,17 @@ from headrace.commands.common import (
     DeclarationFile,
     StackName,
     console,
-    duration_s,
     errors,
     print_json,
     progress,
     reported,
+    since_ms,
 )
 from headrace.errors import HeadraceError
 from headrace.local.agent import complete
 from headrace.operations.agent_settings import history, in_force, parse_changes, patches
 from headrace.operations.agents import find_agent
+from headrace.operations.dead_letters import where
 from headrace.operations.rehearsals import (
     Comparison,
     Difference,
@@ -96,15 +96,13 @@ def replay(  # noqa: PLR0913, PLR0917 (each option is an argument)
         spec = complete(agent, found.files)
         if not any((changes, version is not None, model, endpoint, code)):
             raise HeadraceError("say what is new: --set, --version, --model, --endpoint or --code")
-        patch = _patch(spec, None)
-        base = patch if version is None else _patch(spec, version)
+        patch, base = _patches(spec, version)
         other = _other(spec, model, endpoint, key_file)
         versions = (
             Version(spec, patch),
             Version(other, merged(base, parse_changes(changes or [])), code),
         )
-        since_ms = round((time.time() - duration_s(last, "--last")) * 1000)
-        events = recorded(spec, topics or [], since_ms, limit)
+        events = recorded(spec, topics or [], since_ms(last, "--last"), limit)
         python = found.engine.runtimes.agents_python
         with progress() as bar:
             both: list[dict[Any, Rehearsed]] = []
@@ -126,16 +124,17 @@ def replay(  # noqa: PLR0913, PLR0917 (each option is an argument)
         _print(name, comparison, comparison.differences[:show])
 
 
-def _patch(spec: AgentJobSpec, version: int | None) -> dict[str, Any]:
-    """Of a version of the settings, or of those in force."""
+def _patches(spec: AgentJobSpec, version: int | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Of the settings in force, and of a version of them."""
     versions = history(spec)
+    now = in_force(versions)
+    patch = {} if now is None else now.change.patch
     if version is None:
-        now = in_force(versions)
-        return {} if now is None else now.change.patch
+        return patch, patch
     known = patches(versions)
     if version not in known:
         raise HeadraceError(f"--version: given {version}; allowed: {', '.join(map(str, known))}")
-    return known[version]
+    return patch, known[version]
 
 
 def _other(
@@ -196,8 +195,7 @@ def _totals(name: str, found: Comparison) -> Table:
 
 
 def _difference(each: Difference) -> Table:
-    event = each.now
-    title = f"{event.topic}/{event.partition}@{event.offset}"
+    title = where(each.now.position)
     table = Table("as it is", "the other", title=title, title_justify="left", show_lines=True)
     table.add_row(*(escape(_said(one)[:SHOWN_CHARS]) for one in (each.now, each.new)))
     return table

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +20,7 @@ from headrace.commands.common import (
     console,
     duration_s,
     group,
+    moment,
     print_json,
     reported,
 )
@@ -146,7 +146,7 @@ def _list_view(name: str, found: list[Asked]) -> Table:
         last = each.answers[-1] if each.answers else None
         table.add_row(
             review.id,
-            datetime.fromtimestamp(review.asked_at_ms / 1000, UTC).isoformat(sep=" ", timespec="seconds"),
+            moment(review.asked_at_ms),
             escape(review.kind),
             escape(mapping_text(review.key)),
             escape(json.dumps(review.question, ensure_ascii=False)),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -19,15 +17,18 @@ from headrace.commands.common import (
     console,
     duration_s,
     errors,
+    moment,
     print_json,
     reported,
+    since_ms,
 )
 from headrace.operations.agents import find_agent
+from headrace.operations.dead_letters import where
 from headrace.operations.stack import Stack
 from headrace.operations.traces import Node, duration_ms, matching, one, runs, tree
+from headrace_agents.model.amounts import PICODOLLARS_PER_DOLLAR
 from headrace_agents.run_log import RunLog, StepLog
 
-PICODOLLARS = 1e12
 ID_CHARS = 12
 
 
@@ -66,9 +67,9 @@ def trace(  # noqa: PLR0913, PLR0917 (each option is an argument)
             else:
                 console.print(_tree(found))
             return
-        since_ms = round((time.time() - duration_s(since, "--since")) * 1000) if since else None
+        begin_ms = since_ms(since, "--since") if since else None
         slower_ms = round(duration_s(slower_than, "--slower-than") * 1000) if slower_than else None
-        listed = matching(runs(spec, since_ms), failed=failed, slower_than_ms=slower_ms)
+        listed = matching(runs(spec, begin_ms), failed=failed, slower_than_ms=slower_ms)
         shown = listed[-limit:]
         if as_json:
             print_json([each.model_dump(mode="json") for each in shown])
@@ -87,19 +88,19 @@ def _table(name: str, shown: list[RunLog]) -> Table:
     for run in shown:
         table.add_row(
             run.id[:ID_CHARS],
-            _time(run.started_at_ms),
-            f"{run.event.topic}/{run.event.partition}@{run.event.offset}",
+            moment(run.started_at_ms, "milliseconds"),
+            where(run.event.position),
             _became(run),
             str(duration_ms(run)),
             str(len(run.steps)),
             str(sum(step.input_tokens + step.output_tokens for step in run.steps)),
-            f"{sum(step.picodollars for step in run.steps) / PICODOLLARS:.6f}",
+            f"{sum(step.picodollars for step in run.steps) / PICODOLLARS_PER_DOLLAR:.6f}",
         )
     return table
 
 
 def _tree(run: RunLog) -> Tree:
-    event = f"{run.event.topic}/{run.event.partition}@{run.event.offset}"
+    event = where(run.event.position)
     waited = run.started_at_ms - run.accepted_at_ms
     made = f"settings version {run.settings_version}" if run.settings_version else "settings as declared"
     root = Tree(
@@ -136,7 +137,7 @@ def _step(node: Node, began: int) -> str:
 
 def _call(step: StepLog) -> str:
     attempts = f"{step.attempts} attempt{'s' if step.attempts > 1 else ''}"
-    cost = f"{step.picodollars / PICODOLLARS:.6f} usd"
+    cost = f"{step.picodollars / PICODOLLARS_PER_DOLLAR:.6f} usd"
     return f"{escape(step.model)} {attempts}, {step.input_tokens}+{step.output_tokens} tokens, {cost}"
 
 
@@ -144,7 +145,3 @@ def _became(run: RunLog) -> str:
     if run.status == "decided":
         return f"[green]{run.decisions} decision{'' if run.decisions == 1 else 's'}[/]"
     return f"[red]{run.reason or run.status}[/]"
-
-
-def _time(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(sep=" ", timespec="milliseconds")

@@ -12,13 +12,12 @@ from pydantic_core import to_json
 from headrace.environment.units import DAY_MS
 from headrace.operations.topics import read_topic
 from headrace_agents.kafka_journal import CLOCK_SKEW_MS
+from headrace_agents.model.amounts import PICODOLLARS_PER_DOLLAR
 from headrace_agents.model.costs import Spent, costs_in
 from headrace_agents.records import key_hash
 from headrace_agents.spec import AgentJobSpec, ModelSpec
 
 EPOCH = date(1970, 1, 1)
-PICODOLLARS = 1e12
-"""In a dollar."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +35,12 @@ class Bill:
 
     @property
     def usd(self) -> float:
-        return self.spent.picodollars / PICODOLLARS
+        return self.spent.picodollars / PICODOLLARS_PER_DOLLAR
 
     @property
     def unanswered_usd(self) -> float:
         """At most, of calls that ended without an answer: they may have been billed."""
-        return self.spent.unanswered_picodollars / PICODOLLARS
+        return self.spent.unanswered_picodollars / PICODOLLARS_PER_DOLLAR
 
     def as_json(self) -> dict[str, Any]:
         return {

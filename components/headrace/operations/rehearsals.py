@@ -15,12 +15,12 @@ from typing import Any
 
 from headrace.errors import HeadraceError
 from headrace.operations.topics import read_topic
+from headrace_agents.model.amounts import PICODOLLARS_PER_DOLLAR
 from headrace_agents.records import InputRecord, Position
 from headrace_agents.rehearsal_job import Event, Job, Rehearsed
 from headrace_agents.spec import AgentJobSpec
 
 PROGRAM = "headrace_agents.rehearsal"
-PICODOLLARS = 1e12
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _totals(found: Sequence[Rehearsed]) -> Totals:
         cut_off=sum(one.status == "cut_off" for one in found),
         calls=sum(one.calls for one in found),
         tokens=sum(one.tokens for one in found),
-        usd=sum(one.picodollars for one in found) / PICODOLLARS,
+        usd=sum(one.picodollars for one in found) / PICODOLLARS_PER_DOLLAR,
         p50_ms=cuts[49] if cuts else None,
         p99_ms=cuts[98] if cuts else None,
     )
