@@ -112,14 +112,18 @@ def test_a_program_is_configured_only_as_it_was_told(files: StackFiles) -> None:
     assert not supervisor.configured(Program("sleeper", SLEEPER.command, "/", stop_wait_s=1))
 
 
-def test_supervised_processes_inherit_nothing_of_the_shell(
-    files: StackFiles, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("calls_models", [False, True])
+def test_of_the_shell_only_who_calls_models_gets_secrets_and_only_those_of_aws(
+    files: StackFiles, monkeypatch: pytest.MonkeyPatch, calls_models: bool
 ) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "do not pass on")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "for models alone")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "do not pass on")
     supervisor = Supervisor(files)
     supervisor.start()
-    supervisor.run(SLEEPER)
-    assert "AWS_SECRET_ACCESS_KEY" not in psutil.Process(pid(supervisor)).environ()
+    supervisor.run(replace(SLEEPER, calls_models=calls_models))
+    inherited = psutil.Process(pid(supervisor)).environ()
+    assert "PULUMI_CONFIG_PASSPHRASE" not in inherited
+    assert ("AWS_SECRET_ACCESS_KEY" in inherited) == calls_models
 
 
 def test_what_the_supervisor_would_cut_off_is_refused(files: StackFiles) -> None:

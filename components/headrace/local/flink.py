@@ -84,6 +84,7 @@ class FlinkCluster(pulumi.ComponentResource):
                 ports={f"{name} (RPC)": rpc, f"{name} (data)": data, f"{name} (metrics)": metrics},
                 ready=Readiness(port=data),
                 standby=standby,
+                calls_models=True,
             ),
             parent=self,
             depends_on=[self.jobmanager],

@@ -37,7 +37,7 @@ AWS_CREDENTIALS = (
     "AWS_CONFIG_FILE",
     "AWS_SHARED_CREDENTIALS_FILE",
 )
-# A supervised process inherits nothing of the shell that happened to start the stack but these.
+# The supervisor inherits nothing of the shell that happened to start the stack but these.
 INHERITED = (
     *("PATH", "HOME", "LANG", "LC_ALL", "JAVA_HOME", "TMPDIR", "SSL_CERT_FILE", "XDG_RUNTIME_DIR"),
     *AWS_CREDENTIALS,
@@ -48,7 +48,8 @@ INHERITED = (
 class Program:
     """One supervised process. `stop_signal` is a name (``TERM``), `stop_wait_s` the patience before KILL.
 
-    One that is `standby` is known to the supervisor and does not run until it is asked for.
+    One that is `standby` is known to the supervisor and does not run until it is asked for. Credentials for
+    AWS in the environment of whoever starts the stack are kept from one that does not call models.
     """
 
     name: str
@@ -58,12 +59,14 @@ class Program:
     stop_signal: str = "TERM"
     stop_wait_s: int = 20
     standby: bool = False
+    calls_models: bool = False
 
     def ini(self, files: StackFiles) -> str:
         """The program's section of the supervisor's configuration."""
         environment = ",".join(f'{key}="{value}"' for key, value in sorted(self.environment.items()))
+        kept_from = () if self.calls_models else ("env", *(f"--unset={name}" for name in AWS_CREDENTIALS))
         lines = {
-            "command": shlex.join(self.command),
+            "command": shlex.join((*kept_from, *self.command)),
             "directory": self.directory,
             "environment": environment,
             "autostart": "false" if self.standby else "true",

@@ -72,9 +72,9 @@ class Project:
     def destroy(self, *, check: bool = True, environment: Variables | None = None) -> Done:
         return self.pulumi("destroy", "--yes", "--skip-preview", check=check, environment=environment)
 
-    def preview(self) -> dict[str, str]:
+    def preview(self, environment: Variables | None = None) -> dict[str, str]:
         """``type name`` -> what would be done to it, for everything that would not stay as it is."""
-        found = json.loads(self.pulumi("preview", "--json", only_stdout=True).output)
+        found = json.loads(self.pulumi("preview", "--json", only_stdout=True, environment=environment).output)
         return {
             _named(step["urn"]): step["op"]
             for step in found["steps"]

@@ -162,7 +162,7 @@ def test_in_a_cluster_that_is_there_both_stages_come_up_and_leave_it_as_it_was(
     foundation.up()
     prod.up(environment=INSIDE)
     assert prod.done() == {}
-    assert prod.preview().keys() <= {ENFORCED, "pulumi:providers:kubernetes prod-kubernetes"}
+    assert prod.preview(INSIDE).keys() <= {ENFORCED, "pulumi:providers:kubernetes prod-kubernetes"}
 
     prod.destroy(environment=INSIDE)
     foundation.destroy()

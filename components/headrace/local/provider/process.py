@@ -73,6 +73,8 @@ class ProcessInputs(Inputs):
     stop_wait_s: int = 20
     standby: bool = False
     """Prepared, and started and stopped by scaling: whether it runs is no difference."""
+    calls_models: bool = False
+    """Gets the credentials for AWS of whoever starts the stack; any other is kept from them."""
     version: str = ""
     """Of the software that runs; another one restarts the process."""
 
@@ -168,6 +170,7 @@ def _program(files: StackFiles, inputs: ProcessInputs) -> Program:
         stop_signal=inputs.stop_signal,
         stop_wait_s=inputs.stop_wait_s,
         standby=inputs.standby,
+        calls_models=inputs.calls_models,
     )
 
 
