@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from headrace_agents.figures import counter
 from headrace_agents.journal import (
     JournalError,
     Progress,
@@ -51,13 +52,13 @@ class _Tail:
 
 @dataclass
 class JournalFigures:
-    """Of this subtask since it started."""
+    """Of the write-ahead journal."""
 
-    appended: int = 0
-    tail_records: int = 0
-    """Read after the start, of all shards that share a partition."""
-    discarded: int = 0
-    """Steps that an earlier owner wrote after it had lost its shard."""
+    journal_appended: int = counter("Records that were appended.")
+    journal_tail_records: int = counter(
+        "Records that were read after the start, of all shards that share a partition."
+    )
+    journal_discarded: int = counter("Steps that an earlier owner wrote after it had lost its shard.")
 
 
 class KafkaJournal:
@@ -116,7 +117,7 @@ class KafkaJournal:
                 break
             except BufferError:
                 await asyncio.sleep(_POLL_S)
-        self.figures.appended += 1
+        self.figures.journal_appended += 1
         try:
             await acknowledged
         finally:
@@ -161,7 +162,7 @@ class KafkaJournal:
             self._read(partition, start, tail)
         discarded = tail.reader.discarded
         steps = tail.reader.of(shard, start)
-        self.figures.discarded += tail.reader.discarded - discarded
+        self.figures.journal_discarded += tail.reader.discarded - discarded
         return steps
 
     def close(self) -> None:
@@ -285,7 +286,7 @@ class KafkaJournal:
             tail.reader.take(offset, value)
         tail.start = start
         read = tail.reader.records - before
-        self.figures.tail_records += read
+        self.figures.journal_tail_records += read
         log.info("journal partition %d: %d records from offset %d", partition, read, start)
 
     def _values(self, partition: int, start: int, end: int) -> Iterator[tuple[int, bytes]]:

@@ -12,6 +12,7 @@ from functools import partial
 from headrace_agents.chat import ChatModel
 from headrace_agents.codec import JournalEntry
 from headrace_agents.embedding import EmbeddingModel
+from headrace_agents.figures import gauge
 from headrace_agents.model.concurrency import Concurrency
 from headrace_agents.runs import AgentRuns, Attempt, RunHandle, RunRequest, RunResult
 
@@ -20,11 +21,10 @@ _CLOSE_TIMEOUT_S = 5.0
 
 @dataclass(slots=True)
 class RunFigures:
-    """Of this subtask, as it is."""
+    """Of runs."""
 
-    runs_under_way: int = 0
-    runs_waiting: int = 0
-    """Until there may be more."""
+    runs_under_way: int = gauge("Runs that are under way.")
+    runs_waiting: int = gauge("Runs that wait until there may be more.")
 
 
 class _Handle:

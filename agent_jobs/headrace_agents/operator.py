@@ -23,6 +23,7 @@ from headrace_agents.codec import AS_DECLARED, InboxEntry, JournalEntry, Setting
 from headrace_agents.configuration import Configurations, canonical
 from headrace_agents.control import Command, Problem, SettingsChange
 from headrace_agents.events import EventReader, Reading, Work
+from headrace_agents.figures import Counts, counter, counts, gauge
 from headrace_agents.journal import Journal
 from headrace_agents.memory import MemoryFormat
 from headrace_agents.records import (
@@ -38,7 +39,7 @@ from headrace_agents.records import (
 )
 from headrace_agents.run_log import RunLog, run_id
 from headrace_agents.runs import Clock, DueReminder, RunHandle, Runner, RunRequest, RunResult
-from headrace_agents.shard import Run, Shard, ShardState, read_entry, size_of
+from headrace_agents.shard import Run, Shard, ShardState, Waiting, read_entry, size_of
 from headrace_agents.shards import shard_ids
 from headrace_agents.spec import AgentJobSpec
 from headrace_agents.tasks import Task, Workbench, restore_tasks, save_tasks
@@ -81,25 +82,28 @@ class _Start(NamedTuple):
 
 @dataclass(slots=True)
 class Figures:
-    """Of this subtask since it started."""
+    """Of the subtask and its events."""
 
-    inbox_events: int = 0
-    """In the inboxes of the shards that were touched."""
-    inbox_bytes: int = 0
-    shards: int = 0
-    """That were touched."""
-    events_settled: int = 0
-    """That got their outcome."""
-    steps_read_back: int = 0
-    """Steps of unfinished runs that a failure did not repeat."""
-    soft_bound_slowdowns: int = 0
-    """Events that were slowed down because the inbox was above its soft bound."""
-    hard_bound_waits: int = 0
-    """Events that waited for a run to end because the inbox was at its hard bound."""
-    settings_version: int = 0
-    """The highest that is in force for a shard; 0: as declared."""
-    settings_refused: int = 0
-    """1: this code does not take the settings that were set, and runs go on with those that are declared."""
+    processor_ms: int = counter("Milliseconds of processor time of the worker, of all its threads.")
+    inbox_events: int = gauge("Events in the inboxes of the subtask's shards.")
+    inbox_bytes: int = gauge("Bytes of their keys and values.")
+    inbox_oldest_ms: int = gauge("Milliseconds since the oldest of them was accepted; 0 where there is none.")
+    shards: int = gauge("Shards of the subtask.")
+    events_settled: int = counter("Events that got their outcome.")
+    decisions: Counts = counts("kind", "Decisions that were put out.")
+    dead_letters: Counts = counts("reason", "Events that became dead letters.")
+    events_erased: int = counter("Events whose key was erased before they were decided.")
+    steps_read_back: int = counter("Steps of unfinished runs that a failure did not repeat.")
+    runs_completed: int = counter("Runs that ended with decisions or a dead letter, and were applied.")
+    runs_abandoned: int = counter("Runs that were ended before, as their key was erased.")
+    soft_bound_slowdowns: int = counter("Events that were slowed down at the inbox's soft bound.")
+    hard_bound_waits: int = counter(
+        "Events that waited for a run to end because the inbox was at its hard bound."
+    )
+    settings_version: int = gauge("The highest version of the settings in force for a shard; 0: as declared.")
+    settings_refused: int = gauge(
+        "1: this code does not take the settings that were set; runs go on with those that are declared."
+    )
 
 
 class AgentOperator:
@@ -201,6 +205,18 @@ class AgentOperator:
             self._select(start.shard.id)
             start.run.handle = handle = self._runner.start(_request(start, state))
             self._in_flight[handle] = start.shard, start.key
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is under way that a timer is to look at."""
+        return not (self._in_flight or self._working)
+
+    def refresh_figures(self) -> None:
+        """Those that are not kept up with every event."""
+        self.figures.processor_ms = time.process_time_ns() // 1_000_000
+        accepted = (shard.oldest_accepted_at_ms() for shard in self._shards.values())
+        oldest = min((at for at in accepted if at is not None), default=None)
+        self.figures.inbox_oldest_ms = 0 if oldest is None else max(0, self._clock() - oldest)
 
     def close(self) -> None:
         self._runner.close()
@@ -359,7 +375,7 @@ class AgentOperator:
 
     def _enqueue(self, shard: Shard, key: bytes, sequence: int, entry: InboxEntry) -> None:
         size = size_of(entry)
-        shard.enqueue(key, sequence, size)
+        shard.enqueue(key, sequence, Waiting(size, entry.accepted_at_ms))
         self.figures.inbox_events += 1
         self.figures.inbox_bytes += size
 
@@ -419,6 +435,7 @@ class AgentOperator:
             _set_reminder(due, state, schedule)
         self._leave(shard, key, run.sequence, run.kept_steps, state)
         self._changed_at_ms = self._clock()
+        self.figures.runs_completed += 1
         yield from self._settled(run.entry, run.reading, result)
         yield from self._advance(shard, key, state)
 
@@ -447,10 +464,14 @@ class AgentOperator:
         rejected = reading.rejected if result is None else result.rejected
         decisions = () if result is None else result.decisions
         for decision in decisions:
+            self.figures.decisions.add(decision.kind)
             yield OutputRecord(outputs.decisions, record.key, decision.encode(), {})
         for review in () if result is None else result.reviews:
             yield OutputRecord(outputs.reviews, record.key, review.encode(), {})
-        if rejected is not None and status is None:
+        if status == "erased":
+            self.figures.events_erased += 1
+        elif rejected is not None:
+            self.figures.dead_letters.add(rejected.reason)
             replayed = reading.replayed
             headers = dead_letter_headers(
                 self._spec.name,
@@ -562,6 +583,7 @@ class AgentOperator:
         """Ends a key's run and settles its events as erased; returns how many they were."""
         run = shard.runs.pop(key, None)
         if run is not None:
+            self.figures.runs_abandoned += 1
             self._cancel(run)
         if key in shard.ended:
             shard.ended.remove(key)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from headrace_agents import codec
 from headrace_agents.codec import AS_DECLARED, Head, InboxEntry, SettingsVersion
@@ -52,6 +52,14 @@ class Run:
     """Of those that this attempt finished, how many are among them."""
 
 
+class Waiting(NamedTuple):
+    """In the inbox."""
+
+    size: int
+    """Bytes of its key and value."""
+    accepted_at_ms: int
+
+
 @dataclass(slots=True)
 class Shard:
     id: int
@@ -63,8 +71,8 @@ class Shard:
     journal_offset: int | None = None
     restored_below: int = 0
     """Of events with a lower number state may hold steps from before a failure."""
-    unsettled: dict[int, int] = field(default_factory=dict)
-    """Sequence numbers in the inbox, ascending, with the bytes of their keys and values."""
+    unsettled: dict[int, Waiting] = field(default_factory=dict)
+    """By sequence number, ascending."""
     queues: dict[bytes, deque[int]] = field(default_factory=dict)
     """Per business key, what is in the inbox; only the first of each runs."""
     runs: dict[bytes, Run] = field(default_factory=dict)
@@ -106,8 +114,8 @@ class Shard:
         else:
             state.put(codec.HEAD_KEY, data)
 
-    def enqueue(self, key: bytes, sequence: int, size: int) -> None:
-        self.unsettled[sequence] = size
+    def enqueue(self, key: bytes, sequence: int, waiting: Waiting) -> None:
+        self.unsettled[sequence] = waiting
         self.queues.setdefault(key, deque()).append(sequence)
 
     def dequeue(self, key: bytes, sequence: int) -> int:
@@ -118,7 +126,12 @@ class Shard:
         queue.popleft()
         if not queue:
             del self.queues[key]
-        return self.unsettled.pop(sequence)
+        return self.unsettled.pop(sequence).size
+
+    def oldest_accepted_at_ms(self) -> int | None:
+        """Of what is in the inbox."""
+        oldest = next(iter(self.unsettled.values()), None)
+        return None if oldest is None else oldest.accepted_at_ms
 
     def may_start(self, sequence: int) -> bool:
         return self.held_from is None or sequence < self.held_from

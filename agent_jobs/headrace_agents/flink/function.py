@@ -8,21 +8,25 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
-from pyflink.metrics import MetricGroup
 
 from headrace_agents.agent import load
+from headrace_agents.flink.metrics import FlinkMetrics
 from headrace_agents.flink.state import BYTES, FlinkState
 from headrace_agents.kafka_journal import KafkaJournal
 from headrace_agents.loop import RunLoop
 from headrace_agents.model.concurrency import concurrency_of, embedding_shared_out, shared_out
-from headrace_agents.model.connecting import connected, embedding_connected, endpoint_state, state_of
+from headrace_agents.model.connecting import (
+    EndpointState,
+    ModelState,
+    connected,
+    embedding_connected,
+    endpoint_state,
+    state_of,
+)
 from headrace_agents.model.costs import CostFigures
 from headrace_agents.model.kafka_ledger import KafkaLedger
 from headrace_agents.model.metering import Meters
@@ -30,8 +34,10 @@ from headrace_agents.operator import AgentOperator, memory_format
 from headrace_agents.records import InputRecord, OutputRecord, Position
 from headrace_agents.runs import AgentRuns
 from headrace_agents.shards import shard_ids, shards_of
-from headrace_agents.spec import AgentJobSpec
+from headrace_agents.spec import AgentJobSpec, EmbeddingSpec, EndpointSpec, ModelSpec
 
+PROVIDERS = {"openai": "openai", "bedrock": "aws.bedrock"}
+"""Of a declaration -> as OpenTelemetry names them."""
 BUNDLE_EVENTS = 500
 """``python.fn-execution.bundle.size``: a bundle costs the same messages for few events as for many, and a
 checkpoint waits for its end."""
@@ -70,7 +76,8 @@ class AgentFunction(KeyedProcessFunction):
             concurrency=concurrency,
         )
         ids = shard_ids(spec.shards, spec.max_parallelism)
-        self._state = state = FlinkState(runtime_context, lambda: operator.end_bundle(state))
+        # Both are there before the first bundle ends.
+        self._state = state = FlinkState(runtime_context, lambda: end_bundle())  # noqa: PLW0108 - defined below
         operator = AgentOperator(
             spec,
             agent,
@@ -84,21 +91,13 @@ class AgentFunction(KeyedProcessFunction):
         self._process, self._on_timer = operator.process, operator.on_timer
         kafkas = [each for each in (ledger, journal) if each is not None]
         self._closing = [operator.close, *(each.close for each in kafkas)]
-        kept = None if journal is None else journal.figures
-        group = runtime_context.get_metrics_group()
-        group.gauge("processor_ms", lambda: time.process_time_ns() // 1_000_000)
-        first, *fallbacks = asked.endpoints
-        _show(group, operator.figures, runner.figures, *first.figures, costs, kept)
-        _show(group, asked.chain, asked.cache)
-        for number, each in enumerate(fallbacks, 1):
-            _show(group.add_group("fallback", str(number)), *each.figures)
-        if embedding is not None:
-            _show(
-                group.add_group("embedding"),
-                vectors.concurrency.figures,
-                vectors.calls,
-                vectors.breaker.figures,
-            )
+        metrics = FlinkMetrics(runtime_context.get_metrics_group(), operator.refresh_figures)
+        metrics.add(operator.figures, runner.figures, costs, journal and journal.figures)
+        _add_endpoints(metrics, model, asked, embedding, vectors)
+
+        def end_bundle() -> None:
+            operator.end_bundle(state)
+            metrics.end_bundle(is_idle=operator.is_idle)
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         timers = ctx.timer_service()
@@ -156,11 +155,32 @@ def _open_journal(spec: AgentJobSpec, own: Sequence[int]) -> KafkaJournal | None
     return KafkaJournal(spec.journal, spec.kafka.bootstrap_servers, own)
 
 
-def _show(group: MetricGroup, *figures: Any) -> None:
-    """Every field of the given dataclasses as a gauge of its name."""
-    for each in figures:
-        for field in fields(each) if each is not None else ():
-            group.gauge(field.name, partial(getattr, each, field.name))
+def _add_endpoints(
+    metrics: FlinkMetrics,
+    model: ModelSpec | None,
+    asked: ModelState,
+    embedding: EmbeddingSpec | None,
+    vectors: EndpointState,
+) -> None:
+    metrics.add(asked.chain, asked.cache)
+    if model is None:
+        (alone,) = asked.endpoints
+        metrics.add(alone.concurrency.figures)
+        return
+    for number, (endpoint, state) in enumerate(zip(model.chain, asked.endpoints, strict=True)):
+        metrics.add(*state.figures, labels=_labels(endpoint, "chat", number))
+    if embedding is not None:
+        metrics.add(*vectors.figures, labels=_labels(embedding, "embeddings", 0))
+
+
+def _labels(endpoint: EndpointSpec, operation: str, number: int) -> dict[str, str]:
+    """As OpenTelemetry names them; ``endpoint`` is its place in the chain of fallbacks."""
+    return {
+        "gen_ai_operation_name": operation,
+        "gen_ai_provider_name": PROVIDERS[endpoint.provider],
+        "gen_ai_request_model": endpoint.name,
+        "endpoint": str(number),
+    }
 
 
 def _die_with_task_manager() -> None:

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from headrace_agents.figures import counter, gauge
+
 OPENS_AFTER = 5
 """Failures one after the other, with no answer between: fewer are bad luck."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
@@ -23,12 +25,11 @@ _DOUBLINGS = 4
 
 @dataclass(slots=True)
 class BreakerFigures:
-    """Of this subtask since it started."""
+    """Of the circuit breaker."""
 
-    breaker_open: int = 0
-    """1 while calls wait."""
-    breaker_openings: int = 0
-    breaker_probes: int = 0
+    breaker_open: int = gauge("1 while calls wait for the endpoint to come back.")
+    breaker_openings: int = counter("Times that it opened.")
+    breaker_probes: int = counter("Calls that were made to find out.")
 
 
 class OpenError(Exception):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from headrace_agents.chat import Caller, ModelError
+from headrace_agents.figures import counter, gauge
 from headrace_agents.model.amounts import NOTHING, PICODOLLARS_PER_MICRODOLLAR, Amount
 from headrace_agents.spec import AllowanceSpec, BudgetSpec
 
@@ -50,6 +51,9 @@ class Ledger(Protocol):
     async def grant(self, account: Account, day: int, asked: Amount, allowance: Amount) -> Amount:
         """As much of what is asked for as is left of the day's allowance, durably."""
 
+    def left(self, account: Account, day: int, allowance: Amount) -> Amount:
+        """Of the day's allowance, by what is known here; waits for nothing."""
+
     def give_back(self, account: Account, day: int, amount: Amount) -> None:
         """What was granted and not used; below nothing, what was used beyond it."""
 
@@ -59,15 +63,16 @@ class Ledger(Protocol):
 
 @dataclass(slots=True)
 class BudgetFigures:
-    """Of this subtask since it started."""
+    """Of the agent's budget: what is left of the day is what any subtask sees left, and what all hold."""
 
-    budget_waits: int = 0
-    """Calls that waited for the next day."""
-    budget_refusals: int = 0
-    """Calls that were not made."""
-    budget_held_microdollars: int = 0
-    """Granted to this subtask of the agent's allowance of today, and neither spent nor given back."""
-    budget_held_tokens: int = 0
+    budget_waits: int = counter("Calls that waited for the next day.")
+    budget_refusals: int = counter("Calls that were not made.")
+    budget_left_microdollars: int = gauge(
+        "Left of the agent's allowance of the day, and granted to no subtask yet; as of its last call."
+    )
+    budget_left_tokens: int = gauge("The same, of an allowance in tokens.")
+    budget_held_microdollars: int = gauge("Granted to this subtask, and neither spent nor given back.")
+    budget_held_tokens: int = gauge("The same, of an allowance in tokens.")
 
 
 @dataclass(slots=True)
@@ -186,6 +191,7 @@ class Budget:
         if key is not None and not await self._fill(key, most, day):
             raise self._refusal("allowance of this key", counts=waits)
         if self._agent is not None and not await self._fill(self._agent, most, day):
+            self._show()
             return None
         # Nothing is waited for from here on; while the second was filled, others may have used the first.
         purses = tuple(purse for purse in (key, self._agent) if purse is not None)
@@ -243,10 +249,14 @@ class Budget:
             self._ledger.pause_agent(day)
 
     def _show(self) -> None:
-        if self._agent is not None:
-            held, figures = self._agent.held, self.figures
-            figures.budget_held_tokens = held.tokens
-            figures.budget_held_microdollars = held.picodollars // PICODOLLARS_PER_MICRODOLLAR
+        agent, figures = self._agent, self.figures
+        if agent is None:
+            return
+        left = self._ledger.left(agent.account, agent.day, agent.allowance)
+        figures.budget_left_tokens = left.tokens
+        figures.budget_left_microdollars = left.picodollars // PICODOLLARS_PER_MICRODOLLAR
+        figures.budget_held_tokens = agent.held.tokens
+        figures.budget_held_microdollars = agent.held.picodollars // PICODOLLARS_PER_MICRODOLLAR
 
     def _day(self) -> int:
         return day_of(self._clock())

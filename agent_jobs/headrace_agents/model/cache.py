@@ -16,6 +16,7 @@ from hashlib import blake2b
 from cachetools import TTLCache
 
 from headrace_agents.chat import Caller, ChatModel, ChatRequest, Completion, Usage
+from headrace_agents.figures import counter
 from headrace_agents.spec import CacheSpec, EndpointSpec
 
 _DIGEST_BYTES = 32
@@ -23,12 +24,10 @@ _DIGEST_BYTES = 32
 
 @dataclass(slots=True)
 class CacheFigures:
-    """Of this subtask since it started."""
+    """Of the response cache."""
 
-    cache_hits: int = 0
-    """Calls that an earlier answer was given to."""
-    cache_shared: int = 0
-    """Calls that joined an equal one in flight."""
+    cache_hits: int = counter("Calls that an earlier answer was given to.")
+    cache_shared: int = counter("Calls that joined an equal one in flight.")
 
 
 class ResponseCache:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from headrace_agents.figures import gauge
 from headrace_agents.spec import AgentJobSpec, EmbeddingSpec, ModelSpec
 
 ROUND_S = 0.5
@@ -50,11 +51,10 @@ Seconds = Callable[[], float]
 
 @dataclass(slots=True)
 class ConcurrencyFigures:
-    """Of this subtask, as it is."""
+    """Of calls at once."""
 
-    concurrency_limit: int
-    """Calls that may be in flight at once, and runs that may be under way."""
-    calls_in_flight: int = 0
+    concurrency_limit: int = gauge("Calls that may be in flight at once, and runs that may be under way.")
+    calls_in_flight: int = gauge("Calls in flight.")
 
 
 class Begun(NamedTuple):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from headrace_agents.chat import Usage
+from headrace_agents.figures import counter
 from headrace_agents.model.amounts import PICODOLLARS_PER_MICRODOLLAR, Amount
 from headrace_agents.records import Record
 
@@ -63,16 +64,15 @@ class Spent(Record):
 
 @dataclass(slots=True)
 class CostFigures:
-    """Of this subtask since it started."""
+    """Of money."""
 
-    tokens_input: int = 0
-    tokens_output: int = 0
-    cost_microdollars: int = 0
-    """By the declared prices; what is less than one is not shown."""
-    calls_unanswered: int = 0
-    """That ended without an answer after they were sent; they may have been billed."""
-    cost_unanswered_microdollars: int = 0
-    """At most."""
+    tokens_input: int = counter("Tokens that went in.")
+    tokens_output: int = counter("Tokens that came out.")
+    cost_microdollars: int = counter("By the declared prices; what is less than one is not shown.")
+    calls_unanswered: int = counter(
+        "Calls that ended without an answer after they were sent; they may have been billed."
+    )
+    cost_unanswered_microdollars: int = counter("What those cost at most.")
 
 
 class Costs:

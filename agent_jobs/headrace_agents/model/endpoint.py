@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,6 +27,7 @@ from headrace_agents.chat import (
 )
 from headrace_agents.consequences import ALONE, Consequences
 from headrace_agents.embedding import EmbeddingModel, EmbeddingRequest, Embeddings
+from headrace_agents.figures import Histograms, counter, gauge, histograms
 from headrace_agents.model.amounts import most_of, most_of_texts
 from headrace_agents.model.breaker import Breaker, OpenError
 from headrace_agents.model.concurrency import Begun, Concurrency
@@ -36,6 +38,9 @@ from headrace_agents.model.tokens import Estimate, Spent, TokenShare
 from headrace_agents.model.turns import Turns
 from headrace_agents.spec import ChatEndpointSpec, EmbeddingSpec, EndpointSpec
 
+DURATION_BOUNDS_S = tuple(0.01 * 2**power for power in range(14))
+TOKEN_BOUNDS = tuple(4**power for power in range(14))
+"""Both as OpenTelemetry advises."""
 _FIRST_BACKOFF_S = 0.25
 _MAX_BACKOFF_S = 8.0
 _OF_THE_PROVIDER: frozenset[ModelErrorKind] = frozenset({"rate_limited", "overloaded", "timeout"})
@@ -95,17 +100,28 @@ P = TypeVar("P", bound=Provider)
 
 @dataclass(slots=True)
 class CallFigures:
-    """Of this subtask since it started; an attempt is a call."""
+    """Of calls; an attempt is a call. Those of OpenTelemetry have its names, its units and its bounds:
+    https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/
+    """
 
-    calls_waiting: int = 0
-    """For room among those in flight, for the breaker or for a turn."""
-    calls_answered: int = 0
-    calls_limited: int = 0
-    """Answered 429."""
-    calls_failed: int = 0
-    """In any other way."""
-    calls_hedged: int = 0
-    """Made beside one that took long."""
+    calls_waiting: int = gauge(
+        "Calls that wait for room among those in flight, for the breaker or for a turn."
+    )
+    calls_answered: int = counter("Calls that were answered.")
+    calls_limited: int = counter("Calls that were answered with 429.")
+    calls_failed: int = counter("Calls that failed in any other way.")
+    calls_retried: int = counter("Calls that were made again, after one that failed.")
+    calls_hedged: int = counter("Calls that were made beside one that took long.")
+    gen_ai_client_operation_duration_seconds: Histograms = histograms(
+        "error_type",
+        "How long calls took; `error_type` is the class of the failure.",
+        DURATION_BOUNDS_S,
+        1_000_000,
+        "gen_ai_client_operation_duration_microseconds_sum",
+    )
+    gen_ai_client_token_usage: Histograms = histograms(
+        "gen_ai_token_type", "Tokens of answered calls, as the provider counted them.", TOKEN_BOUNDS
+    )
 
 
 class Calls(Generic[P]):
@@ -157,6 +173,7 @@ class Calls(Generic[P]):
                 if self._consequences[error.kind] != "wait" or call.made >= self._spec.max_attempts:
                     raise
                 await asyncio.sleep(_pause_s(call.made, error.retry_after_s))
+                self.figures.calls_retried += 1
 
     async def close(self) -> None:
         probes = list(self._probes)
@@ -320,11 +337,13 @@ class Calls(Generic[P]):
         return given
 
     async def _counted(self, attempt: Attempt[R], charge: Charge) -> R:
-        figures = self.figures
+        figures, begun_at = self.figures, time.monotonic()
+        durations = figures.gen_ai_client_operation_duration_seconds
         try:
             given = await self._in_time(attempt)
         except ModelError as error:
             charge.failed(error)
+            durations.observe(error.kind, time.monotonic() - begun_at)
             if error.kind == "rate_limited":
                 figures.calls_limited += 1
             else:
@@ -334,6 +353,9 @@ class Calls(Generic[P]):
             charge.unanswered()
             raise
         charge.answered(given.usage)
+        durations.observe("", time.monotonic() - begun_at)
+        figures.gen_ai_client_token_usage.observe("input", given.usage.input_tokens)
+        figures.gen_ai_client_token_usage.observe("output", given.usage.output_tokens)
         figures.calls_answered += 1
         return given
 

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 from headrace_agents.chat import ChatModel, ChatRequest, Completion, ModelError
 from headrace_agents.consequences import Consequences, goes_on
+from headrace_agents.figures import counter
 
 
 @dataclass(slots=True)
 class ChainFigures:
-    """Of this subtask since it started."""
+    """Of the chain of endpoints."""
 
-    calls_fallen_back: int = 0
-    """To the next endpoint; a call that goes two further counts twice."""
+    calls_fallen_back: int = counter(
+        "Calls that went to the next endpoint; one that goes two further counts twice."
+    )
 
 
 class Chain:

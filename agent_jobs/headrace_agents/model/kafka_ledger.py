@@ -99,6 +99,9 @@ class KafkaLedger:
                 self._return(account, day, granted.result())
             raise
 
+    def left(self, account: Account, day: int, allowance: Amount) -> Amount:
+        return self._grants.would_give(account, day, allowance, allowance)
+
     def give_back(self, account: Account, day: int, amount: Amount) -> None:
         number = next(self._numbers)
         self._append(account, entry("returned", account, day, amount, writer=self._writer, number=number))

@@ -16,6 +16,7 @@ import yaml
 
 from headrace.environment.units import SECOND_MS
 from headrace.plan.aws.model import DeploymentPlan
+from headrace.plan.metric_names import RECORDED, RECORDING_GROUP
 
 CHECKPOINT_SHARE = 0.5
 """Of the interval."""
@@ -42,8 +43,9 @@ class _Alert:
 
 
 def alert_rules(deployments: Sequence[DeploymentPlan]) -> str:
-    """A file of rules as Prometheus takes it: a group for each agent, found by the label ``agent``."""
-    groups = [
+    """A file of rules as Prometheus takes it: a group for each agent, found by the label ``agent``, and one
+    of what is recorded."""
+    groups: list[dict[str, Any]] = [
         {
             "name": each.name,
             "interval": EVALUATED,
@@ -51,6 +53,7 @@ def alert_rules(deployments: Sequence[DeploymentPlan]) -> str:
         }
         for each in deployments
     ]
+    groups.append({"name": RECORDING_GROUP, "interval": EVALUATED, "rules": RECORDED})
     return yaml.safe_dump({"groups": groups}, sort_keys=False, width=1_000)
 
 
@@ -84,8 +87,7 @@ def _alerts(deployment: DeploymentPlan) -> Iterator[_Alert]:
     )
     yield _Alert(
         "InboxAtHardBound",
-        "sum by (agent) (increase("
-        f"flink_taskmanager_job_task_operator_hard_bound_waits{{{of}}}[{LASTING}])) > 0",
+        f"sum by (agent) (increase(headrace_hard_bound_waits{{{of}}}[{LASTING}])) > 0",
         "warning",
         "events wait in front of a full inbox, and checkpoints with them: the model is too slow",
     )

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from headrace.aws.alert_rules import MAIN_CONTAINER
+from headrace.plan.metric_names import RELABELLED
 
 INTERVAL = "30s"
 METRICS_PORT = 9249
@@ -45,6 +46,7 @@ def _flink(namespace: str | None) -> dict[str, Any]:
         ],
         "metric_relabel_configs": [
             {"source_labels": ["__name__"], "action": "keep", "regex": "flink_.+"},
+            *RELABELLED,
         ],
     }
 

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from . import environments, kubernetes_for_tests, places, pulumi_cli, requirements, runtimes
+from . import (
+    environments,
+    kubernetes_for_tests,
+    places,
+    prometheus_for_tests,
+    pulumi_cli,
+    requirements,
+    runtimes,
+)
 from .console import Console, Finished, Step
 
 
@@ -59,14 +67,18 @@ def setup_tests(console: Console) -> None:
         MissingRequirements: before anything is changed.
         StepFailed: the build did not end well.
     """
-    if kubernetes_for_tests.ready():
+    wants_prometheus = prometheus_for_tests.can_be_had() and not prometheus_for_tests.ready()
+    if kubernetes_for_tests.ready() and not wants_prometheus:
         return
-    if lacks := requirements.missing(requirements.Needs(maven=False, go=True)):
+    lacks = requirements.missing(requirements.Needs(maven=False, go=not kubernetes_for_tests.ready()))
+    if lacks:
         raise MissingRequirements(requirements.explain(lacks))
     lock = places.cache() / "setup.lock"
     with places.only_one(lock, lambda holder: _say_waiting(console, holder)), console.ticking():
         if not kubernetes_for_tests.ready():
             _in_step(console, "Kubernetes API server (built from its Go modules)", kubernetes_for_tests.make)
+        if wants_prometheus and not prometheus_for_tests.ready():
+            _in_step(console, "Prometheus (Debian's package)", prometheus_for_tests.make)
 
 
 def _needs_pulumi() -> bool:

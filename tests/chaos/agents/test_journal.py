@@ -81,7 +81,7 @@ def test_a_restore_reads_only_the_tail_of_the_journal(pipeline: Pipeline) -> Non
     until("all runs again", stack.jobs_running, PATIENCE_S)
     shards = plan.spec.shards
     until("every shard restored", lambda: figures(stack, SAVED, "shards") == {0: shards}, PATIENCE_S)
-    read = figures(stack, SAVED, "tail_records")[0]
+    read = figures(stack, SAVED, "journal_tail_records")[0]
     assert read <= READ_AT_MOST * SIZES.journal_records
     pipeline.verify(may_fail=MAY_FAIL)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,17 +13,20 @@ import yaml
 
 from headrace.aws.alert_rules import alert_rules
 from headrace.aws.scraping import scrape_configuration
+from headrace.toolchain import prometheus_for_tests
 from tests.components.aws.planned import planned
 
 DEPLOYMENTS = planned().deployments
 (AGENT, *_) = DEPLOYMENTS
 RUNNING = {"series": f'flink_jobmanager_numRunningJobs{{agent="{AGENT.name}"}}', "values": "1x200"}
 CONTAINER = f'container="flink-main-container", pod="{AGENT.name}-taskmanager-1-1"'
-PROMTOOL = shutil.which("promtool")
+PROMTOOL = shutil.which(
+    "promtool", path=f"{os.environ['PATH']}{os.pathsep}{prometheus_for_tests.bin_folder()}"
+)
 
 needs_promtool = pytest.mark.skipif(
     PROMTOOL is None,
-    reason="no promtool (Debian: prometheus): that the rules are Prometheus' own is not proved",
+    reason="no promtool (make setup-tests): that the rules are Prometheus' own is not proved",
 )
 
 
@@ -35,7 +39,7 @@ def promtool(*arguments: str | Path) -> None:
 def parsed() -> dict[str, dict[str, Any]]:
     """Rules of the first agent, by alert."""
     groups = yaml.safe_load(alert_rules(DEPLOYMENTS))["groups"]
-    assert [group["name"] for group in groups] == [each.name for each in DEPLOYMENTS]
+    assert [group["name"] for group in groups] == [*(each.name for each in DEPLOYMENTS), "headrace"]
     return {rule["alert"]: rule for rule in groups[0]["rules"]}
 
 
@@ -137,8 +141,8 @@ CPUS = AGENT.pods.taskmanager_cpu
         ("BackPressure", [gauge("flink_taskmanager_job_task_backPressuredTimeMsPerSecond", 500)], False),
         ("JobRestarts", [growing("flink_jobmanager_job_numRestarts", 3.2 / 60)], True),
         ("JobRestarts", [growing("flink_jobmanager_job_numRestarts", 1.8 / 60)], False),
-        ("InboxAtHardBound", [growing("flink_taskmanager_job_task_operator_hard_bound_waits", 1)], True),
-        ("InboxAtHardBound", [gauge("flink_taskmanager_job_task_operator_hard_bound_waits", 7)], False),
+        ("InboxAtHardBound", [growing("headrace_hard_bound_waits", 1)], True),
+        ("InboxAtHardBound", [gauge("headrace_hard_bound_waits", 7)], False),
         ("JobGone", [gauge("flink_jobmanager_numRunningJobs", 0, ', pod="other"')], True),
         ("JobGone", [RUNNING], False),
         ("JobGone", [], True),

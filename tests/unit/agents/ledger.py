@@ -29,6 +29,9 @@ class Topic:
             entry("asked", account, day, asked, writer="w", number=0, allowance=allowance)
         )
 
+    def left(self, account: Account, day: int, allowance: Amount) -> Amount:
+        return self.grants.would_give(account, day, allowance, allowance)
+
     def give_back(self, account: Account, day: int, amount: Amount) -> None:
         self.grants.take(entry("returned", account, day, amount, writer="w", number=0))
 

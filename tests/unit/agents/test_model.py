@@ -276,7 +276,11 @@ def test_calls_are_counted_and_fewer_are_made_at_once_after_what_the_provider_ca
 
     assert heard == [8, 6]
     assert concurrency.figures.calls_in_flight == 0
-    assert figures == CallFigures(calls_waiting=0, calls_answered=1, calls_limited=1, calls_failed=0)
+    counted = (figures.calls_waiting, figures.calls_answered, figures.calls_limited, figures.calls_failed)
+    assert counted == (0, 1, 1, 0)
+    assert figures.calls_retried == 1
+    durations = figures.gen_ai_client_operation_duration_seconds
+    assert {kind: sum(each.counts) for kind, each in durations.items()} == {"rate_limited": 1, "": 1}
 
 
 def test_the_key_comes_from_its_file_and_nowhere_else(tmp_path: Path) -> None:

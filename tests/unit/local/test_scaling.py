@@ -73,7 +73,11 @@ class World(ThreadingHTTPServer):
         }
         lines = [
             SAMPLE.format(
-                name=f"operator_{name}", job=AGENT, task=AGENT, operator=f'operator_name="{AGENT}",', at=at,
+                name=f"operator_headrace_{name}",
+                job=AGENT,
+                task=AGENT,
+                operator=f'operator_name="{AGENT}",',
+                at=at,
                 value=value,
             )
             for at in range(self.running)

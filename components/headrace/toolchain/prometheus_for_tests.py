@@ -1,0 +1,52 @@
+"""Prometheus and promtool, from Debian's package: tests scrape with it, and have its rules judged.
+
+They stand under ``<cache>/prometheus/bin``. A machine without Debian's package tools has none, and tests that
+need one say so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from . import places
+from .console import Step, StepFailed
+
+PACKAGE = "prometheus"
+PROGRAMS = ("prometheus", "promtool")
+
+
+def bin_folder() -> Path:
+    """To be put on PATH, whether anything is in it or not."""
+    return places.cache() / "prometheus" / "bin"
+
+
+def ready() -> bool:
+    return all(os.access(bin_folder() / program, os.X_OK) for program in PROGRAMS)
+
+
+def can_be_had() -> bool:
+    return all(map(shutil.which, ("apt-get", "dpkg-deb")))
+
+
+def make(step: Step) -> None:
+    """Fetch and unpack the package; nothing of the machine is changed but the lists of what there is.
+
+    Raises:
+        StepFailed: with the package tools' output.
+    """
+    with places.built_beside(bin_folder().parent) as building:
+        try:
+            step.run("apt-get", "download", PACKAGE, cwd=building)
+        except StepFailed:
+            # A fresh machine has no lists; only root may fetch them.
+            step.run("apt-get", "update")
+            step.run("apt-get", "download", PACKAGE, cwd=building)
+        (archive,) = building.glob(f"{PACKAGE}_*.deb")
+        step.run("dpkg-deb", "--extract", archive, building / "package")
+        (building / "bin").mkdir()
+        for program in PROGRAMS:
+            (building / "package" / "usr" / "bin" / program).rename(building / "bin" / program)
+        shutil.rmtree(building / "package")
+        archive.unlink()

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from headrace.toolchain import installation, kubernetes_for_tests, prometheus_for_tests, requirements
+from headrace.toolchain.console import Console, StepFailed
+
+Program = Callable[[str, str], Path]
+ARCHIVE = "touch prometheus_2_amd64.deb"
+UNPACK = 'mkdir -p "$3/usr/bin"; for each in prometheus promtool; do touch "$3/usr/bin/$each"; done; '
+UNPACK += 'chmod +x "$3"/usr/bin/*'
+
+
+@pytest.fixture(autouse=True)
+def nothing_else_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kubernetes_for_tests, "ready", lambda: True)
+    monkeypatch.setattr(requirements, "missing", lambda _: [])
+
+
+def test_both_programs_come_from_the_package_once(program: Program, cache: Path, console: Console) -> None:
+    program("apt-get", ARCHIVE)
+    program("dpkg-deb", UNPACK)
+    assert not prometheus_for_tests.ready()
+    installation.setup_tests(console)
+    assert prometheus_for_tests.ready()
+    assert sorted(path.name for path in (cache / "prometheus").rglob("*")) == [
+        "bin",
+        "prometheus",
+        "promtool",
+    ]
+    (only,) = console.finished
+
+    installation.setup_tests(console)
+    assert console.finished == [only]
+
+
+def test_a_machine_without_lists_fetches_them_first(program: Program, console: Console) -> None:
+    lists = program("apt-get", "").parent / "lists"
+    program("apt-get", f'[ "$1" = update ] && exec touch {lists}; [ -e {lists} ] && {ARCHIVE}')
+    program("dpkg-deb", UNPACK)
+    installation.setup_tests(console)
+    assert prometheus_for_tests.ready()
+
+
+def test_what_cant_be_fetched_leaves_nothing(program: Program, cache: Path, console: Console) -> None:
+    program("apt-get", "echo no network >&2; exit 100")
+    program("dpkg-deb", UNPACK)
+    with pytest.raises(StepFailed, match="no network"):
+        installation.setup_tests(console)
+    assert not (cache / "prometheus").exists()
