@@ -110,7 +110,8 @@ class AgentOperator:
     """One subtask's share of an agent. Not thread-safe; the runner does what is concurrent.
 
     ``bundle_events`` is the most elements that Flink hands over in one bundle; ``own`` are the ids of the
-    subtask's shards, empty where timers are kept well and shards may be opened one by one.
+    subtask's shards, empty where timers are kept well and shards may be opened one by one. ``tell`` is given
+    the log of each run that has ended.
 
     Of the timers that a bundle registers, those may be missing in a checkpoint that ends this bundle (Flink
     2.3 registers them only after it). So no event may depend on one of them after a failure: the first
@@ -129,12 +130,14 @@ class AgentOperator:
         select: Select,
         own: Sequence[int] = (),
         journal: Journal | None = None,
+        tell: Callable[[RunLog], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._spec = spec
         self._reader = EventReader(spec, agent)
         self._runner = runner
         self._journal = journal
+        self._tell = tell
         self._clock = clock
         self._slowdown_s = SOFT_SLOWDOWN_S / bundle_events
         self._longest_wait_s = spec.limits.run_deadline_ms / 1000 + _BEYOND_DEADLINE_S
@@ -502,9 +505,14 @@ class AgentOperator:
             model_calls=0 if result is None else result.model_calls,
         )
         yield OutputRecord(outputs.outcomes, record.key, outcome.encode(), {})
-        if result is not None and self._spec.runtime.run_log != "none":
-            log = _log_of(self._spec.name, reading, outcome, result)
+        is_logged = self._spec.runtime.run_log != "none"
+        if result is None or not (is_logged or self._tell):
+            return
+        log = _log_of(self._spec.name, reading, outcome, result)
+        if is_logged:
             yield OutputRecord(outputs.runs, record.key, log.encode(), {})
+        if self._tell is not None:
+            self._tell(log)
 
     # Commands
 

@@ -235,6 +235,15 @@ class RuntimeSpec(_Spec):
     """What the topic of runs has of them; prompts and answers only where they are wanted."""
 
 
+class TracingSpec(_Spec):
+    """Where runs are told of as traces."""
+
+    endpoint: str
+    """Of a receiver of OTLP over gRPC, ``http(s)://HOST:PORT``; without TLS where it is ``http``."""
+    share: float = Field(gt=0, le=1)
+    """Of the runs; a run is told of or not by its id alone."""
+
+
 class AgentJobSpec(_Spec):
     """One agent, one Flink job."""
 
@@ -254,6 +263,7 @@ class AgentJobSpec(_Spec):
     spending: SpendingSpec
     limits: Limits
     runtime: RuntimeSpec
+    tracing: TracingSpec | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
     """The agent's own settings, checked by its class."""
     shards: int = Field(gt=0)

@@ -116,6 +116,8 @@ class Deployment:
                 "journal": told.journal.model_copy(update={"client_properties": {}}),
                 "model": told.model.model_copy(update={"endpoint": model}),
                 "flink_configuration": options,
+                # No collector is here.
+                "tracing": None,
             }
         )
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
@@ -30,14 +31,16 @@ from headrace_agents.model.connecting import (
 from headrace_agents.model.costs import CostFigures
 from headrace_agents.model.kafka_ledger import KafkaLedger
 from headrace_agents.model.metering import Meters
+from headrace_agents.model.operations import Operation, chat, embeddings
 from headrace_agents.operator import AgentOperator, memory_format
 from headrace_agents.records import InputRecord, OutputRecord, Position
 from headrace_agents.runs import AgentRuns
 from headrace_agents.shards import shard_ids, shards_of
 from headrace_agents.spec import AgentJobSpec, EmbeddingSpec, EndpointSpec, ModelSpec
 
-PROVIDERS = {"openai": "openai", "bedrock": "aws.bedrock"}
-"""Of a declaration -> as OpenTelemetry names them."""
+if TYPE_CHECKING:
+    from headrace_agents.traces import Traces
+
 BUNDLE_EVENTS = 500
 """``python.fn-execution.bundle.size``: a bundle costs the same messages for few events as for many, and a
 checkpoint waits for its end."""
@@ -75,6 +78,7 @@ class AgentFunction(KeyedProcessFunction):
             ),
             concurrency=concurrency,
         )
+        traces = _open_traces(spec)
         ids = shard_ids(spec.shards, spec.max_parallelism)
         # Both are there before the first bundle ends.
         self._state = state = FlinkState(runtime_context, lambda: end_bundle())  # noqa: PLW0108 - defined below
@@ -87,10 +91,11 @@ class AgentFunction(KeyedProcessFunction):
             select=state.select,
             own=[ids[shard] for shard in own],
             journal=journal,
+            tell=None if traces is None else traces.tell,
         )
         self._process, self._on_timer = operator.process, operator.on_timer
-        kafkas = [each for each in (ledger, journal) if each is not None]
-        self._closing = [operator.close, *(each.close for each in kafkas)]
+        others = [each for each in (ledger, journal, traces) if each is not None]
+        self._closing = [operator.close, *(each.close for each in others)]
         metrics = FlinkMetrics(runtime_context.get_metrics_group(), operator.refresh_figures)
         metrics.add(operator.figures, runner.figures, costs, journal and journal.figures)
         _add_endpoints(metrics, model, asked, embedding, vectors)
@@ -155,6 +160,15 @@ def _open_journal(spec: AgentJobSpec, own: Sequence[int]) -> KafkaJournal | None
     return KafkaJournal(spec.journal, spec.kafka.bootstrap_servers, own)
 
 
+def _open_traces(spec: AgentJobSpec) -> Traces | None:
+    if spec.tracing is None:
+        return None
+    # Imported here, as it takes memory.
+    from headrace_agents.traces import opened  # noqa: PLC0415
+
+    return opened(spec.tracing, spec)
+
+
 def _add_endpoints(
     metrics: FlinkMetrics,
     model: ModelSpec | None,
@@ -168,16 +182,16 @@ def _add_endpoints(
         metrics.add(alone.concurrency.figures)
         return
     for number, (endpoint, state) in enumerate(zip(model.chain, asked.endpoints, strict=True)):
-        metrics.add(*state.figures, labels=_labels(endpoint, "chat", number))
+        metrics.add(*state.figures, labels=_labels(endpoint, chat(endpoint), number))
     if embedding is not None:
-        metrics.add(*vectors.figures, labels=_labels(embedding, "embeddings", 0))
+        metrics.add(*vectors.figures, labels=_labels(embedding, embeddings(embedding), 0))
 
 
-def _labels(endpoint: EndpointSpec, operation: str, number: int) -> dict[str, str]:
+def _labels(endpoint: EndpointSpec, asked: Operation, number: int) -> dict[str, str]:
     """As OpenTelemetry names them; ``endpoint`` is its place in the chain of fallbacks."""
     return {
-        "gen_ai_operation_name": operation,
-        "gen_ai_provider_name": PROVIDERS[endpoint.provider],
+        "gen_ai_operation_name": asked.name,
+        "gen_ai_provider_name": asked.provider,
         "gen_ai_request_model": endpoint.name,
         "endpoint": str(number),
     }

@@ -22,6 +22,7 @@ from headrace.aws.traffic import (
     pods,
     rule,
 )
+from headrace.plan.aws.cluster_names import COLLECTOR_PODS, OTLP_PORT
 from headrace.plan.aws.model import PodPortsPlan
 
 
@@ -35,6 +36,8 @@ class AgentTrafficArgs:
     operator_namespace: str
     kafka_cidrs: Sequence[pulumi.Input[str]]
     scraper_cidrs: Sequence[pulumi.Input[str]]
+    collector_namespace: str | None
+    """Of the collector that its traces go to."""
 
 
 class AgentTraffic(pulumi.ComponentResource):
@@ -58,6 +61,8 @@ class AgentTraffic(pulumi.ComponentResource):
             TASKMANAGER, [rule("from", [own], ports.taskmanager_rpc, ports.taskmanager_data), *metrics]
         )
         inside = (ports.rpc, ports.blob, ports.rest, ports.taskmanager_rpc, ports.taskmanager_data)
+        collector = args.collector_namespace
+        traces = [rule("to", [pods(COLLECTOR_PODS, collector)], OTLP_PORT)] if collector else []
         self._policy(
             "out",
             labels(args.agent),
@@ -69,6 +74,7 @@ class AgentTraffic(pulumi.ComponentResource):
                 rule("to", blocks([POD_IDENTITY_AGENT]), HTTP),
                 # S3 and models have no addresses that stay; TLS and the role are what they are kept by.
                 {"ports": at(HTTPS)},
+                *traces,
             ],
         )
         self.register_outputs({})

@@ -11,7 +11,6 @@ import pulumi_kubernetes as k8s
 
 from headrace.aws.collector_config import (
     HEALTH_PORT,
-    OTLP_PORT,
     POD_LOGS,
     READ_POSITIONS,
     collector_config,
@@ -32,9 +31,8 @@ from headrace.aws.traffic import (
     network_policy,
     rule,
 )
+from headrace.plan.aws.cluster_names import COLLECTOR, COLLECTOR_PODS, OTLP_PORT, collector_endpoint
 
-ACCOUNT = "collector"
-LABELS = {"app.kubernetes.io/name": "collector"}
 MEMORY_MIB, CPU = 256, "100m"
 POSITIONS_MIB = 16
 CONFIG_FOLDER, CONFIG_FILE = "/etc/otelcol", "config.yaml"
@@ -73,25 +71,25 @@ class Collector(pulumi.ComponentResource):
         self._ways(namespace)
         files = k8s.core.v1.ConfigMap(
             name,
-            metadata={"name": ACCOUNT, "namespace": namespace},
+            metadata={"name": COLLECTOR, "namespace": namespace},
             data={CONFIG_FILE: config},
             opts=self._child,
         )
         account = k8s.core.v1.ServiceAccount(
             name,
-            metadata={"name": ACCOUNT, "namespace": namespace},
+            metadata={"name": COLLECTOR, "namespace": namespace},
             automount_service_account_token=False,
             opts=self._child,
         )
         k8s.apps.v1.DaemonSet(
             name,
-            metadata={"name": ACCOUNT, "namespace": namespace, "labels": LABELS},
+            metadata={"name": COLLECTOR, "namespace": namespace, "labels": COLLECTOR_PODS},
             spec={
-                "selector": {"match_labels": LABELS},
+                "selector": {"match_labels": COLLECTOR_PODS},
                 "template": {
                     # Another configuration is another pod: the collector reads it once.
                     "metadata": {
-                        "labels": LABELS,
+                        "labels": COLLECTOR_PODS,
                         "annotations": {"headrace.dev/config": config.apply(_digest)},
                     },
                     "spec": _pod(args),
@@ -99,7 +97,7 @@ class Collector(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=[files, account, identity.association]),
         )
-        self.endpoint = f"http://{ACCOUNT}.{args.cluster.collector_namespace}.svc:{OTLP_PORT}"
+        self.endpoint = collector_endpoint(args.cluster.collector_namespace)
         self.register_outputs({"endpoint": self.endpoint})
 
     def _identity(self, args: CollectorArgs) -> PodIdentity:
@@ -109,7 +107,7 @@ class Collector(pulumi.ComponentResource):
                 cluster_name=args.cluster.name,
                 cluster_arn=args.cluster.arn,
                 namespace=args.cluster.collector_namespace,
-                service_account=ACCOUNT,
+                service_account=COLLECTOR,
                 statements=[
                     allow(
                         ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
@@ -143,16 +141,16 @@ class Collector(pulumi.ComponentResource):
             f"{self._name}-collector",
             "collector",
             namespace,
-            LABELS,
+            COLLECTOR_PODS,
             self._child,
             ingress=[rule("from", from_anywhere_inside(), OTLP_PORT)],
             egress=[NAMES, {"ports": at(HTTPS)}, rule("to", blocks([POD_IDENTITY_AGENT]), HTTP)],
         )
         k8s.core.v1.Service(
             self._name,
-            metadata={"name": ACCOUNT, "namespace": namespace},
+            metadata={"name": COLLECTOR, "namespace": namespace},
             spec={
-                "selector": LABELS,
+                "selector": COLLECTOR_PODS,
                 "ports": [{"name": "otlp", "port": OTLP_PORT, "target_port": OTLP_PORT}],
                 "internal_traffic_policy": "Local",
             },
@@ -166,7 +164,7 @@ def _digest(text: str) -> str:
 
 def _pod(args: CollectorArgs) -> k8s.core.v1.PodSpecArgsDict:
     pod: k8s.core.v1.PodSpecArgsDict = {
-        "service_account_name": ACCOUNT,
+        "service_account_name": COLLECTOR,
         "automount_service_account_token": False,
         # Nodes of every role have logs.
         "tolerations": [{"operator": "Exists"}],
@@ -174,7 +172,7 @@ def _pod(args: CollectorArgs) -> k8s.core.v1.PodSpecArgsDict:
         "security_context": {"run_as_user": 0, "seccomp_profile": {"type": "RuntimeDefault"}},
         "containers": [_container(args.image)],
         "volumes": [
-            {"name": "config", "config_map": {"name": ACCOUNT}},
+            {"name": "config", "config_map": {"name": COLLECTOR}},
             {"name": "logs", "host_path": {"path": POD_LOGS, "type": "Directory"}},
             {"name": "positions", "empty_dir": {"size_limit": f"{POSITIONS_MIB}Mi"}},
         ],

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-OTLP_PORT, HEALTH_PORT = 4317, 13133
+from headrace.plan.aws.cluster_names import OTLP_PORT
+
+HEALTH_PORT = 13133
 POD_LOGS, READ_POSITIONS = "/var/log/pods", "/var/lib/otelcol"
 MEMORY_SHARE, MEMORY_SPIKE_SHARE = 80, 25
 """Percent of its memory: above it refuses what comes, instead of being killed with what it holds."""

@@ -80,6 +80,8 @@ class FlinkApplicationArgs:
     """ARNs of what the agent may invoke in Bedrock."""
     scraper_cidrs: Sequence[pulumi.Input[str]] = ()
     """Blocks that Prometheus reads from; none: nobody reads metrics."""
+    collector_namespace: str | None = None
+    """Of the collector of nodes, where traces go to it; a receiver elsewhere is reached by TLS."""
 
     def __post_init__(self) -> None:
         plan, agent, name = self.deployment, self.agent, self.deployment.name
@@ -193,6 +195,7 @@ class FlinkApplication(pulumi.ComponentResource):
                 operator_namespace=args.operator_namespace,
                 kafka_cidrs=args.kafka.cidrs,
                 scraper_cidrs=args.scraper_cidrs,
+                collector_namespace=args.collector_namespace,
             ),
             self._child,
         )

@@ -30,6 +30,7 @@ from headrace.aws.namespace import Namespace, NamespaceArgs
 from headrace.aws.network import blocks_of
 from headrace.aws.observability import Observability, ObservabilityArgs
 from headrace.aws.observed import ObservedCluster
+from headrace.plan.aws.cluster_names import collector_endpoint
 from headrace.plan.aws.model import AwsPlan, DatabasePlan, DeploymentPlan, NamespacePlan
 from headrace.plan.model import AgentPlan
 
@@ -295,6 +296,7 @@ class ManagedStack(pulumi.ComponentResource):
     ) -> FlinkApplication:
         key, storage, plan = deployment.model_key, self.storage, self._plan
         needs = [self.operator, self._jobs, self.kafka, storage]
+        namespace = plan.cluster.collector_namespace
         return FlinkApplication(
             f"{self._name}-{agent.name}",
             FlinkApplicationArgs(
@@ -317,6 +319,7 @@ class ManagedStack(pulumi.ComponentResource):
                 model_key=SecretKey(secret=key.secret, key=key.key) if key else None,
                 bedrock_models=deployment.bedrock_models,
                 scraper_cidrs=self._place.cidrs,
+                collector_namespace=namespace if traces_to(agent) == collector_endpoint(namespace) else None,
             ),
             pulumi.ResourceOptions.merge(self._in_cluster, pulumi.ResourceOptions(depends_on=needs)),
         )
@@ -346,6 +349,11 @@ class ManagedStack(pulumi.ComponentResource):
             "otlp_endpoint": self.observability.otlp_endpoint,
             "policies": documents(self._name, plan.environment, plan.region, account, plan.cluster.existing),
         }
+
+
+def traces_to(agent: AgentPlan) -> str | None:
+    """The receiver of an agent's traces; None where it sends none."""
+    return agent.spec.tracing.endpoint if agent.spec.tracing else None
 
 
 def flink_page(deployment: DeploymentPlan, namespace: str) -> str:

@@ -10,6 +10,8 @@ from headrace.environment.problem import Path, Problem
 from headrace.environment.substrates import AwsSubstrate
 from headrace.environment.types import SCRIPTED, is_loopback
 
+HTTPS = 443
+
 EXPRESS_ZONES = 3
 DEPLOYMENT_MAX_CHARS = 45
 """What the Flink Kubernetes Operator takes as the name of a deployment."""
@@ -121,6 +123,19 @@ def model_of_one_machine_on_aws(parts: Parts) -> Iterator[Problem]:
             )
 
 
+def traces_to_another_port_on_aws(parts: Parts) -> Iterator[Problem]:
+    """On AWS traces go to the stack's collector or to port 443: pods reach no other port outside."""
+    tracing = parts.tracing
+    if tracing is None or tracing.value.endpoint is None or not list(_aws(parts)):
+        return
+    if urlsplit(tracing.value.endpoint).port != HTTPS:
+        yield tracing.problem(
+            "endpoint",
+            given=repr(tracing.value.endpoint),
+            allowed="`https://HOST:443`, or none, for the stack's collector: substrate.kind is `aws`",
+        )
+
+
 def keys_in_two_variables_on_aws(parts: Parts) -> Iterator[Problem]:
     """On AWS the keys of an agent's models are in one variable: its pods are given one key."""
     if not list(_aws(parts)):
@@ -221,6 +236,7 @@ RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     environment_name_too_long_for_a_shared_cluster,
     endpoint_access_and_its_cidrs,
     model_of_one_machine_on_aws,
+    traces_to_another_port_on_aws,
     keys_in_two_variables_on_aws,
     databases_are_the_sources,
     database_secret_of_another_region,

@@ -20,6 +20,7 @@ from headrace.environment.types import (
     A_KEY_REFERENCE,
     A_NAME,
     A_POSITIVE,
+    A_RECEIVER,
     AN_ENDPOINT,
     ColumnName,
     ColumnType,
@@ -31,6 +32,7 @@ from headrace.environment.types import (
     Text,
     checked,
     is_endpoint,
+    is_receiver,
     matching,
 )
 from headrace.environment.units import DAY_MS, HOUR_MS, MIB, MINUTE_MS, SECOND_MS
@@ -475,6 +477,20 @@ class Recovery(Declared):
     )
 
 
+class Tracing(Declared):
+    """Runs of agents as traces of OpenTelemetry: a span for the run, and one for each of its steps."""
+
+    endpoint: Annotated[str, Field(strict=True), checked(A_RECEIVER, is_receiver)] | None = declared(
+        A_RECEIVER,
+        "A receiver of OTLP over gRPC. On AWS left out: the stack's own collector, which sends traces to"
+        " X-Ray; one that is given is at port 443 there.",
+        default=None,
+    )
+    share: Annotated[float, Field(gt=0, le=1)] = declared(
+        "a number over 0, at most 1", "Of the runs, how many are traced.", default=1.0
+    )
+
+
 class Environment(Declared):
     """The whole declaration of one stack."""
 
@@ -495,6 +511,9 @@ class Environment(Declared):
     )
     savepoints: Savepoints = declared(
         "savepoint settings", "Periodic savepoints, and the history that is kept.", default_factory=Savepoints
+    )
+    tracing: Tracing | None = declared(
+        "tracing", "Where agents send traces; left out, nowhere.", default=None
     )
 
     @property

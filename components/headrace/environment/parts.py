@@ -21,6 +21,7 @@ from headrace.environment.model import (
     Recovery,
     Source,
     Table,
+    Tracing,
 )
 from headrace.environment.problem import Path, Problem
 from headrace.environment.substrates import Substrate
@@ -49,6 +50,7 @@ class Parts:
     recovery: Placed[Recovery] | None
     checkpoints: Placed[Checkpoints] | None
     substrate: Placed[Any] | None
+    tracing: Placed[Tracing] | None
     every_source: bool
     """Whether every source could be read."""
 
@@ -107,6 +109,7 @@ def parts_of(data: Mapping[str, Any], environment: str) -> Parts:
         recovery=_part(Recovery, data.get("recovery"), ("recovery",)),
         checkpoints=_part(Checkpoints, data.get("checkpoints"), ("checkpoints",)),
         substrate=_part(Substrate, data.get("substrate"), ("substrate",)),
+        tracing=_part(Tracing, data.get("tracing"), ("tracing",)),
         every_source=isinstance(given_sources, (list, tuple)) and len(sources) == len(given_sources),
     )
 

@@ -17,7 +17,8 @@ from headrace.environment import aws_rules, contradictions, money_rules, names, 
 from headrace.environment.model import Agent, Table
 from headrace.environment.parts import Parts, Placed, parts_of
 from headrace.environment.problem import Path, Problem
-from headrace.environment.types import AN_ENDPOINT, SCRIPTED
+from headrace.environment.substrates import LocalSubstrate
+from headrace.environment.types import A_RECEIVER, AN_ENDPOINT, SCRIPTED
 
 T = TypeVar("T")
 
@@ -239,6 +240,15 @@ def _listed(items: Any) -> str:
     return ", ".join(items)
 
 
+def traces_without_a_receiver(parts: Parts) -> Iterator[Problem]:
+    """On this machine `tracing` has its `endpoint`: no collector runs there."""
+    tracing, substrate = parts.tracing, parts.substrate
+    if tracing is None or tracing.value.endpoint is not None or substrate is None:
+        return
+    if isinstance(substrate.value, LocalSubstrate):
+        yield tracing.problem("endpoint", given="none", allowed=f"{A_RECEIVER}: substrate.kind is `local`")
+
+
 RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     source_declared_twice,
     table_declared_twice,
@@ -255,6 +265,7 @@ RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     address_of_another_provider,
     api_key_in_both_or_no_place,
     settings_are_not_data,
+    traces_without_a_receiver,
     *contradictions.RULES,
     *overload.RULES,
     *money_rules.RULES,

@@ -56,6 +56,14 @@ def is_endpoint(endpoint: str) -> bool:
     return bool(host) and bare and secure
 
 
+def is_receiver(endpoint: str) -> bool:
+    """Of OTLP over gRPC, which has no path."""
+    if endpoint == SCRIPTED or not is_endpoint(endpoint):
+        return False
+    url = urlsplit(endpoint)
+    return url.port is not None and url.path in ("", "/")
+
+
 A_NAME = (
     "lowercase letters, digits and single dashes between them, starting with a letter, at most 63 characters"
 )
@@ -63,6 +71,10 @@ A_POSITIVE = "a whole number, 1 or more"
 AN_ENDPOINT = (
     "`scripted`, an `https://` URL, or an `http://` URL of this machine "
     "(loopback), without user, query or fragment"
+)
+A_RECEIVER = (
+    "`https://HOST:PORT`, or `http://HOST:PORT` of this machine (loopback), without user, path, query or "
+    "fragment"
 )
 A_KEY_REFERENCE = "`{env: NAME}` or `{file: /PATH}`, never the key itself"
 

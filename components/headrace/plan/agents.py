@@ -44,6 +44,7 @@ from headrace_agents.spec import (
     ModelSpec,
     OutputTopics,
     RuntimeSpec,
+    TracingSpec,
 )
 
 TICK_MIN_MS, TICK_MAX_MS = 10, 100
@@ -129,12 +130,24 @@ def _spec(
             ),
             run_log=because(agent.run_log, "declared, or steps: no prompt and no memory is in them"),
         ),
+        tracing=_tracing(environment, place),
         settings=_as_declared(agent.settings),
         shards=shards(),
         parallelism=because(subtasks, f"declared as scaling.parallelism_min {subtasks}"),
         max_parallelism=max_parallelism(),
         flink_configuration=job_checkpoint_options(rhythm),
         code=because("", "the plan reads 0 files: the substrate puts the digest of the agent's code here"),
+    )
+
+
+def _tracing(environment: Environment, place: Place) -> Because[TracingSpec] | Because[None]:
+    tracing = environment.tracing
+    if tracing is None:
+        return because(None, "tracing is not declared: 0 traces leave the stack")
+    return build(
+        TracingSpec,
+        endpoint=because(tracing.endpoint, "declared") if tracing.endpoint else place.collector,
+        share=because(tracing.share, f"declared, or 1: {tracing.share:.0%} of the runs"),
     )
 
 

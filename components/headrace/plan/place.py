@@ -31,6 +31,8 @@ class Place:
     journal_client: Because[dict[str, str]]
     """Properties of the journal's Kafka client (librdkafka)."""
     scripted_model: Because[str]
+    collector: Because[str]
+    """The stack's own receiver of OTLP; empty where it has none."""
     database: Mapping[str, tuple[Any, str]]
     """Of Debezium: where the source database is."""
     slot_failover: tuple[bool, str]
@@ -53,6 +55,7 @@ def local_place(ports: Ports) -> Place:
             f"http://{LOOPBACK}:{ports.scripted_model}/v1",
             f"the stack's scripted model, port {ports.scripted_model}",
         ),
+        collector=because("", "0 collectors run on this machine"),
         database={
             "database.hostname": (LOOPBACK, "the local database, loopback only"),
             "database.port": (ports.postgres, f"the local database's port, {ports.postgres}"),

@@ -464,6 +464,14 @@ def test_pods_reach_names_each_other_kafka_their_credentials_and_tls_alone() -> 
     assert (ports(tls), tls.get("to")) == ({443}, None)
 
 
+def test_pods_reach_the_collector_where_traces_go_to_it() -> None:
+    *_others, collector = policies(collector_namespace="observability")["out"]["egress"]
+    (peer,) = collector["to"]
+    assert peer["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "collector"}
+    assert peer["namespaceSelector"]["matchExpressions"][0]["values"] == ["observability"]
+    assert ports(collector) == {4317}
+
+
 def test_a_job_starts_with_its_rights_and_its_policies() -> None:
     made = application()[f"{FLINK} {ROOT}"]
     assert set(made["depends_on"]) >= {

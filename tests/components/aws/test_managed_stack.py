@@ -280,6 +280,21 @@ def test_a_model_on_bedrock_is_called_within_the_network_by_its_own_agent_alone(
     assert "bedrock" not in rights["order-risk"]
 
 
+def test_traces_go_to_the_stacks_own_collector_which_pods_then_reach() -> None:
+    traced = parsed(on_aws(endpoint={"access": "public", "cidrs": ["198.51.100.0/24"]}) | {"tracing": {}})
+    (agent, *_) = traced.agents
+    for environment, reached in ((traced, True), (traced.model_copy(update={"tracing": None}), False)):
+        stack = managed(environment)
+        policy = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
+        rules = inputs(stack, policy, f"local-{agent.name}-traffic-out")["spec"]["egress"]
+        assert (4317 in {each["port"] for rule in rules for each in rule["ports"]}) == reached
+        kind = "kubernetes:flink.apache.org/v1beta1:FlinkDeployment"
+        pod = inputs(stack, kind, f"local-{agent.name}")["spec"]["jobManager"]["podTemplate"]
+        told = json.loads(pod["metadata"]["annotations"]["headrace.dev/job"])["tracing"]
+        receiver = {"endpoint": "http://collector.observability.svc:4317", "share": 1.0}
+        assert told == (receiver if reached else None)
+
+
 # --- Order
 
 

@@ -210,6 +210,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "localhost",
         "an `https://` URL",
     ),
+    "traces to a port that pods do not reach": (
+        on_aws() | {"tracing": {"endpoint": "https://traces.example:4317"}},
+        "tracing.endpoint",
+        "traces.example:4317",
+        "`https://HOST:443`, or none",
+    ),
     "a scripted fallback": (
         with_model(fallbacks=[{"endpoint": "scripted", "name": "s"}]),
         "agents[0].model.fallbacks[0].endpoint",

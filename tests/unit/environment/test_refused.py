@@ -50,6 +50,25 @@ SOURCE = ("sources", 0)
 TICKETS = (*SOURCE, "tables", 1)
 
 REFUSED: dict[str, tuple[Change, str, str, str]] = {
+    "traces to nobody": (set_at("tracing", to={}), "tracing.endpoint", "none", "substrate.kind is `local`"),
+    "traces by a path": (
+        set_at("tracing", to={"endpoint": "https://traces.example:443/v1/traces"}),
+        "tracing.endpoint",
+        "/v1/traces",
+        "without user, path",
+    ),
+    "traces in clear text": (
+        set_at("tracing", to={"endpoint": "http://traces.example:4317"}),
+        "tracing.endpoint",
+        "http://traces.example",
+        "of this machine",
+    ),
+    "no traces at all": (
+        set_at("tracing", to={"endpoint": "http://localhost:4317", "share": 0}),
+        "tracing.share",
+        "0",
+        "over 0, at most 1",
+    ),
     "unknown field": (set_at("agnets", to=[]), "agnets", "an unknown field", "did you mean `agents`?"),
     "unknown field below": (
         set_at(*AGENT, "scaling", "paralelism", to=1),

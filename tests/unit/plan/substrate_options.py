@@ -45,6 +45,8 @@ OF_JOBS = frozenset(
         "journal.client_properties.sasl.oauthbearer.config",
         *(f"flink_configuration.{option}" for option in OF_THE_BUCKETS),
         "model.api_key_file",
+        # Where traces go: no collector is here.
+        "tracing.endpoint",
         "code",
     }
 )

@@ -28,7 +28,7 @@ def aws_plan(environment: Environment) -> AwsPlan:
         HeadraceError: the environment is on another substrate.
     """
     aws = environment.aws
-    place = aws_place(aws)
+    place = aws_place(environment)
     jobs, rules = deployments(environment), operator(environment)
     captured, planned_topics = sources(environment, place), topics(environment, place)
     stack = build(

@@ -6,6 +6,10 @@ from headrace.environment.model import Environment
 from headrace.plan.because import Because, because
 
 OPERATOR_NAMESPACE, AGENTS_NAMESPACE, COLLECTOR_NAMESPACE = "flink-operator", "flink", "observability"
+COLLECTOR = "collector"
+COLLECTOR_PODS = {"app.kubernetes.io/name": COLLECTOR}
+OTLP_PORT = 4317
+"""OpenTelemetry's own, of gRPC."""
 NODE_CLASS = "headrace"
 JOBMANAGERS, TASKMANAGERS = "jobmanagers", "taskmanagers"
 """Pools of nodes, by what runs on them."""
@@ -20,3 +24,8 @@ def named(environment: Environment, name: str, reason: str) -> Because[str]:
         f"{environment.name}-{name}",
         f"{reason}; named after the environment, as {existing} is not its own",
     )
+
+
+def collector_endpoint(namespace: str) -> str:
+    """For OTLP over gRPC, from any pod: the collector on its own node answers."""
+    return f"http://{COLLECTOR}.{namespace}.svc:{OTLP_PORT}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from headrace.environment.substrates import AwsSubstrate
+from headrace.environment.model import Environment
+from headrace.plan.aws.cluster_names import COLLECTOR_NAMESPACE, collector_endpoint, named
 from headrace.plan.because import Because, because
 from headrace.plan.place import OWN_DISK, Place
 from headrace_agents.msk_login import MECHANISM, REGION
@@ -11,12 +12,13 @@ REPLICATION, IN_SYNC = 3, 2
 LATER = "0 addresses are known before the resource is made: the substrate puts it here"
 
 
-def aws_place(aws: AwsSubstrate) -> Place:
+def aws_place(environment: Environment) -> Place:
     """IAM on TLS everywhere; a copy of each record in each zone, or three where there are two.
 
     Express brokers fix the copies that confirm a write, and take no size of segments (MSK developer guide,
     topic-level configurations on Express brokers).
     """
+    aws = environment.aws
     iam: Because[dict[str, str]] = because(
         {
             "security.protocol": "SASL_SSL",
@@ -42,6 +44,10 @@ def aws_place(aws: AwsSubstrate) -> Place:
             ),
         ),
         scripted_model=because("", "0 scripted models run on AWS"),
+        collector=because(
+            collector_endpoint(named(environment, COLLECTOR_NAMESPACE, "").value),
+            "tracing has 0 endpoints declared: the collector of the pod's own node",
+        ),
         database={
             "database.hostname": ("", LATER),
             "database.port": ("5432", "PostgreSQL's own port, 5432"),
