@@ -75,6 +75,10 @@ def _caught_up(kill: str) -> Callable[[Figures], float]:
     return lambda found: float(found["seconds"][kill]["catch_up"]["median"])
 
 
+def _cpu_ms(program: str) -> Callable[[Figures], float]:
+    return lambda found: float(found["programs"][program]["cpu_us"]["median"]) / 1000
+
+
 FAST_MODEL, SLOW_MODEL = "agents-checkpoints-10ms", "agents-checkpoints-30s"
 LIKE_FAST_MODEL = _of_other(FAST_MODEL, lambda found: 1.5 * _checkpoint()(found) + 50)
 
@@ -189,6 +193,13 @@ LIMITS = (
         _preview("prod, judged"),
         lambda found: _preview("prod")(found) + 5,
         "s",
+    ),
+    Limit(
+        "processor time of a call through all layers: 1 ms more than the bare client's",
+        "layer",
+        _cpu_ms("layer"),
+        lambda found: _cpu_ms("client")(found) + 1,
+        "ms",
     ),
     *AGENTS,
     *DRILLS,

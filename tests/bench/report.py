@@ -42,6 +42,7 @@ def text() -> str:
         _section("An agent while everything breaks", "make chaos", machine.newest("agents"), _faults),
         _section("Python's memory", "make soak", machine.newest("soak"), _soak),
         _section("A cold preview on AWS", "make bench-preview", machine.newest("preview"), _preview),
+        _section("The layer over a model's client", "make bench-layer", machine.newest("layer"), _layer),
         AGENTS,
         *(_scenario(scenario) for scenario in scenarios.ALL),
     ]
@@ -173,6 +174,23 @@ def _preview(found: dict[str, Any]) -> str:
         " in it. The engine's events are told to the second.\n\n"
     )
     return told + _table(["stack", *phases, "resources"], rows)
+
+
+LAYERS = {
+    "package": "the openai package, its retries off",
+    "client": "the client that the layer is over: one attempt",
+    "layer": "the layer: limits in requests and tokens, budgets, prices, cache, fallback, calls at once",
+}
+
+
+def _layer(found: dict[str, Any]) -> str:
+    rows = []
+    for program, told in LAYERS.items():
+        figures = found["programs"][program]
+        cpu = "{median:.0f} ({min:.0f}-{max:.0f})".format(**figures["cpu_us"])
+        rows.append([told, cpu, f"{figures['per_second']['median']:.0f}"])
+    head = ["a call by", "processor time, us", "calls/s of one process"]
+    return f"{found['calls']} calls a run, {len(rows)} programs by turns.\n\n" + _table(head, rows)
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

@@ -183,6 +183,9 @@ class Deployment:
                 started[role] = start(role)
             until("the job runs", lambda: self._runs(started, logs), START_TIMEOUT_S, lambda: log_tails(logs))
             yield
+        except BaseException:
+            print(log_tails(logs))
+            raise
         finally:
             for process in started.values():
                 _end(process)
@@ -255,7 +258,8 @@ class Decisions:
             self.topics.drain()
             return min(len(self._made(agent, key)) for agent in (ours, theirs)) >= count
 
-        until(f"{count} decisions of {key}", enough, timeout_s, lambda: self._made(ours, key))
+        seen = lambda: {agent: self._made(agent, key) for agent in (ours, theirs)}  # noqa: E731
+        until(f"{count} decisions of {key}", enough, timeout_s, seen)
         found, expected = self._made(ours, key), self._made(theirs, key)
         assert _without(found, own) == _without(expected, own)
         return found
