@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from headrace_policies.agent_specs import CONFIG_MAP, HOLDERS, specs_in
+from headrace_policies.nodes import Node
 from headrace_policies.remedies import changed
 from headrace_policies.rule import Declared, Option, Rule
 from headrace_policies.stacks import Case
@@ -19,7 +20,9 @@ BOUNDS = {
     "budget": ("model.budget", "the agent can spend without end"),
     "deadLetters": ("outputs.dead_letters", "what can't be decided has nowhere to go"),
 }
-"""Option -> where a specification holds that bound, and what goes wrong without."""
+"""Option -> where a specification holds that bound, and what goes wrong without; of the model it is asked of
+each of its fallbacks, too."""
+OF_A_MODEL = "model."
 
 GOOD_SPEC: Mapping[str, Any] = {
     "name": "orders",
@@ -45,29 +48,42 @@ def config_map(*path: str, value: object = None) -> tuple[Declared, ...]:
 
 def _bounds(case: Case) -> Iterator[str]:
     for spec in specs_in(case.resource):
-        calls_a_model = spec.at("model").is_set
         for option, (_, without) in BOUNDS.items():
             path = case.config[option]
-            node = spec.at(*path.split("."))
-            if not node.is_set and (calls_a_model or not path.startswith("model.")):
-                yield node.fault(f"agent {spec.at('name').text}: {without}")
+            bound = path.removeprefix(OF_A_MODEL)
+            holders = [spec] if bound == path else _chat_models(spec)
+            for node in (holder.at(*bound.split(".")) for holder in holders):
+                if not node.is_set:
+                    yield node.fault(f"agent {spec.at('name').text}: {without}")
+
+
+def _chat_models(spec: Node) -> list[Node]:
+    """The model, where there is one, and its fallbacks: each is called, and billed, by itself."""
+    model = spec.at("model")
+    return [model, *model.at("fallbacks").items] if model.is_set else []
 
 
 def _model(case: Case) -> Iterator[str]:
     for spec in specs_in(case.resource):
-        endpoint = spec.at("model", "endpoint")
-        url = urlsplit(endpoint.text)
-        if not endpoint.is_set or _is_loopback(url.hostname or ""):
-            continue
-        if url.scheme != "https":
-            yield endpoint.fault("prompts and credentials cross a network in clear text; it has to be https")
-        key = spec.at("model", "api_key_file")
-        if not key.is_set:
-            yield key.fault("the model's credentials do not come from a mounted secret")
-        for clear in ("api_key", "token"):
-            node = spec.at("model", clear)
-            if node.is_set:
-                yield node.fault("a credential is in the specification; mount it from a secret", hide=True)
+        embedding = spec.at("embedding")
+        for model in (*_chat_models(spec), *([embedding] if embedding.is_set else [])):
+            yield from _reached(model)
+
+
+def _reached(model: Node) -> Iterator[str]:
+    endpoint = model.at("endpoint")
+    url = urlsplit(endpoint.text)
+    if not endpoint.is_set or _is_loopback(url.hostname or ""):
+        return
+    if url.scheme != "https":
+        yield endpoint.fault("prompts and credentials cross a network in clear text; it has to be https")
+    key = model.at("api_key_file")
+    if not key.is_set:
+        yield key.fault("the model's credentials do not come from a mounted secret")
+    for clear in ("api_key", "token"):
+        node = model.at(clear)
+        if node.is_set:
+            yield node.fault("a credential is in the specification; mount it from a secret", hide=True)
 
 
 def _is_loopback(host: str) -> bool:

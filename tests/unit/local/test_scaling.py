@@ -66,6 +66,8 @@ class World(ThreadingHTTPServer):
             "processor_ms": self.processor_ms,
             "calls_limited": self.limited / self.running,
             "calls_answered": 0,
+            "tokens_input": 40 * self.settled / self.running,
+            "tokens_output": 10 * self.settled / self.running,
             "inbox_events": self.inbox / self.running,
             "runs_waiting": self.waiting,
             "concurrency_limit": 30,
@@ -183,7 +185,13 @@ def told(world: World, tmp_path: Path) -> Orders:
         metrics_ports=(world.port, 1),
         agents=(
             Bounds(
-                agent=AGENT, least=1, most=4, normal_lag_events=250, calls_most=256, requests_per_minute=None
+                agent=AGENT,
+                least=1,
+                most=4,
+                normal_lag_events=250,
+                calls_most=256,
+                requests_per_minute=None,
+                tokens_per_minute=None,
             ),
         ),
         times=TIMES,
@@ -284,6 +292,7 @@ def test_load_is_what_waits_everywhere_and_rates_since_the_look_before(world: Wo
     found = load.observe([world.page()], 14.0, JOB, 1, 1)
     assert found is not None
     assert (found.backlog, found.settled_per_s, found.limited_per_s) == (37, 50, 0.5)
+    assert found.tokens_per_s == 50 * 50
     assert found.busy == pytest.approx(0.25)
 
 

@@ -20,7 +20,13 @@ from tests.unit.environment.declarations import SHIPPED
 TIMES = plan(load_environment(SHIPPED)).scaling
 OBSERVE_S, COOLDOWN_S, QUIET_S = TIMES.observe_ms / 1000, TIMES.cooldown_ms / 1000, TIMES.quiet_ms / 1000
 BOUNDS = Bounds(
-    agent="triage", least=1, most=4, normal_lag_events=250, calls_most=256, requests_per_minute=None
+    agent="triage",
+    least=1,
+    most=4,
+    normal_lag_events=250,
+    calls_most=256,
+    requests_per_minute=None,
+    tokens_per_minute=None,
 )
 NEVER = float("-inf")
 QUIET = Observation(
@@ -32,6 +38,7 @@ QUIET = Observation(
     busy=0.1,
     answered_per_s=50,
     limited_per_s=0,
+    tokens_per_s=0,
     runs_waiting=0,
     concurrency_limit=30,
     calls_in_flight=10,
@@ -107,6 +114,14 @@ def test_a_declared_limit_that_is_reached_holds_before_the_provider_refuses() ->
     assert "960 calls a minute are the declared requests_per_minute 1000" in found.reason
 
 
+def test_a_declared_limit_in_tokens_holds_as_one_in_requests() -> None:
+    bounds = BOUNDS.model_copy(update={"tokens_per_minute": 100_000})
+    found = decided(replace(FULL, tokens_per_s=1_600.0), bounds=bounds)
+    assert found.cause == "model_limit"
+    assert "96000 tokens a minute are the declared tokens_per_minute 100000" in found.reason
+    assert decided(replace(FULL, tokens_per_s=900.0), bounds=bounds).cause != "model_limit"
+
+
 def test_a_burst_that_is_shorter_than_the_window_changes_nothing() -> None:
     seen = [*looks(replace(QUIET)), replace(FULL, at=OBSERVE_S), replace(FULL, at=2 * OBSERVE_S)]
     assert decide(BOUNDS, TIMES, seen, NEVER).cause == "met"
@@ -161,6 +176,7 @@ observations = st.builds(
     busy=st.floats(0, 1.2),
     answered_per_s=st.floats(0, 1e4),
     limited_per_s=st.just(0.0) | st.floats(0.001, 1e3),
+    tokens_per_s=st.floats(0, 1e6),
     runs_waiting=st.integers(0, 1_000),
     concurrency_limit=st.integers(1, 300),
     calls_in_flight=st.integers(0, 300),

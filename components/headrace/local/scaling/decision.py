@@ -56,6 +56,8 @@ class Observation:
     """Calls of the model."""
     limited_per_s: float
     """Calls that its provider refused for their rate (429)."""
+    tokens_per_s: float
+    """Of input and output."""
     runs_waiting: int
     """For one of the runs that may be under way at once to end."""
     concurrency_limit: int
@@ -183,6 +185,9 @@ def _model_limit(bounds: Bounds, window: Sequence[Observation]) -> str:
     declared = bounds.requests_per_minute
     if declared is not None and answered * MINUTE_S >= NEAR * declared:
         return f"{answered * MINUTE_S:.0f} calls a minute are the declared requests_per_minute {declared}"
+    tokens, most = _mean(each.tokens_per_s for each in window) * MINUTE_S, bounds.tokens_per_minute
+    if most is not None and tokens >= NEAR * most:
+        return f"{tokens:.0f} tokens a minute are the declared tokens_per_minute {most}"
     return ""
 
 

@@ -9,7 +9,8 @@ from headrace.environment.units import SECOND_MS
 from headrace.local.flink_metrics import Sample, samples
 from headrace.local.scaling.decision import Observation
 
-COUNTERS = ("events_settled", "processor_ms", "calls_answered", "calls_limited")
+TOKENS = ("tokens_input", "tokens_output")
+COUNTERS = ("events_settled", "processor_ms", "calls_answered", "calls_limited", *TOKENS)
 """Of a subtask since its worker started."""
 GAUGES = ("inbox_events", "runs_waiting", "concurrency_limit", "calls_in_flight")
 IN_KAFKA = "pendingRecords"
@@ -44,6 +45,7 @@ class Load:
             busy=min(1.0, max(_worker_busy(rates, own), _source_busy(found, self.agent))),
             answered_per_s=rates["calls_answered"],
             limited_per_s=rates["calls_limited"],
+            tokens_per_s=sum(rates[each] for each in TOKENS),
             runs_waiting=int(_sum(own, "runs_waiting")),
             concurrency_limit=int(_sum(own, "concurrency_limit")),
             calls_in_flight=int(_sum(own, "calls_in_flight")),

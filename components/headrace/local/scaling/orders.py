@@ -22,7 +22,8 @@ class Bounds(_Told):
     calls_most: int
     """Calls in flight, and so runs under way, that the agent's workers may reach; 0: it calls no model."""
     requests_per_minute: int | None
-    """The declared limit of its model's provider."""
+    tokens_per_minute: int | None
+    """The declared limits of its model's provider."""
 
 
 class Orders(_Told):
@@ -65,4 +66,5 @@ def bounds(agent: AgentPlan) -> Bounds:
         normal_lag_events=agent.normal_lag_events,
         calls_most=calls,
         requests_per_minute=spec.model.requests_per_minute if spec.model else None,
+        tokens_per_minute=spec.model.tokens_per_minute if spec.model else None,
     )
