@@ -15,7 +15,7 @@ SUITES := python3 tests/run_suites.py
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests up down plan status watch clean lint format lock policy
 .PHONY: test test-unit test-components test-policies test-engine test-local test-chaos engine chaos soak
-.PHONY: image-test bench bench-agents bench-up bench-drill bench-layer bench-preview bench-check
+.PHONY: image-test bench bench-agents bench-up bench-cdc bench-drill bench-layer bench-preview bench-check
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -106,6 +106,9 @@ bench-up: setup ## measure a first and a second `make up`; writes JSON
 
 bench-drill: setup ## kill TaskManager, JobManager and worker under load; writes JSON (ARGS="--runs 1")
 	@$(PYTHON) -m tests.bench.drill $(ARGS)
+
+bench-cdc: setup ## measure commit to record in Kafka at rising rates; writes JSON (ARGS="--runs 1")
+	@$(PYTHON) -m tests.bench.capture $(ARGS)
 
 bench-layer: setup ## measure what the layer over a model's client takes of the processor; writes JSON
 	@$(PYTHON) -m tests.bench.layer $(ARGS)

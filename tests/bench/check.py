@@ -79,6 +79,11 @@ def _cpu_ms(program: str) -> Callable[[Figures], float]:
     return lambda found: float(found["programs"][program]["cpu_us"]["median"]) / 1000
 
 
+def _captured(quantile: str) -> Callable[[Figures], float]:
+    """At the first rate, 500 changes a second."""
+    return lambda found: float(found["rates"][0]["ms"][quantile]["median"])
+
+
 FAST_MODEL, SLOW_MODEL = "agents-checkpoints-10ms", "agents-checkpoints-30s"
 LIKE_FAST_MODEL = _of_other(FAST_MODEL, lambda found: 1.5 * _checkpoint()(found) + 50)
 
@@ -201,6 +206,8 @@ LIMITS = (
         lambda found: _cpu_ms("client")(found) + 1,
         "ms",
     ),
+    Limit("commit to record in Kafka at 500 changes/s, p50", "cdc", _captured("p50"), lambda _: 30, "ms"),
+    Limit("commit to record in Kafka at 500 changes/s, p99", "cdc", _captured("p99"), lambda _: 150, "ms"),
     *AGENTS,
     *DRILLS,
 )

@@ -42,6 +42,7 @@ def text() -> str:
         _section("An agent while everything breaks", "make chaos", machine.newest("agents"), _faults),
         _section("Python's memory", "make soak", machine.newest("soak"), _soak),
         _section("A cold preview on AWS", "make bench-preview", machine.newest("preview"), _preview),
+        _section("From a commit to its record in Kafka", "make bench-cdc", machine.newest("cdc"), _cdc),
         _section("The layer over a model's client", "make bench-layer", machine.newest("layer"), _layer),
         AGENTS,
         *(_scenario(scenario) for scenario in scenarios.ALL),
@@ -174,6 +175,22 @@ def _preview(found: dict[str, Any]) -> str:
         " in it. The engine's events are told to the second.\n\n"
     )
     return told + _table(["stack", *phases, "resources"], rows)
+
+
+def _cdc(found: dict[str, Any]) -> str:
+    rows = [
+        [
+            str(rate["changes_per_second"]),
+            *("{median:.0f} ({min:.0f}-{max:.0f})".format(**rate["ms"][q]) for q in ("p50", "p99", "max")),
+            "yes" if rate["holds"] else "no",
+        ]
+        for rate in found["rates"]
+    ]
+    told = (
+        f"Milliseconds; {found['writers']} writers, single rows, {found['seconds']} s a run. Until a"
+        " `read_committed` consumer has the record.\n\n"
+    )
+    return told + _table(["changes/s", "p50", "p99", "most", "p50 below 30 ms, p99 below 150 ms"], rows)
 
 
 LAYERS = {

@@ -107,14 +107,16 @@ class Deployment:
             # The most that the stack's broker allows, by the stack's own objectives.
             "transaction_timeout_ms": self.stack.plan.agents[0].spec.kafka.transaction_timeout_ms,
         }
-        model = f"http://{HOST}:{self.stack.plan.ports.scripted_model}/v1"
+        ours = self.stack.plan.agents[0].spec.model
+        assert ours is not None
         assert told.model is not None
+        model = {"endpoint": f"http://{HOST}:{self.stack.plan.ports.scripted_model}/v1", "name": ours.name}
         options = {key: self.places.get(key, value) for key, value in told.flink_configuration.items()}
         return told.model_copy(
             update={
                 "kafka": told.kafka.model_copy(update=broker),
                 "journal": told.journal.model_copy(update={"client_properties": {}}),
-                "model": told.model.model_copy(update={"endpoint": model}),
+                "model": told.model.model_copy(update=model),
                 "flink_configuration": options,
                 # No collector is here.
                 "tracing": None,

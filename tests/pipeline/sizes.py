@@ -31,6 +31,13 @@ class Sizes:
     """Seconds of ten times the load."""
     rate_limited_s: int
     """Seconds for which each number of subtasks keeps a limit in requests a minute."""
+    capture_per_second: float
+    """Changes of a captured table, while what captures it is killed."""
+    capture_s: int
+    """Seconds of that, at least."""
+    capture_connect_kills: int
+    capture_other_kills: int
+    """Of Kafka and of PostgreSQL each."""
 
 
 SMALL = Sizes(
@@ -44,6 +51,10 @@ SMALL = Sizes(
     limited_s=20,
     spike_s=30,
     rate_limited_s=30,
+    capture_per_second=200,
+    capture_s=30,
+    capture_connect_kills=2,
+    capture_other_kills=1,
 )
 FULL = Sizes(
     transactions_per_second=40,
@@ -56,6 +67,10 @@ FULL = Sizes(
     limited_s=60,
     spike_s=120,
     rate_limited_s=90,
+    capture_per_second=1_000,
+    capture_s=120,
+    capture_connect_kills=10,
+    capture_other_kills=3,
 )
 
 IS_FULL = os.environ.get("HEADRACE_TEST_SIZE") == "full"

@@ -19,6 +19,7 @@ import psutil
 import psycopg
 import yaml
 
+from headrace.errors import HeadraceError
 from headrace.local.context import HOST
 from headrace.local.files import StackFiles
 from headrace.local.flink_rest import FlinkRest, Unreachable
@@ -173,6 +174,13 @@ class LiveStack:
     def is_whole(self) -> bool:
         """Whether every job and connector runs; a test may have stopped other parts itself."""
         return self.jobs_running() and not list(missing_connectors(self.found))
+
+    def is_capturing(self) -> bool:
+        """Whether every connector and its task run."""
+        try:
+            return not list(missing_connectors(self.found))
+        except (httpx.HTTPError, HeadraceError):
+            return False
 
     def checkpoints_completed(self, agent: str) -> int:
         """Completed checkpoints of the agent's present job; 0 while there is none."""
