@@ -11,7 +11,7 @@ from tests.pipeline.plugin import Pipeline
 from tests.pipeline.sizes import SIZES, in_make_chaos_alone
 from tests.pipeline.waiting import until
 
-IDLE = "connect-task-restarter"
+IDLE = "capture-watch"
 """A process that no event goes through."""
 UNDER_LOAD = ("drill", "--load", "0", "--yes")
 ENDS_WITHIN_S = 30

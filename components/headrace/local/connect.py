@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pulumi
 
 from headrace.local.context import LocalContext, process
@@ -14,7 +12,7 @@ NAME = "connect"
 
 
 class ConnectWorker(pulumi.ComponentResource):
-    """The worker, and beside it what restarts failed tasks (Connect itself does not)."""
+    """The worker."""
 
     def __init__(self, context: LocalContext, kafka: pulumi.Resource, opts: pulumi.ResourceOptions) -> None:
         super().__init__("headrace:local:ConnectWorker", NAME, None, opts)
@@ -42,14 +40,5 @@ class ConnectWorker(pulumi.ComponentResource):
             ),
             parent=self,
             depends_on=[kafka],
-        )
-        self.task_restarter = process(
-            ProcessInputs(
-                root=context.root,
-                name="connect-task-restarter",
-                command=(sys.executable, "-m", "headrace.local.task_restarter", context.connect_endpoint),
-            ),
-            parent=self,
-            depends_on=[self.process],
         )
         self.register_outputs({"endpoint": context.connect_endpoint})

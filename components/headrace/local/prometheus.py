@@ -5,6 +5,7 @@ from __future__ import annotations
 import pulumi
 import yaml
 
+from headrace.capture.watched import alert_rules
 from headrace.local.context import HOST, LocalContext, process
 from headrace.local.provider.process import ProcessInputs, Readiness
 from headrace.plan.metric_names import RECORDED, RECORDING_GROUP, RELABELLED
@@ -12,6 +13,7 @@ from headrace.plan.model import Ports
 
 NAME = "prometheus"
 CONFIG, RULES = "prometheus.yml", "rules.yml"
+CAPTURE = "capture"
 SCRAPE_INTERVAL = "5s"
 RETENTION = "7d"
 
@@ -49,10 +51,15 @@ def configuration(ports: Ports) -> dict[str, str]:
         "static_configs": [{"targets": targets}],
         "metric_relabel_configs": RELABELLED,
     }
+    capture = {
+        "job_name": CAPTURE,
+        "static_configs": [{"targets": [f"{HOST}:{ports.capture_metrics}"]}],
+    }
     config = {
         "global": {"scrape_interval": SCRAPE_INTERVAL, "evaluation_interval": SCRAPE_INTERVAL},
         "rule_files": [RULES],
-        "scrape_configs": [flink],
+        "scrape_configs": [flink, capture],
     }
-    rules = {"groups": [{"name": RECORDING_GROUP, "rules": RECORDED}]}
+    groups = {RECORDING_GROUP: RECORDED, CAPTURE: alert_rules()}
+    rules = {"groups": [{"name": name, "rules": rules} for name, rules in groups.items()]}
     return {CONFIG: yaml.safe_dump(config), RULES: yaml.safe_dump(rules)}

@@ -7,6 +7,7 @@ import shutil
 import pulumi
 
 from headrace.local.agent import RUNTIME_PACKAGE, Agent, code_digest
+from headrace.local.capture_watcher import CaptureWatcher
 from headrace.local.connect import ConnectWorker
 from headrace.local.context import LocalContext
 from headrace.local.files import StackFiles
@@ -56,6 +57,7 @@ class LocalStack(pulumi.ComponentResource):
             Prometheus(context, prometheus, supervised)
 
         worker = ConnectWorker(context, kafka.process, supervised)
+        CaptureWatcher(context, supervised)
         for source in plan.sources:
             Source(source, context, postgres.process, [worker.process, *kafka.topics], child)
 

@@ -1,4 +1,4 @@
-"""Restarts failed tasks of Kafka Connect: `python -m headrace.local.task_restarter ENDPOINT`.
+"""Restarts failed tasks of Kafka Connect.
 
 A worker reports a task as FAILED and leaves it so; on MSK Connect and with Strimzi a controller restarts
 it. This is that controller for one worker: each task's restarts are spaced further and further apart.
@@ -6,8 +6,6 @@ it. This is that controller for one worker: each task's restarts are spaced furt
 
 from __future__ import annotations
 
-import sys
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,20 +45,3 @@ class TaskRestarter:
 
 def _failed(status: dict[str, Any]) -> bool:
     return any(part["state"] == "FAILED" for part in (status["connector"], *status["tasks"]))
-
-
-def main() -> None:
-    with httpx.Client(base_url=sys.argv[1], timeout=10, trust_env=False) as client:
-        restarter = TaskRestarter(client)
-        while True:
-            try:
-                for name in restarter.pass_over(time.monotonic()):
-                    print(f"restarted failed tasks of connector {name}", flush=True)
-            except httpx.HTTPError as error:
-                # The worker is being restarted itself: the next look finds it again.
-                print(f"Kafka Connect does not answer: {error}", flush=True)
-            time.sleep(POLL_S)
-
-
-if __name__ == "__main__":
-    main()

@@ -35,6 +35,7 @@ class Ports(PlanModel):
     jobmanager_metrics: int
     scripted_model: int
     prometheus: int
+    capture_metrics: int
     taskmanager_rpc: tuple[int, ...]
     taskmanager_data: tuple[int, ...]
     taskmanager_metrics: tuple[int, ...]

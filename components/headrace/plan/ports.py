@@ -21,6 +21,7 @@ SINGLE = {
     "jobmanager_metrics": "Prometheus to read the JobManager",
     "scripted_model": "the scripted model",
     "prometheus": "Prometheus' own page",
+    "capture_metrics": "Prometheus to read how sources are captured",
 }
 """One port each, in this order, so that a stack's ports stay the same when TaskManagers are added."""
 PER_TASKMANAGER = {

@@ -33,7 +33,7 @@ from tests.bench import machine
 from tests.pipeline.waiting import until
 
 DECLARATION = Path(__file__).with_name("Pulumi.bench-agents.yaml")
-NOT_NEEDED = ("connect-task-restarter", "connect", "postgres", "prometheus", "scaling")
+NOT_NEEDED = ("capture-watch", "connect", "postgres", "prometheus", "scaling")
 PYTHON_WORKER = "python-worker"
 START_TIMEOUT_S = 120
 

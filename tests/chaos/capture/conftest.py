@@ -11,7 +11,7 @@ from headrace.local.supervision import Supervisor
 from tests.pipeline.plugin import Pipeline, running
 
 DECLARATION = Path(__file__).with_name("Pulumi.capture.yaml")
-NEEDED = ("postgres", "kafka", "connect", "connect-task-restarter")
+NEEDED = ("postgres", "kafka", "connect", "capture-watch")
 
 
 @pytest.fixture(scope="package")

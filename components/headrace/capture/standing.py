@@ -1,0 +1,54 @@
+"""How a replication slot stands: what it keeps of the source's log, against what it may."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+_ASKED = """
+SELECT slot.active, slot.wal_status,
+       pg_wal_lsn_diff(now.lsn, slot.confirmed_flush_lsn)::bigint,
+       pg_wal_lsn_diff(now.lsn, slot.restart_lsn)::bigint,
+       (SELECT setting::bigint FROM pg_settings WHERE name = 'max_slot_wal_keep_size')
+FROM pg_replication_slots AS slot,
+     LATERAL (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn()
+                          ELSE pg_current_wal_lsn() END AS lsn) AS now
+WHERE slot.slot_name = %s
+"""
+_MIB = 1024 * 1024
+_UNLIMITED = -1
+
+
+@dataclass(frozen=True)
+class SlotStanding:
+    """Bytes of WAL. https://www.postgresql.org/docs/current/view-pg-replication-slots.html"""
+
+    active: bool
+    """A connector reads it."""
+    lost: bool
+    """The server removed WAL that it needs: nothing goes on from it."""
+    lag_bytes: int
+    """Written since what its reader has confirmed."""
+    kept_bytes: int
+    """That the server keeps for it."""
+    cap_bytes: int | None
+    """``max_slot_wal_keep_size``; None: unlimited, until the disk is full."""
+
+
+def slot_standing(connection: Connection, slot: str) -> SlotStanding | None:
+    """None where there is no such slot."""
+    row = connection.execute(_ASKED, [slot]).fetchone()
+    if row is None:
+        return None
+    active, wal_status, lag, kept, cap_mib = row
+    return SlotStanding(
+        active=bool(active),
+        lost=wal_status == "lost",
+        lag_bytes=int(lag or 0),
+        kept_bytes=int(kept or 0),
+        cap_bytes=None if cap_mib == _UNLIMITED else int(cap_mib) * _MIB,
+    )

@@ -1,0 +1,108 @@
+"""`headrace capture`: how sources are captured, and what to do when a slot is lost."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from headrace.commands.common import (
+    AsJson,
+    DeclarationFile,
+    StackName,
+    console,
+    errors,
+    group,
+    print_json,
+    reported,
+)
+from headrace.errors import HeadraceError
+from headrace.operations.captures import captures, find_source, resnapshot, slot_of
+from headrace.operations.stack import Stack
+
+app = group("How sources are captured: connectors, replication slots, and a slot that is lost.")
+MIB = 1024 * 1024
+COLOURS = {"active": "green", "inactive": "yellow", "lost": "red", "absent": "red"}
+
+
+@app.command()
+def status(stack: StackName = "local", file: DeclarationFile = None, as_json: AsJson = False) -> None:
+    """Show each source's connector and slot: what it lags behind, and the WAL that is kept for it.
+
+    Exit status 1 where a slot is lost: nothing goes on from it.
+
+    [dim]headrace capture status[/]
+    [dim]headrace capture status --json | jq '.[] | select(.slot_state != "active")'[/]
+    """
+    with reported():
+        found = captures(Stack.find(stack, file))
+        if as_json:
+            print_json(found)
+        else:
+            console.print(_table(found))
+    lost = [each["source"] for each in found if each["slot_state"] == "lost"]
+    if lost:
+        errors.print(
+            f"[red]lost:[/] {', '.join(lost)}: the server removed WAL that the slot needs, and what was"
+            " changed since is in no topic. `headrace capture resnapshot NAME` reads the tables anew."
+        )
+        raise typer.Exit(1)
+
+
+@app.command("resnapshot")
+def resnapshot_(
+    name: Annotated[str, typer.Argument(metavar="SOURCE", help="The source, as it is declared.")],
+    stack: StackName = "local",
+    file: DeclarationFile = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Capture a source anew: forget its connector's place, drop its slot, and read its tables from the start.
+
+    For a slot that is lost. Agents see each row that is there once more, as a read. A row that came and went
+    since the slot was lost, and the steps that led to how a row is now, are in no topic. Of a slot that is
+    not lost, changes that were not read yet are given up in the same way.
+
+    [dim]headrace capture resnapshot support[/]
+    """
+    with reported():
+        found = Stack.find(stack, file)
+        source = find_source(found, name)
+        slot = slot_of(found, source)
+        if not yes:
+            _ask_first(name, is_lost=slot is None or slot.lost)
+        said: list[str] = []
+        resnapshot(found, source, said.append if as_json else console.print)
+        if as_json:
+            print_json({"source": name, "done": said})
+
+
+def _ask_first(name: str, *, is_lost: bool) -> None:
+    warned = "" if is_lost else "its slot is NOT lost: what it holds and nobody read is given up. "
+    try:
+        typer.confirm(f"{name}: {warned}Every row comes once more, as a read. Go on?", abort=True, err=True)
+    except typer.Abort:
+        raise HeadraceError("nothing was changed; --yes goes on without asking") from None
+
+
+def _table(found: list[dict[str, Any]]) -> Table:
+    table = Table(title="Sources", title_justify="left")
+    for column in ("source", "connector", "tasks", "slot"):
+        table.add_column(column)
+    for column in ("lag", "WAL kept", "of at most"):
+        table.add_column(column, justify="right")
+    for each in found:
+        colour = COLOURS[each["slot_state"]]
+        table.add_row(
+            each["source"],
+            f"{each['connector']} {each['state']}",
+            ", ".join(each["tasks"]) or "none",
+            f"[{colour}]{each['slot_state']}[/]",
+            *(_mib(each[name]) for name in ("lag_bytes", "wal_kept_bytes", "wal_cap_bytes")),
+        )
+    return table
+
+
+def _mib(size: int | None) -> str:
+    return "-" if size is None else f"{size / MIB:,.1f} MiB"

@@ -1,0 +1,197 @@
+"""Watches how sources are captured: `python -m headrace.local.capture_watch ORDERS.json`.
+
+Looks at Kafka Connect, the databases' slots and the newest heartbeats; restarts failed tasks, and gives out
+metrics for Prometheus. What does not answer is said once in the log, and looked at again.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psycopg
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from prometheus_client import CollectorRegistry, Gauge, start_http_server
+from pydantic import BaseModel, ConfigDict
+
+from headrace.capture import watched
+from headrace.capture.standing import slot_standing
+from headrace.local.context import HOST
+from headrace.local.secrets import read_property
+from headrace.local.task_restarter import TaskRestarter
+
+POLL_S = 2.0
+TIMEOUT_S = 10
+LAST_RECORDS = 5
+"""Of a topic, looked at first: the last of them may be a transaction's marker, which is no record."""
+
+
+class _Told(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WatchedSource(_Told):
+    """One source, by its name in the declaration."""
+
+    source: str
+    connector: str
+    slot: str
+    database: str
+    role: str
+    password_file: str
+    heartbeats: str
+    """Their topic."""
+
+
+class WatchOrders(_Told):
+    """What the process is told."""
+
+    connect_endpoint: str
+    bootstrap_servers: str
+    postgres_port: int
+    metrics_port: int
+    sources: tuple[WatchedSource, ...]
+
+
+class CaptureWatch:
+    """Looks at everything; each look is by itself."""
+
+    def __init__(self, orders: WatchOrders, registry: CollectorRegistry) -> None:
+        self._orders = orders
+        self._connect = httpx.Client(base_url=orders.connect_endpoint, timeout=TIMEOUT_S, trust_env=False)
+        self._restarter = TaskRestarter(self._connect)
+        self._gauges = {
+            metric: Gauge(metric.name, metric.meaning, metric.labels, registry=registry)
+            for metric in watched.METRICS
+        }
+        for each in orders.sources:
+            self._gauge(watched.TASK_RESTARTS, each).set(0)
+        self._heartbeats = {
+            each.source: Heartbeats(orders.bootstrap_servers, each.heartbeats) for each in orders.sources
+        }
+        self._failures: dict[str, str] = {}
+
+    def look(self, now: float) -> Iterator[str]:
+        """Yields what was done, and what does not answer, once, for the log."""
+        with self._said("Kafka Connect") as failures:
+            yield from self._at_connect(now)
+        yield from failures
+        for source in self._orders.sources:
+            with self._said(f"database {source.database}") as failures:
+                self._at_slot(source)
+            yield from failures
+            with self._said(f"heartbeats of {source.source}") as failures:
+                self._at_heartbeats(source)
+            yield from failures
+
+    def _at_connect(self, now: float) -> Iterator[str]:
+        for connector in self._restarter.pass_over(now):
+            for source in self._orders.sources:
+                if source.connector == connector:
+                    self._gauge(watched.TASK_RESTARTS, source).inc()
+            yield f"restarted failed tasks of connector {connector}"
+        found = self._connect.get("/connectors", params={"expand": "status"}).raise_for_status().json()
+        for source in self._orders.sources:
+            status = found.get(source.connector, {}).get("status")
+            states = [part["state"] for part in (status["connector"], *status["tasks"])] if status else []
+            is_running = len(states) > 1 and set(states) == {"RUNNING"}
+            self._gauge(watched.CONNECTOR_RUNNING, source).set(is_running)
+
+    def _at_slot(self, source: WatchedSource) -> None:
+        with psycopg.connect(
+            host=HOST,
+            port=self._orders.postgres_port,
+            dbname=source.database,
+            user=source.role,
+            password=read_property(Path(source.password_file), "password"),
+            connect_timeout=TIMEOUT_S,
+            autocommit=True,
+        ) as connection:
+            standing = slot_standing(connection, source.slot)
+        self._gauge(watched.SLOT_LOST, source).set(standing is None or standing.lost)
+        self._gauge(watched.SLOT_ACTIVE, source).set(standing is not None and standing.active)
+        self._gauge(watched.SLOT_LAG, source).set(standing.lag_bytes if standing else 0)
+        self._gauge(watched.SLOT_KEPT, source).set(standing.kept_bytes if standing else 0)
+        if standing and standing.cap_bytes is not None:
+            self._gauge(watched.SLOT_CAP, source).set(standing.cap_bytes)
+
+    def _at_heartbeats(self, source: WatchedSource) -> None:
+        heartbeats = self._heartbeats[source.source]
+        heartbeats.look()
+        if heartbeats.newest_ms is not None:
+            self._gauge(watched.HEARTBEAT_AGE, source).set(
+                max(0.0, time.time() - heartbeats.newest_ms / 1000)
+            )
+
+    def _gauge(self, metric: watched.Metric, source: WatchedSource) -> Gauge:
+        return self._gauges[metric].labels(source.source)
+
+    @contextmanager
+    def _said(self, what: str) -> Iterator[list[str]]:
+        """Of what fails, the same failure once."""
+        said: list[str] = []
+        failure = ""
+        try:
+            yield said
+        except (httpx.HTTPError, psycopg.Error, KafkaException, OSError) as error:
+            failure = f"{what}: {error}".strip()
+            if what == "Kafka Connect":
+                for source in self._orders.sources:
+                    self._gauge(watched.CONNECTOR_RUNNING, source).set(0)
+        if failure and self._failures.get(what) != failure:
+            said.append(failure)
+        self._failures[what] = failure
+
+
+class Heartbeats:
+    """The newest of a topic of one partition, or of several."""
+
+    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+        self._topic = topic
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "group.id": "headrace-capture-watch",
+                "enable.auto.commit": False,
+                "log_level": 0,
+            }
+        )
+        self._is_assigned = False
+        self.newest_ms: int | None = None
+        """Timestamp of the record; None before the first."""
+
+    def look(self) -> None:
+        """Raises KafkaException where Kafka does not answer."""
+        if not self._is_assigned:
+            self._consumer.assign(list(self._lasts()))
+            self._is_assigned = True
+        while messages := self._consumer.consume(100, timeout=0.1):
+            times = [message.timestamp()[1] for message in messages if message.error() is None]
+            self.newest_ms = max([*times, self.newest_ms or 0]) or None
+
+    def _lasts(self) -> Iterator[TopicPartition]:
+        for partition in (
+            self._consumer.list_topics(self._topic, timeout=TIMEOUT_S).topics[self._topic].partitions
+        ):
+            at = TopicPartition(self._topic, partition)
+            _, end = self._consumer.get_watermark_offsets(at, timeout=TIMEOUT_S)
+            yield TopicPartition(self._topic, partition, max(0, end - LAST_RECORDS))
+
+
+def main() -> None:
+    orders = WatchOrders.model_validate_json(Path(sys.argv[1]).read_text())
+    registry = CollectorRegistry()
+    watch = CaptureWatch(orders, registry)
+    start_http_server(orders.metrics_port, HOST, registry)
+    while True:
+        for said in watch.look(time.monotonic()):
+            print(said, flush=True)
+        time.sleep(POLL_S)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""A connector that is stopped: the alert that tells in time, and the way back when it was too late."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import psycopg
+import pytest
+from psycopg import sql
+
+from headrace.capture.standing import SlotStanding, slot_standing
+from headrace.local.context import HOST
+from headrace.local.processes import end
+from headrace.local.prometheus import CONFIG, configuration
+from headrace.local.supervision import Supervisor
+from headrace.toolchain import prometheus_for_tests
+from tests.chaos.capture.history import TOPIC
+from tests.pipeline.ledger import Topics
+from tests.pipeline.plugin import Pipeline
+from tests.pipeline.sizes import in_make_chaos_alone
+from tests.pipeline.stack import LiveStack
+from tests.pipeline.waiting import until
+
+CAP_MIB = 64
+PROMETHEUS = shutil.which(
+    "prometheus", path=f"{os.environ['PATH']}{os.pathsep}{prometheus_for_tests.bin_folder()}"
+)
+FIRES_TIMEOUT_S, BACK_TIMEOUT_S = 150, 120
+FIRST_ID, ROWS = 7_000_000_000, 200
+
+
+@pytest.fixture
+def capped(pipeline: Pipeline) -> Iterator[None]:
+    """As much WAL as a test can write in a moment."""
+    with pipeline.stack.database() as database:
+        database.execute(sql.SQL("ALTER SYSTEM SET max_slot_wal_keep_size = {}").format(f"{CAP_MIB}MB"))
+        database.execute("SELECT pg_reload_conf()")
+    yield
+    with pipeline.stack.database() as database:
+        database.execute("ALTER SYSTEM RESET max_slot_wal_keep_size")
+        database.execute("SELECT pg_reload_conf()")
+
+
+@contextmanager
+def alerts(stack: LiveStack, folder: Path) -> Iterator[httpx.Client]:
+    """Prometheus, with the rules that the local stack gives it."""
+    assert PROMETHEUS is not None
+    ports = stack.plan.ports
+    for name, text in configuration(ports).items():
+        (folder / name).write_text(text)
+    address = f"{HOST}:{ports.prometheus}"
+    command = [PROMETHEUS, f"--config.file={folder / CONFIG}", f"--storage.tsdb.path={folder / 'data'}"]
+    quiet = subprocess.DEVNULL
+    started = subprocess.Popen([*command, f"--web.listen-address={address}"], stdout=quiet, stderr=quiet)
+    try:
+        with httpx.Client(base_url=f"http://{address}/api/v1", trust_env=False) as client:
+            until("Prometheus", lambda: _answers(client), BACK_TIMEOUT_S)
+            yield client
+    finally:
+        end([psutil.Process(started.pid)])
+        started.wait()
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/status/runtimeinfo").is_success
+    except httpx.TransportError:
+        return False
+
+
+def firing(client: httpx.Client) -> set[str]:
+    found = client.get("/alerts").raise_for_status().json()["data"]["alerts"]
+    return {each["labels"]["alertname"] for each in found if each["state"] == "firing"}
+
+
+def kept(stack: LiveStack) -> SlotStanding:
+    with stack.database() as database:
+        found = slot_standing(database, stack.plan.sources[0].slot)
+    assert found is not None
+    return found
+
+
+def write_wal(stack: LiveStack, mib: int) -> None:
+    """Nobody captures it: the server's log grows, and no topic does. Then old segments may go."""
+    with stack.database() as database:
+        for _ in range(mib):
+            database.execute("SELECT pg_logical_emit_message(false, 'headrace', repeat('x', 1024 * 1024))")
+        database.execute("SELECT pg_switch_wal()")
+        database.execute("CHECKPOINT")
+
+
+def insert(database: psycopg.Connection[object], first: int, revision: str) -> None:
+    database.execute(
+        "INSERT INTO public.accounts"
+        " SELECT n, n %% 50, 0, %s || n FROM generate_series(%s::bigint, %s::bigint) AS n",
+        [revision, first, first + ROWS - 1],
+    )
+
+
+def captured(stack: LiveStack, first: int) -> dict[int, tuple[str, str]]:
+    """Row -> operation and revision of its newest record."""
+    topics = Topics(stack.bootstrap_servers, [TOPIC])
+    try:
+        topics.read_to_end()
+        found = {}
+        for record in sorted(topics.records[TOPIC], key=lambda record: record.position):
+            row = record.json["after"] or record.json["before"]
+            if first <= row["id"] < first + ROWS:
+                found[row["id"]] = (record.json["op"], row["revision"])
+        return found
+    finally:
+        topics.close()
+
+
+@in_make_chaos_alone("the alert on a connector that is stopped, and a slot that is lost")
+@pytest.mark.skipif(PROMETHEUS is None, reason="not proved: alerts of capturing; no Prometheus is here")
+@pytest.mark.usefixtures("capped")
+def test_a_stopped_connector_is_told_of_in_time_and_a_lost_slot_has_a_way_back(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    stack = pipeline.stack
+    supervisor = Supervisor(stack.files)
+    with alerts(stack, tmp_path) as prometheus:
+        # Within the cap: told of, and nothing is lost.
+        supervisor.stop("connect")
+        with stack.database() as database:
+            insert(database, FIRST_ID, "waited-")
+        write_wal(stack, CAP_MIB // 4)
+        until("CaptureStopped", lambda: "CaptureStopped" in firing(prometheus), FIRES_TIMEOUT_S)
+        assert "SlotKeepsWal" not in firing(prometheus)
+        cap = CAP_MIB * 1024 * 1024
+        assert kept(stack).kept_bytes < cap / 2
+        write_wal(stack, CAP_MIB * 3 // 8)
+        until("SlotKeepsWal", lambda: "SlotKeepsWal" in firing(prometheus), FIRES_TIMEOUT_S)
+        assert cap / 2 < kept(stack).kept_bytes < cap * 0.8
+        assert not firing(prometheus) & {"SlotNearItsCap", "SlotLost"}
+        supervisor.ensure_started("connect")
+        until("captured again", stack.is_capturing, BACK_TIMEOUT_S)
+        expected = {FIRST_ID + n: ("c", f"waited-{FIRST_ID + n}") for n in range(ROWS)}
+        until("nothing lost", lambda: captured(stack, FIRST_ID) == expected, BACK_TIMEOUT_S)
+
+        # Beyond it: said, and the tables are read anew.
+        supervisor.stop("connect")
+        with stack.database() as database:
+            insert(database, FIRST_ID + ROWS, "lost-")
+        write_wal(stack, 2 * CAP_MIB)
+        until("SlotLost", lambda: "SlotLost" in firing(prometheus), FIRES_TIMEOUT_S)
+    supervisor.ensure_started("connect")
+    until(
+        "Connect answers", lambda: "unreachable" not in stack.run("capture", "status").output, BACK_TIMEOUT_S
+    )
+    said = stack.run("capture", "status")
+    assert said.code == 1
+    assert "headrace capture resnapshot" in " ".join(said.output.split())
+    stack.succeed("capture", "resnapshot", "books", "--yes")
+    read = {FIRST_ID + ROWS + n: ("r", f"lost-{FIRST_ID + ROWS + n}") for n in range(ROWS)}
+    until("all rows are read", lambda: captured(stack, FIRST_ID + ROWS) == read, BACK_TIMEOUT_S)
+    assert stack.json("capture", "status")[0]["slot_state"] == "active"
+    with stack.database() as database:
+        insert(database, FIRST_ID + 2 * ROWS, "after-")
+    after = {FIRST_ID + 2 * ROWS + n: ("c", f"after-{FIRST_ID + 2 * ROWS + n}") for n in range(ROWS)}
+    until("changes go on", lambda: captured(stack, FIRST_ID + 2 * ROWS) == after, BACK_TIMEOUT_S)
