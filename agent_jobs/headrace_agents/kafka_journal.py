@@ -39,6 +39,9 @@ Client = TypeVar("Client", Producer, Consumer)
 CLOCK_SKEW_MS = 60_000
 """Clocks of the machines that write events and journal differ by less."""
 _PATIENCE_S = 120
+LARGEST_RECORD_BYTES = 8 * 2**20 + 2**19
+"""Of a step: below its topic's limit, as what a broker refuses ends the job, and above the longest answer
+that may be declared. librdkafka's own bound is 1 MB."""
 _POLL_S = 0.1
 
 
@@ -75,7 +78,12 @@ class KafkaJournal:
             "log_level": 0,
             **with_login(spec.client_properties),
         }
-        acknowledged = {"acks": "all", "enable.idempotence": True, "linger.ms": 0}
+        acknowledged = {
+            "acks": "all",
+            "enable.idempotence": True,
+            "linger.ms": 0,
+            "message.max.bytes": LARGEST_RECORD_BYTES,
+        }
         self._producer = self._made(Producer, acknowledged)
         self._shards = shards
         self._partitions = sorted({self._partition(shard) for shard in shards})

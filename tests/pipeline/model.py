@@ -59,6 +59,10 @@ class ScriptedModel:
             if call["received_at_ms"] >= since_ms
         )
 
+    def keys(self, outcome: str) -> set[str]:
+        """Idempotency keys of the calls that ended so."""
+        return {call["idempotency_key"] for call in self._log() if call["outcome"] == outcome}
+
     def answers(self) -> dict[str, list[Answer]]:
         """Every answered call by its idempotency key, in the order of their end."""
         found: dict[str, list[Answer]] = defaultdict(list)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from headrace.local.scaler import NAME as SCALING
+from headrace.local.supervision import Supervisor
 from headrace_agents.records import Position, Reason
 from tests.pipeline.ledger import Book, Ledger
 from tests.pipeline.load import Load
@@ -52,12 +54,17 @@ def pipeline() -> Iterator[Pipeline]:
     yield from running(DECLARATION)
 
 
-def running(declaration: Path, customers: int = 40) -> Iterator[Pipeline]:
-    """From nothing to up, and to nothing again; the load is spread over so many customers."""
+def running(declaration: Path, customers: int = 40, *, scales: bool = True) -> Iterator[Pipeline]:
+    """From nothing to up, and to nothing again; the load is spread over so many customers.
+
+    One that does not scale by itself is for tests whose number of subtasks is their own.
+    """
     stack = LiveStack(declaration)
     stack.clean()
     try:
         stack.up()
+        if not scales:
+            Supervisor(stack.files).stop(SCALING)
         made = Pipeline(stack, Load(stack.database, customers=customers), Ledger(stack))
         try:
             yield made

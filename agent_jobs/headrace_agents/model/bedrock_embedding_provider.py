@@ -15,6 +15,7 @@ from headrace_agents.chat import ModelError, Taken, Usage
 from headrace_agents.embedding import EmbeddingRequest, Embeddings
 from headrace_agents.model.bedrock_client import BedrockClient
 from headrace_agents.model.bedrock_provider import IDEMPOTENCY_KEY
+from headrace_agents.model.told import tokens
 from headrace_agents.spec import EmbeddingSpec
 
 _TOKENS_HEADER = "x-amzn-bedrock-input-token-count"
@@ -70,9 +71,9 @@ class BedrockEmbeddingProvider:
             "body": json.dumps(self._maker.body(request) | self._options),
             "requestMetadata": json.dumps({IDEMPOTENCY_KEY: request.idempotency_key}),
         }
-        data, tokens = await self._client.made(lambda client: _read(client.invoke_model(**asked)))
-        usage = Usage(input_tokens=tokens)
-        taken: Taken = usage if tokens else "unknown"
+        data, counted = await self._client.made(lambda client: _read(client.invoke_model(**asked)))
+        usage = Usage(input_tokens=tokens(counted))
+        taken: Taken = usage if counted else "unknown"
         try:
             made = Embeddings.of(self._maker.vectors(json.loads(data)), usage)
         except (KeyError, OverflowError, TypeError, ValueError) as error:

@@ -22,6 +22,7 @@ from headrace_agents.chat import (
     answer_schema,
 )
 from headrace_agents.model.bedrock_client import BedrockClient
+from headrace_agents.model.told import tokens
 from headrace_agents.spec import EndpointSpec
 
 IDEMPOTENCY_KEY = "idempotency-key"
@@ -143,7 +144,7 @@ def _completion(sent: Any) -> Completion:
             if call["name"] != _ANSWER
         ]
         answers = [json.dumps(call["input"]) for call in calls if call["name"] == _ANSWER]
-        usage = Usage(int(sent["usage"]["inputTokens"]), int(sent["usage"]["outputTokens"]))
+        usage = Usage(tokens(sent["usage"]["inputTokens"]), tokens(sent["usage"]["outputTokens"]))
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError("malformed", "not an answer of Converse", taken="unknown") from error
     if kind := _STOPPED.get(reason):

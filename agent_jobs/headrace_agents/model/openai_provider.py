@@ -29,7 +29,7 @@ from headrace_agents.chat import (
     answer_schema,
 )
 from headrace_agents.embedding import EmbeddingRequest, Embeddings
-from headrace_agents.model.told import retry_after_s, told
+from headrace_agents.model.told import retry_after_s, tokens, told
 from headrace_agents.spec import EmbeddingSpec, EndpointSpec
 
 _MOST_TEXTS = 2_048
@@ -224,8 +224,7 @@ def _text(value: Any) -> str:
 def _usage(sent: Any) -> Usage:
     """An endpoint that counts no tokens is taken at its word: none. Raises AttributeError for no object."""
     counted = sent.get("usage") or {}
-    counts = (counted.get(name) for name in ("prompt_tokens", "completion_tokens"))
-    return Usage(*(max(0, count) if isinstance(count, int) else 0 for count in counts))
+    return Usage(tokens(counted.get("prompt_tokens")), tokens(counted.get("completion_tokens")))
 
 
 def _taken(usage: Usage) -> Taken:

@@ -1,4 +1,4 @@
-"""What endpoints say of a call that they did not answer, within bounds."""
+"""What endpoints say of a call, within bounds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ _LONGEST_WORD_S = 600.0
 """Of a ``Retry-After``: whoever asks for more is asked again after that."""
 _CHARACTERS = 1_000
 """Of what an endpoint says; it goes into a dead letter's header."""
+_MOST_TOKENS = 10_000_000
+"""Of one call, each way: the longest context that models have. Sums of these fit the 64 bits of a metric; one
+that does not would end the job."""
 
 
 def told(message: object) -> str:
@@ -29,3 +32,8 @@ def retry_after_s(header: str | None) -> float | None:
         except (ValueError, OverflowError):
             return None
     return None if math.isnan(asked) else min(max(0.0, asked), _LONGEST_WORD_S)
+
+
+def tokens(counted: object) -> int:
+    """As an endpoint counted them, within bounds; 0 for what is no count."""
+    return min(max(0, counted), _MOST_TOKENS) if isinstance(counted, int) else 0

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from headrace.local.scaler import NAME as SCALING
-from headrace.local.supervision import Supervisor
 from headrace_agents.records import Reason
 from tests.bench import machine, report
 from tests.chaos.conftest import RECORD
@@ -25,9 +23,7 @@ FIGURES = pytest.StashKey[dict[str, object]]()
 @pytest.fixture(scope="package")
 def pipeline() -> Iterator[Pipeline]:
     """In place of the stack that other tests of chaos share; these rescale by themselves."""
-    for made in running(DECLARATION, customers=SIZES.agent_keys):
-        Supervisor(made.stack.files).stop(SCALING)
-        yield made
+    yield from running(DECLARATION, customers=SIZES.agent_keys, scales=False)
 
 
 @pytest.fixture(scope="package")

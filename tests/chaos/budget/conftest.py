@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from headrace.local.scaler import NAME as SCALING
-from headrace.local.supervision import Supervisor
 from tests.pipeline.plugin import Pipeline, running
 
 DECLARATION = Path(__file__).with_name("Pulumi.budget.yaml")
@@ -17,6 +15,4 @@ DECLARATION = Path(__file__).with_name("Pulumi.budget.yaml")
 @pytest.fixture(scope="package")
 def pipeline() -> Iterator[Pipeline]:
     """Its parallelism stays as it is."""
-    for made in running(DECLARATION, customers=50):
-        Supervisor(made.stack.files).stop(SCALING)
-        yield made
+    yield from running(DECLARATION, customers=50, scales=False)

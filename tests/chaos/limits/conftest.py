@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from headrace.local.scaler import NAME as SCALING
-from headrace.local.supervision import Supervisor
 from tests.pipeline.plugin import Pipeline, running
 
 DECLARATION = Path(__file__).with_name("Pulumi.limits.yaml")
@@ -18,9 +16,7 @@ FIGURES = pytest.StashKey[dict[str, object]]()
 @pytest.fixture(scope="package")
 def pipeline() -> Iterator[Pipeline]:
     """These tests rescale by themselves."""
-    for made in running(DECLARATION):
-        Supervisor(made.stack.files).stop(SCALING)
-        yield made
+    yield from running(DECLARATION, scales=False)
 
 
 @pytest.fixture(scope="package")

@@ -32,8 +32,10 @@ def ask(stack: LiveStack, customers: list[int]) -> dict[Position, int]:
 
 
 @contextmanager
-def asking(stack: LiveStack, of_second: Callable[[int], list[int]]) -> Iterator[dict[Position, int]]:
-    """While the block runs: each second one question of each of these customers, who may come several times.
+def asking(
+    stack: LiveStack, of_turn: Callable[[int], list[int]], every_s: float = 1.0
+) -> Iterator[dict[Position, int]]:
+    """While the block runs: each turn one question of each of these customers, who may come several times.
 
     What was asked so far is in what it gives; what ends the thread early is raised at the end.
     """
@@ -42,10 +44,10 @@ def asking(stack: LiveStack, of_second: Callable[[int], list[int]]) -> Iterator[
 
     def run() -> None:
         try:
-            for second in count():
-                if stop.wait(max(0.0, started + second - time.monotonic())):
+            for turn in count():
+                if stop.wait(max(0.0, started + turn * every_s - time.monotonic())):
                     return
-                asked.update(ask(stack, of_second(second)))
+                asked.update(ask(stack, of_turn(turn)))
         except BaseException as error:  # noqa: BLE001  (handed to who waits for this thread)
             failed.append(error)
 

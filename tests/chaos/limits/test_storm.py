@@ -15,7 +15,9 @@ from tests.pipeline.waiting import until
 
 PER_SECOND = 8
 """Of 10 that the limit allows, so that what waited is worked off as well."""
-BEFORE_S, STORM_S, AFTER_S = 10, 60, 10
+BEFORE_S, STORM_S = 5, 60
+AFTER_S = 10
+"""Throughput is to be back within it, and is counted over as long again."""
 RETRY_AFTER_S = 5
 ON_THEIR_WAY_S = 0.5
 """Calls that came with the first that was refused."""
@@ -50,20 +52,14 @@ def test_a_minute_of_429_ends_nothing_wastes_one_call_a_probe_and_is_over_when_i
     first = refused[0].at_ms
     on_their_way = [call for call in refused if call.at_ms < first + ON_THEIR_WAY_S * 1_000]
     probing = [call for call in refused if call not in on_their_way]
-    after = len(
-        [
-            call
-            for call in answered(calls)
-            if storm_ended + AFTER_S * 1_000 <= call.at_ms < storm_ended + 2 * AFTER_S * 1_000
-        ]
-    )
+    after = answered_a_second(calls, storm_ended + AFTER_S * 1_000, AFTER_S)
     figures["storm"] = {
         "refused": len(refused),
         "on_their_way": len(on_their_way),
         "probes": len(probing),
         "most_in_inbox": most_in_inbox,
-        "answered_a_second_before": PER_SECOND,
-        "answered_a_second_after": after / AFTER_S,
+        "answered_a_second_before": answered_a_second(calls, storm_began - BEFORE_S * 1_000, BEFORE_S),
+        "answered_a_second_after": after,
     }
     assert stack.restarts() == restarts
     # It was full: the rest waited in Kafka.
@@ -72,11 +68,15 @@ def test_a_minute_of_429_ends_nothing_wastes_one_call_a_probe_and_is_over_when_i
     assert len(probing) <= probes(pipeline) - probes_before
     for earlier, later in pairwise([on_their_way[-1], *probing]):
         assert later.at_ms >= earlier.at_ms + RETRY_AFTER_S * 1_000
-    assert after / AFTER_S >= 0.95 * PER_SECOND
+    assert after >= 0.95 * PER_SECOND
 
 
 def answered(calls: list[Received]) -> list[Received]:
     return [call for call in calls if call.outcome == "answered"]
+
+
+def answered_a_second(calls: list[Received], since_ms: int, seconds: int) -> float:
+    return sum(0 <= call.at_ms - since_ms < seconds * 1_000 for call in answered(calls)) / seconds
 
 
 def probes(pipeline: Pipeline) -> float:

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from headrace.environment import Environment, load_environment
-from headrace.environment.model import OnFailure
+from headrace.environment.model import MAX_EVENT_BYTES, OnFailure
 from headrace.environment.substrates import PORTS_PER_STACK
 from headrace.plan import StackPlan, plan
 from headrace.plan.leaves import leaves
 from headrace.plan.model import AgentPlan
 from headrace_agents.consequences import KINDS
+from headrace_agents.kafka_journal import LARGEST_RECORD_BYTES
 from headrace_agents.spec import CacheSpec
 from tests.unit.environment.declarations import SHIPPED, environments, parsed, shipped
 
@@ -136,6 +137,7 @@ def test_sizes_of_records_grow_on_their_way(environment: Environment) -> None:
         widest = max(limit[given.topic] for given in spec.inputs)
         assert spec.limits.max_event_bytes <= widest < limit[spec.outputs.dead_letters]
         assert limit[spec.outputs.dead_letters] < spec.kafka.max_request_bytes
+        assert MAX_EVENT_BYTES < LARGEST_RECORD_BYTES < limit[spec.journal.topic]
 
 
 @quick

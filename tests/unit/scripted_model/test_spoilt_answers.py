@@ -8,13 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+import anyio
 import httpx2
 import pytest
 from anyio.from_thread import start_blocking_portal
 from pydantic_core import to_json
 
 from headrace_agents.agent import prepare
-from headrace_agents.chat import ChatRequest, Completion, ModelErrorKind
+from headrace_agents.chat import ChatRequest, Completion, Message, ModelErrorKind
 from headrace_agents.consequences import ALONE, KINDS, Consequences
 from headrace_agents.loop import RunLoop
 from headrace_agents.model.concurrency import Concurrency
@@ -147,3 +148,18 @@ def test_an_event_ends_as_its_spoilt_answer_says(name: str, control: httpx2.Clie
     else:
         assert (outcome.reason, detail.partition(":")[0]) == ("model_error", ends), (name, detail)
     assert len([each for each in outputs if each.topic == "reviews"]) == (ends in ESCALATED)
+
+
+def test_what_an_endpoint_counts_fits_the_64_bits_of_a_metric(model: str, control: httpx2.Client) -> None:
+    """Flink's metrics take no more, and one that does not fit ends the job."""
+    control.put("/settings", json={"spoilt": "usage: enormous"}).raise_for_status()
+
+    async def asked() -> Completion:
+        provider = OpenAiProvider(model_at(model))
+        try:
+            return await provider.complete(ChatRequest((Message("user", "a question"),), "key"))
+        finally:
+            await provider.close()
+
+    million_calls = anyio.run(asked).usage.total_tokens * 1_000_000
+    assert 0 < million_calls < 2**63
