@@ -1,4 +1,4 @@
-"""A source on this machine: its database, and the connector that captures it."""
+"""A source on this machine: its database, the look at it, and the connector that captures it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import pulumi
 from headrace.local.context import LocalContext
 from headrace.local.provider.connector import ConnectorInputs
 from headrace.local.provider.database import Column, DatabaseInputs, Table
-from headrace.local.resources import ConnectorResource, DatabaseResource
+from headrace.local.provider.preflight import PreflightInputs
+from headrace.local.resources import ConnectorResource, DatabaseResource, PreflightResource
+from headrace.local.source_access import password_file
 from headrace.plan.model import SourcePlan
 
 
@@ -24,7 +26,7 @@ class Source(pulumi.ComponentResource):
     ) -> None:
         super().__init__("headrace:local:Source", source.name, None, opts)
         role = source.slot
-        password_file = context.files.secret(f"{source.name}.properties")
+        password = password_file(context.files, source.name)
         self.database = DatabaseResource(
             f"{source.name}-database",
             DatabaseInputs(
@@ -32,7 +34,7 @@ class Source(pulumi.ComponentResource):
                 port=context.plan.ports.postgres,
                 database=source.database,
                 role=role,
-                password_file=str(password_file),
+                password_file=str(password),
                 publication=source.publication,
                 tables=tuple(
                     Table(
@@ -48,11 +50,16 @@ class Source(pulumi.ComponentResource):
         )
         config = source.connector_config | {
             # The worker's FileConfigProvider reads it; Connect's topics and interface show the reference.
-            "database.password": f"${{file:{password_file}:password}}",
+            "database.password": f"${{file:{password}:password}}",
         }
+        preflight = PreflightResource(
+            f"{source.name}-preflight",
+            PreflightInputs(root=context.root, port=context.plan.ports.postgres, source=source),
+            pulumi.ResourceOptions(parent=self, depends_on=[self.database]),
+        )
         self.connector = ConnectorResource(
             source.connector,
             ConnectorInputs(endpoint=context.connect_endpoint, name=source.connector, config=config),
-            pulumi.ResourceOptions(parent=self, depends_on=[self.database, *worker]),
+            pulumi.ResourceOptions(parent=self, depends_on=[preflight, *worker]),
         )
         self.register_outputs({"connector": source.connector})
