@@ -14,6 +14,7 @@ from headrace.commands import agent_settings, agents, deadletters, image, memory
 from headrace.commands.common import AsJson, DeclarationFile, StackName, console, print_json, reported
 from headrace.commands.costs import costs
 from headrace.commands.drill import drill
+from headrace.commands.preflight import preflight
 from headrace.commands.rehearsals import replay
 from headrace.commands.trace import trace
 from headrace.local.context import HOST
@@ -47,6 +48,7 @@ app.add_typer(memory.app, name="memory")
 app.add_typer(deadletters.app, name="deadletters")
 app.add_typer(reviews.app, name="reviews")
 app.add_typer(state.app, name="state")
+app.command()(preflight)
 app.command()(drill)
 app.command()(costs)
 app.command()(trace)

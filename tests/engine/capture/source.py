@@ -14,7 +14,6 @@ from headrace.capture.mending import mend
 from headrace.capture.preflight import Access, preflight
 from headrace.environment import parse_environment
 from headrace.plan import plan
-from headrace.plan.model import SourcePlan
 from tests.engine.capture.server import PASSWORD, Server
 
 GIB = 1 << 30
@@ -36,12 +35,12 @@ TABLES = [
 ]
 
 
-def planned(name: str) -> SourcePlan:
-    """A source of the local substrate, with the plan's own configuration of its connector."""
-    declaration = {
+def declaration(name: str, **substrate: Any) -> dict[str, Any]:
+    """Of a local stack with one source."""
+    return {
         "owner": "tests",
         "cost_centre": "tests",
-        "substrate": {"kind": "local"},
+        "substrate": {"kind": "local", **substrate},
         "sources": [{"name": name, "engine": "postgresql", "database": f"db_{name}", "tables": TABLES}],
         "recovery": {"max_replay": "10s", "max_outage": "10m"},
         "agents": [
@@ -55,7 +54,6 @@ def planned(name: str) -> SourcePlan:
             }
         ],
     }
-    return plan(parse_environment(declaration, "a test", "local")).sources[0]
 
 
 class Source:
@@ -63,7 +61,8 @@ class Source:
 
     def __init__(self, server: Server, name: str) -> None:
         self.server = server
-        self.plan = planned(name)
+        # With the plan's own configuration of the connector.
+        self.plan = plan(parse_environment(declaration(name), "a test", "local")).sources[0]
         self.role = self.plan.slot
         self.disk_free_bytes: int | None = 100 * GIB
         self.long_transaction = timedelta(minutes=5)

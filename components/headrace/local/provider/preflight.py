@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,6 +14,8 @@ from headrace.local.provider.database import wait_for_server
 from headrace.local.provider.resource import Inputs, JsonObject, Kind
 from headrace.local.source_access import capturing_role
 from headrace.plan.model import SourcePlan
+
+logger = logging.getLogger(__name__)
 
 
 class PreflightInputs(Inputs):
@@ -49,8 +51,7 @@ class PreflightKind(Kind[PreflightInputs]):
                 " can be mended at any time"
             )
         for warning in report.of("warning"):
-            # The engine shows what a plugin writes here.
-            print(f"source {report.source}: {warning}", file=sys.stderr, flush=True)
+            logger.warning("source %s: %s", report.source, warning)
         return {"status": "passed"}
 
     def read(self, inputs: PreflightInputs) -> JsonObject | None:
