@@ -5,6 +5,7 @@ from __future__ import annotations
 import pulumi
 
 from headrace.local.context import LocalContext
+from headrace.local.files import StackFiles
 from headrace.local.provider.connector import ConnectorInputs
 from headrace.local.provider.database import Column, DatabaseInputs, Table
 from headrace.local.provider.preflight import PreflightInputs
@@ -25,41 +26,45 @@ class Source(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions,
     ) -> None:
         super().__init__("headrace:local:Source", source.name, None, opts)
-        role = source.slot
-        password = password_file(context.files, source.name)
+        files, port = context.files, context.plan.ports.postgres
         self.database = DatabaseResource(
             f"{source.name}-database",
-            DatabaseInputs(
-                root=context.root,
-                port=context.plan.ports.postgres,
-                database=source.database,
-                role=role,
-                password_file=str(password),
-                publication=source.publication,
-                tables=tuple(
-                    Table(
-                        name=table.name,
-                        columns=tuple(Column(name=column.name, type=column.type) for column in table.columns),
-                        primary_key=table.primary_key,
-                        key=table.key,
-                    )
-                    for table in source.tables
-                ),
-            ),
+            database_of(source, files, port),
             pulumi.ResourceOptions(parent=self, depends_on=[server], retain_on_delete=True),
+        )
+        preflight = PreflightResource(
+            f"{source.name}-preflight",
+            PreflightInputs(root=context.root, port=port, source=source),
+            pulumi.ResourceOptions(parent=self, depends_on=[self.database]),
         )
         config = source.connector_config | {
             # The worker's FileConfigProvider reads it; Connect's topics and interface show the reference.
-            "database.password": f"${{file:{password}:password}}",
+            "database.password": f"${{file:{password_file(files, source.name)}:password}}",
         }
-        preflight = PreflightResource(
-            f"{source.name}-preflight",
-            PreflightInputs(root=context.root, port=context.plan.ports.postgres, source=source),
-            pulumi.ResourceOptions(parent=self, depends_on=[self.database]),
-        )
         self.connector = ConnectorResource(
             source.connector,
             ConnectorInputs(endpoint=context.connect_endpoint, name=source.connector, config=config),
             pulumi.ResourceOptions(parent=self, depends_on=[preflight, *worker]),
         )
         self.register_outputs({"connector": source.connector})
+
+
+def database_of(source: SourcePlan, files: StackFiles, port: int) -> DatabaseInputs:
+    """The database as it is declared, and the role that captures it."""
+    return DatabaseInputs(
+        root=str(files.root),
+        port=port,
+        database=source.database,
+        role=source.slot,
+        password_file=str(password_file(files, source.name)),
+        publication=source.publication,
+        tables=tuple(
+            Table(
+                name=table.name,
+                columns=tuple(Column(name=column.name, type=column.type) for column in table.columns),
+                primary_key=table.primary_key,
+                key=table.key,
+            )
+            for table in source.tables
+        ),
+    )

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from headrace.capture.preflight import preflight
 from headrace.cli import app
+from headrace.environment import load_environment
 from headrace.local.files import StackFiles
+from headrace.local.provider.database import DatabaseKind
 from headrace.local.provider.preflight import PreflightInputs, PreflightKind
 from headrace.local.secrets import SUPERUSER_PASSWORD, write_secret
-from headrace.local.source_access import password_file
+from headrace.local.source import database_of
+from headrace.local.source_access import capturing_role, password_file
 from headrace.operations.engine import EngineFailed
-from tests.engine.capture.server import PASSWORD
+from headrace.plan import plan
+from tests.engine.capture.server import PASSWORD, Server
 from tests.engine.capture.source import Source, declaration
 from tests.engine.conftest import project
 from tests.engine.project import Project
+from tests.pipeline.stack import ROOT
 
 __all__ = ["project"]
 
@@ -89,8 +94,19 @@ def test_a_server_that_is_away_is_no_verdict(tmp_path: Path, source: Source) -> 
     assert kind.read(away) == {"status": "unreachable"}
 
 
+def test_what_the_shipped_stack_makes_is_ready(tmp_path: Path, server: Server) -> None:
+    files = StackFiles(tmp_path)
+    write_secret(files.secret(SUPERUSER_PASSWORD), PASSWORD)
+    for declared in plan(load_environment(ROOT / "stacks" / "Pulumi.local.yaml")).sources:
+        inputs = database_of(declared, files, server.port)
+        DatabaseKind().create(inputs)
+        report = preflight(declared, capturing_role(files, server.port, declared))
+        assert report.findings == ()
+        DatabaseKind().delete(inputs)
+
+
 @pytest.fixture
-def stack(tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch) -> Iterator[Source]:
+def stack(tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch) -> Source:
     """A declared stack whose database server is the test's."""
     (tmp_path / "stacks").mkdir()
     (tmp_path / "Pulumi.yaml").touch()
