@@ -68,6 +68,11 @@ class Relation:
     columns: tuple[Column, ...]
 
     @property
+    def publishable(self) -> bool:
+        """Whether its changes go to the WAL, and a publication can have it."""
+        return self.kind in {"r", "p"} and self.persistence == "p"
+
+    @property
     def partitioned(self) -> bool:
         return self.kind == "p"
 

@@ -99,7 +99,7 @@ def preflight(source: SourcePlan, access: Access) -> Report:
                 long_transaction=access.long_transaction,
             )
             return report(look)
-    except psycopg.OperationalError as error:
+    except psycopg.Error as error:
         return Report(source.name, "", (), (Finding.of(CONNECTION, _no_connection(error)),))
 
 
@@ -128,7 +128,7 @@ def _flaws(check: Check, look: Look) -> Iterator[Flaw]:
         )
 
 
-def _no_connection(error: psycopg.OperationalError) -> Flaw:
+def _no_connection(error: psycopg.Error) -> Flaw:
     return Flaw(
         "error",
         f"there is no connection: {str(error).strip()}",

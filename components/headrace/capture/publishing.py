@@ -26,13 +26,12 @@ def publication_exists(look: Look) -> Iterator[Flaw]:
             "the connector creates it when it starts",
         )
         return
-    complete = all(table.name in look.relations for table in look.source.tables)
     yield Flaw(
         "error",
         f"publication {look.source.publication} is not there, and the connector can't create it: "
         + "; ".join(lacking),
         "the connector fails when it starts",
-        Mend((_creation(look),), safe=complete and not look.in_recovery),
+        Mend((_creation(look),), safe=_all_publishable(look) and not look.in_recovery),
     )
 
 
@@ -47,6 +46,11 @@ def _lacking_to_create(look: Look) -> Iterator[str]:
             yield f"role {look.role} does not own {table.name}"
         if relation and relation.partitioned and look.config.get("publish.via.partition.root") != "true":
             yield f"{table.name} is partitioned, and the connector is not told to publish via the root"
+
+
+def _all_publishable(look: Look) -> bool:
+    found = [look.relations.get(table.name) for table in look.source.tables]
+    return all(relation is not None and relation.publishable for relation in found)
 
 
 def _creation(look: Look) -> str:
@@ -94,7 +98,7 @@ def published_tables(look: Look) -> Iterator[Flaw]:
         else "the connector tries to alter it, may not, and fails; what is not published is not captured",
         Mend(
             (exactly,),
-            safe=not others and declared <= look.relations.keys(),
+            safe=not others and _all_publishable(look),
             advice="look first who else reads by it" if others else "",
         ),
     )

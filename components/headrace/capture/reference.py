@@ -28,10 +28,8 @@ def holds(check: Check) -> str:
 def types_list() -> str:
     """Markdown: what `column-types` lets pass."""
     carried, alone = (", ".join(f"`{name}`" for name in sorted(names)) for names in (CARRIED, NOT_IN_ARRAYS))
-    return (
-        f"Carried types: {carried}; enums; domains over these; arrays of these and of enums, but not of domains"
-        f" and not of {alone}."
-    )
+    arrays = f"arrays of these and of enums, but not of domains and not of {alone}"
+    return f"Carried types: {carried}; enums; domains over these; {arrays}."
 
 
 def up_to_date(text: str) -> str:

@@ -124,6 +124,8 @@ def primary_keys(look: Look) -> Iterator[Flaw]:
 def replica_identities(look: Look) -> Iterator[Flaw]:
     """What is logged of an old row has the columns of the record's key; of each partition, too"""
     for table, relation in _found(look):
+        if not relation.publishable:
+            continue
         set_by_connector = relation.owned and not relation.partitioned and _sets_identity(look, table.name)
         for identity in relation.identities:
             if not identity.logs(table.key):

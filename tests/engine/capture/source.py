@@ -121,7 +121,7 @@ class Source:
         with access.open(replication="database") as connection:
             assert connection.pgconn.exec_(command.encode()).status == ExecStatus.COPY_BOTH
             yield
-            # What has begun can't be ended in a connection that psycopg thinks it owns.
+            # Libpq's way to leave COPY BOTH: psycopg would ask the server to roll back, which it can't.
             connection.pgconn.finish()
 
     def remove(self) -> None:

@@ -25,6 +25,7 @@ from headrace.errors import HeadraceError
 from tests.engine.capture.server import PASSWORD
 from tests.engine.capture.source import GIB, Source
 
+MOST_ROUNDS = 2
 PARTITIONED = """
 DROP TABLE parts;
 CREATE TABLE parts (id bigint PRIMARY KEY, note text) PARTITION BY RANGE (id);
@@ -162,7 +163,8 @@ def test_a_spoilt_source_fails_and_its_advice_mends_it(source: Source, spoilt: S
         pytest.skip(f"PostgreSQL {spoilt.since} and newer can be like that")
     source.run(spoilt.sql)
 
-    findings = source.found(spoilt.check)
+    report = source.report()
+    findings = [finding for finding in report.findings if finding.check == spoilt.check]
     assert len(findings) == spoilt.findings
     for finding in findings:
         assert finding.severity == spoilt.severity
@@ -171,10 +173,17 @@ def test_a_spoilt_source_fails_and_its_advice_mends_it(source: Source, spoilt: S
         assert bool(finding.mend.sql) != bool(spoilt.mended_by)
         assert finding.mend.sql or finding.mend.advice
 
-    source.mend(findings)
+    mend(source.administrator, report.safe_sql)
+    if not spoilt.safe:
+        source.mend(findings)
     if spoilt.mended_by:
         source.run(spoilt.mended_by)
     assert source.found(spoilt.check) == []
+
+    # What came of it elsewhere goes the same way: a table that is made anew is not yet readable, for example.
+    for _ in range(MOST_ROUNDS):
+        source.mend(source.report().findings)
+    assert source.report().findings == ()
 
 
 def _major(source: Source) -> int:
