@@ -13,8 +13,8 @@ from headrace.capture.look import Look
 from headrace.capture.statements import name, statement
 from headrace.plan.model import TablePlan
 
-# Debezium 3.7.0.Final, PostgresValueConverter.schemaBuilder with include.unknown.datatypes off. Types of
-# extensions are found there by name, as here.
+# Debezium's PostgresValueConverter.schemaBuilder, with include.unknown.datatypes off. Types of extensions are
+# found there by name, as here. tests/engine/capture/test_types.py compares.
 CARRIED = {
     *("bool", "bit", "varbit", "int2", "int4", "int8", "float4", "float8", "numeric", "money", "oid"),
     *("char", "bpchar", "varchar", "text", "name", "bytea", "uuid", "json", "jsonb", "xml", "tsvector"),
@@ -54,7 +54,7 @@ def _addition(table: str, column: str, kind: str | None) -> tuple[str, ...]:
 def column_types(look: Look) -> Iterator[Flaw]:
     """The connector carries each column's type"""
     for table, column in _columns(look):
-        if not _is_carried(column):
+        if not is_carried(column):
             yield Flaw(
                 _severity(table, column),
                 f"{table.name}.{column.name} is {column.type}, which Debezium does not carry",
@@ -101,7 +101,7 @@ def _severity(table: TablePlan, column: Column) -> Literal["error", "warning"]:
     return "error" if column.name in wanted else "warning"
 
 
-def _is_carried(column: Column) -> bool:
+def is_carried(column: Column) -> bool:
     if column.base_kind == "e":
         return True
     return column.base in CARRIED and not (column.is_array and column.base in NOT_IN_ARRAYS)
