@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Severity = Literal["error", "warning", "info"]
-"""``error``: the connector fails, or changes are lost. ``warning``: it works until something happens.
-``info``: something that could not be looked at, or that the connector does by itself."""
+"""``error``: the connector fails, changes are lost, or it can stop the database. ``warning``: it works until
+something happens. ``info``: something that could not be looked at, or that the connector does by itself."""
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,8 @@ def bounded_wal(look: Look) -> Iterator[Flaw]:
         # A slot that keeps more than the new bound would be lost at the next checkpoint.
         safe = free_mb is not None and kept_mb < wanted_mb // 2
         yield Flaw(
-            "error",
+            # What a disk has left is another number tomorrow; no bound at all is none tomorrow, too.
+            "error" if cap_mb < 0 else "warning",
             f"max_slot_wal_keep_size is {bound}",
             "a connector that is stopped for long enough fills the server's disk, and the database stops",
             setting(look, "max_slot_wal_keep_size", f"{wanted_mb}MB", restart=False, safe=safe),

@@ -292,6 +292,7 @@ def test_bounded_wal(source: Source) -> None:
 def test_bounded_wal_by_a_disk_that_is_too_small(source: Source) -> None:
     source.disk_free_bytes = GIB // 2
     (finding,) = source.found("bounded-wal")
+    assert finding.severity == "warning"
     assert "1024 MB, and the disk has 512 MB left" in finding.found
     source.mend([finding])
     assert source.found("bounded-wal") == []
