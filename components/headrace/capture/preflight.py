@@ -104,7 +104,7 @@ def preflight(source: SourcePlan, access: Access) -> Report:
 
 
 def report(look: Look) -> Report:
-    """Run every check on one look; of a server that is too old, its version alone: it lacks what others ask."""
+    """Run every check on one look; of a server that is too old, its version alone."""
     checks = CHECKS if look.version >= server.OLDEST else (server.server_version,)
     found = {identity(check): tuple(_flaws(check, look)) for check in checks}
     return Report(
