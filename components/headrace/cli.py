@@ -24,6 +24,7 @@ from headrace.commands import (
 from headrace.commands.common import AsJson, DeclarationFile, StackName, console, print_json, reported
 from headrace.commands.costs import costs
 from headrace.commands.drill import drill
+from headrace.commands.preflight import preflight
 from headrace.commands.rehearsals import replay
 from headrace.commands.trace import trace
 from headrace.local.context import HOST
@@ -58,6 +59,7 @@ app.add_typer(deadletters.app, name="deadletters")
 app.add_typer(reviews.app, name="reviews")
 app.add_typer(state.app, name="state")
 app.add_typer(capture.app, name="capture")
+app.command()(preflight)
 app.command()(drill)
 app.command()(costs)
 app.command()(trace)

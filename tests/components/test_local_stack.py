@@ -107,7 +107,8 @@ def test_nothing_starts_before_what_it_needs(stack: Registered) -> None:
         return set(stack[f"{PREFIX}{kind} {name}"]["depends_on"])
 
     topics = {key.split()[1] for key in stack if key.startswith(f"{PREFIX}Topic ")}
-    assert needs("Connector", "local-support") == {"support-database", "connect", *topics}
+    assert needs("Preflight", "support-preflight") == {"support-database"}
+    assert needs("Connector", "local-support") == {"support-preflight", "connect", *topics}
     assert needs("AgentJob", "support-triage-job") == {
         "taskmanager-1",
         "taskmanager-2",

@@ -36,6 +36,10 @@ class DatabaseResource(LocalResource):
     kind = "Database"
 
 
+class PreflightResource(LocalResource):
+    kind = "Preflight"
+
+
 class TopicResource(LocalResource):
     kind = "Topic"
 

@@ -1,13 +1,16 @@
-"""A source on this machine: its database, and the connector that captures it."""
+"""A source on this machine: its database, the look at it, and the connector that captures it."""
 
 from __future__ import annotations
 
 import pulumi
 
 from headrace.local.context import LocalContext
+from headrace.local.files import StackFiles
 from headrace.local.provider.connector import ConnectorInputs
 from headrace.local.provider.database import Column, DatabaseInputs, Table
-from headrace.local.resources import ConnectorResource, DatabaseResource
+from headrace.local.provider.preflight import PreflightInputs
+from headrace.local.resources import ConnectorResource, DatabaseResource, PreflightResource
+from headrace.local.source_access import password_file
 from headrace.plan.model import SourcePlan
 
 
@@ -23,36 +26,45 @@ class Source(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions,
     ) -> None:
         super().__init__("headrace:local:Source", source.name, None, opts)
-        role = source.slot
-        password_file = context.files.secret(f"{source.name}.properties")
+        files, port = context.files, context.plan.ports.postgres
         self.database = DatabaseResource(
             f"{source.name}-database",
-            DatabaseInputs(
-                root=context.root,
-                port=context.plan.ports.postgres,
-                database=source.database,
-                role=role,
-                password_file=str(password_file),
-                publication=source.publication,
-                tables=tuple(
-                    Table(
-                        name=table.name,
-                        columns=tuple(Column(name=column.name, type=column.type) for column in table.columns),
-                        primary_key=table.primary_key,
-                        key=table.key,
-                    )
-                    for table in source.tables
-                ),
-            ),
+            database_of(source, files, port),
             pulumi.ResourceOptions(parent=self, depends_on=[server], retain_on_delete=True),
+        )
+        preflight = PreflightResource(
+            f"{source.name}-preflight",
+            PreflightInputs(root=context.root, port=port, source=source),
+            pulumi.ResourceOptions(parent=self, depends_on=[self.database]),
         )
         config = source.connector_config | {
             # The worker's FileConfigProvider reads it; Connect's topics and interface show the reference.
-            "database.password": f"${{file:{password_file}:password}}",
+            "database.password": f"${{file:{password_file(files, source.name)}:password}}",
         }
         self.connector = ConnectorResource(
             source.connector,
             ConnectorInputs(endpoint=context.connect_endpoint, name=source.connector, config=config),
-            pulumi.ResourceOptions(parent=self, depends_on=[self.database, *worker]),
+            pulumi.ResourceOptions(parent=self, depends_on=[preflight, *worker]),
         )
         self.register_outputs({"connector": source.connector})
+
+
+def database_of(source: SourcePlan, files: StackFiles, port: int) -> DatabaseInputs:
+    """The database as it is declared, and the role that captures it."""
+    return DatabaseInputs(
+        root=str(files.root),
+        port=port,
+        database=source.database,
+        role=source.slot,
+        password_file=str(password_file(files, source.name)),
+        publication=source.publication,
+        tables=tuple(
+            Table(
+                name=table.name,
+                columns=tuple(Column(name=column.name, type=column.type) for column in table.columns),
+                primary_key=table.primary_key,
+                key=table.key,
+            )
+            for table in source.tables
+        ),
+    )

@@ -65,6 +65,7 @@ PUBLIC = {
     "headrace.local": {"LocalStack", "StackFiles"},
     "headrace.local.provider": set[str](),
     "headrace.operations": set[str](),
+    "headrace.capture": set[str](),
     "headrace.state": set[str](),
     "headrace.commands": set[str](),
     "headrace.toolchain": {"MissingRuntime", "Runtimes"},

@@ -9,6 +9,7 @@ from headrace.local.provider.bucket import BucketKind
 from headrace.local.provider.connector import ConnectorKind
 from headrace.local.provider.database import DatabaseKind
 from headrace.local.provider.plugin import serve
+from headrace.local.provider.preflight import PreflightKind
 from headrace.local.provider.process import ProcessKind
 from headrace.local.provider.server import LocalProvider
 from headrace.local.provider.supervisor import SupervisorKind
@@ -22,6 +23,7 @@ def main() -> None:
         SupervisorKind(),
         ProcessKind(),
         DatabaseKind(),
+        PreflightKind(),
         TopicKind(),
         BucketKind(),
         ConnectorKind(),

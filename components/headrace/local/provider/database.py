@@ -72,8 +72,7 @@ class DatabaseKind(Kind[DatabaseInputs]):
         return inputs.database
 
     def create(self, inputs: DatabaseInputs) -> JsonObject:
-        # Its port is open while the server still recovers after a crash, and refuses every client.
-        wait_until("PostgreSQL taking connections", lambda: _takes_connections(inputs), RECOVERED_TIMEOUT_S)
+        wait_for_server(inputs.port)
         with _connect(inputs, "postgres") as server:
             if not _database_exists(server, inputs):
                 server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(inputs.database)))
@@ -106,8 +105,17 @@ class DatabaseKind(Kind[DatabaseInputs]):
             )
 
 
-def _takes_connections(inputs: DatabaseInputs) -> bool:
-    address = f"host=127.0.0.1 port={inputs.port} connect_timeout={CONNECT_TIMEOUT_S}"
+def wait_for_server(port: int) -> None:
+    """Its port is open while the server still recovers after a crash, and refuses every client.
+
+    Raises:
+        WaitEnded: it took no connection in all that time.
+    """
+    wait_until("PostgreSQL taking connections", lambda: _takes_connections(port), RECOVERED_TIMEOUT_S)
+
+
+def _takes_connections(port: int) -> bool:
+    address = f"host=127.0.0.1 port={port} connect_timeout={CONNECT_TIMEOUT_S}"
     return PGconn.ping(address.encode()) == Ping.OK
 
 

@@ -7,6 +7,7 @@ these answers as the reason why `up` failed, so an error that is meant for them 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -15,13 +16,14 @@ from typing import Any
 import grpc
 from pulumi.provider.experimental.provider import Provider
 from pulumi.provider.experimental.server import ProviderServicer
-from pulumi.runtime.proto import provider_pb2_grpc
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2_grpc
 
 from headrace.errors import HeadraceError
 
 
 def serve(engine: str, version: str, provider: Provider) -> None:
     """Serve the engine that listens at `engine` (``host:port``) until it ends this process."""
+    logging.getLogger("headrace").addHandler(EngineLog(engine))
     # An interrupt is how the engine ends a plugin.
     with suppress(KeyboardInterrupt):
         asyncio.run(_serve(engine, version, provider))
@@ -36,6 +38,17 @@ async def _serve(engine: str, version: str, provider: Provider) -> None:
     # The engine reads the port from the first line.
     print(port, flush=True)
     await server.wait_for_termination()
+
+
+class EngineLog(logging.Handler):
+    """Passes warnings on to the engine, which shows them; what a plugin writes to standard error it hides."""
+
+    def __init__(self, engine: str) -> None:
+        super().__init__(logging.WARNING)
+        self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(engine))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._engine.Log(engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=self.format(record)))
 
 
 class ErrorsForPeople(grpc.aio.ServerInterceptor):  # type: ignore[misc]

@@ -1,0 +1,44 @@
+"""The list of checks, written from the checks themselves.
+
+``python -m headrace.capture.reference docs/capture.md`` brings the page up to date.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+
+from headrace.capture.columns import CARRIED, NOT_IN_ARRAYS
+from headrace.capture.preflight import CHECKS, Check, identity
+
+BEGIN, END = "<!-- from the code: begin -->", "<!-- from the code: end -->"
+
+
+def checks_table() -> str:
+    """Markdown: a row for each check."""
+    rows = [f"| `{identity(check)}` | {holds(check)} |" for check in CHECKS]
+    return "\n".join(["| check | passes when |", "|---|---|", *rows])
+
+
+def holds(check: Check) -> str:
+    return (inspect.getdoc(check) or "").splitlines()[0]
+
+
+def types_list() -> str:
+    """Markdown: what `column-types` lets pass."""
+    carried, alone = (", ".join(f"`{name}`" for name in sorted(names)) for names in (CARRIED, NOT_IN_ARRAYS))
+    arrays = f"arrays of these and of enums, but not of domains and not of {alone}"
+    return f"Carried types: {carried}; enums; domains over these; {arrays}."
+
+
+def up_to_date(text: str) -> str:
+    """A page with what stands between its markers written anew."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{checks_table()}\n\n{types_list()}\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    page = Path(sys.argv[1])
+    page.write_text(up_to_date(page.read_text(encoding="utf-8")), encoding="utf-8")

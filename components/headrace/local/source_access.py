@@ -1,0 +1,45 @@
+"""Who gets to the local source databases, and with which of the stack's secrets."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from headrace.capture.preflight import Access
+from headrace.local.files import StackFiles
+from headrace.local.secrets import SUPERUSER_PASSWORD, read_property
+from headrace.plan.model import SourcePlan
+from headrace.plan.ports import LOOPBACK
+
+
+def password_file(files: StackFiles, source: str) -> Path:
+    """Properties file with the password of the source's own role."""
+    return files.secret(f"{source}.properties")
+
+
+def capturing_role(files: StackFiles, port: int, source: SourcePlan) -> Access:
+    """As the connector gets there. The server's disk is the one that the stack's folder is on.
+
+    Raises:
+        FileNotFoundError: the role was not made yet.
+    """
+    parameters = {
+        "host": LOOPBACK,
+        "port": port,
+        "dbname": source.database,
+        "user": source.slot,
+        "password": read_property(password_file(files, source.name), "password"),
+    }
+    return Access(parameters, shutil.disk_usage(files.root).free)
+
+
+def administrator(files: StackFiles, port: int, database: str) -> Access:
+    """The server's superuser.
+
+    Raises:
+        FileNotFoundError: the server was not made yet.
+    """
+    password = files.secret(SUPERUSER_PASSWORD).read_text()
+    return Access(
+        {"host": LOOPBACK, "port": port, "dbname": database, "user": "postgres", "password": password}
+    )
