@@ -1,4 +1,4 @@
-"""What docs/metrics.md says arrives in Prometheus, by the configuration that the local stack gives it."""
+"""What the docs say of metrics arrives in Prometheus, by the configuration that the local stack gives it."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from tests.pipeline.waiting import until
 
 ROOT = Path(__file__).parents[2]
 AGENT, TOPIC = "support-triage", "support.public.tickets"
+PAGES = ("metrics.md", "capture.md")
 ROW = re.compile(r"^\| `(\w+)` \| (counter|gauge|histogram) \| (.*?) \|", re.MULTILINE)
 IN_SECONDS = "gen_ai_client_operation_duration_seconds"
 OF_AN_OPERATOR = re.compile(r"flink_taskmanager_job_task_operator_([a-z0-9_]+)")
@@ -104,8 +105,8 @@ def prometheus(pipeline: Pipeline, folder: Path) -> Iterator[Prometheus]:
 
 
 def documented() -> set[str]:
-    """Names of series, as the page has them."""
-    rows = ROW.findall((ROOT / "docs" / "metrics.md").read_text())
+    """Names of series, as the pages have them."""
+    rows = [row for page in PAGES for row in ROW.findall((ROOT / "docs" / page).read_text())]
     names = {name for name, kind, _ in rows if kind != "histogram"}
     histograms = {name for name, kind, _ in rows if kind == "histogram"}
     in_microseconds = f"{IN_SECONDS.removesuffix('seconds')}microseconds_sum"

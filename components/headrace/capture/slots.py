@@ -63,8 +63,8 @@ def slot_keeps_its_wal(look: Look) -> Iterator[Flaw]:
             "changes since it was read last are in no WAL any more, and no connector can go on from it",
             Mend(
                 (_drop(look),),
-                advice="what was changed meanwhile comes only with a new snapshot: drop the slot, remove the"
-                " connector's offsets, and start it",
+                advice="what was changed meanwhile comes only with a new snapshot: `headrace capture"
+                " resnapshot` on this machine; else drop the slot, remove the connector's offsets, start it",
             ),
         )
     elif slot.wal_status == "unreserved":
