@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headrace_agents.records import Outcome
 from tests.chaos.agents.conftest import MAY_FAIL
-from tests.pipeline.commands import plan_of
+from tests.pipeline.commands import command, plan_of
 from tests.pipeline.journals import owners
 from tests.pipeline.model import ScriptedModel
 from tests.pipeline.plugin import Pipeline
@@ -22,6 +22,7 @@ IN_TURN = 180
 def test_spoilt_answers_make_dead_letters_and_end_no_job(pipeline: Pipeline) -> None:
     model, plan = ScriptedModel(pipeline.stack), plan_of(pipeline.stack, AGENT)
     pipeline.settle()
+    command(pipeline.stack, AGENT, "check")  # from here on every worker runs
     jobs, started = pipeline.stack.job_ids(), len(owners(pipeline.stack, plan))
     before = {each.position for each in pipeline.ledger.book().agents[AGENT].outcomes}
     sent_before = len(model.keys("spoilt"))
