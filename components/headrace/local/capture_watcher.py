@@ -7,7 +7,7 @@ import sys
 import pulumi
 
 from headrace.environment import names
-from headrace.local.capture_watch import WatchedSource, WatchOrders
+from headrace.local.capture_watch.orders import WatchedSource, WatchOrders
 from headrace.local.context import LocalContext, process
 from headrace.local.provider.process import ProcessInputs, Readiness
 

@@ -72,11 +72,13 @@ def _memory_mib(pid: int) -> int | None:
 
 
 def connectors(stack: Stack) -> list[dict[str, Any]]:
-    """Name, state and tasks' states of each connector; ``unreachable`` where Connect does not answer."""
+    """Name, state and tasks' states of each connector; ``unreachable`` where Connect does not answer, or
+    still starts."""
     url = f"http://{HOST}:{stack.plan.ports.connect}/connectors"
     try:
-        found = httpx.get(url, params={"expand": "status"}, timeout=TIMEOUT_S, trust_env=False).json()
-    except httpx.TransportError:
+        answer = httpx.get(url, params={"expand": "status"}, timeout=TIMEOUT_S, trust_env=False)
+        found = answer.raise_for_status().json()
+    except httpx.HTTPError:
         return [
             {"name": source.connector, "state": "unreachable", "tasks": []} for source in stack.plan.sources
         ]

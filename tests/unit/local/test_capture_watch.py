@@ -13,8 +13,9 @@ from prometheus_client import CollectorRegistry
 
 from headrace.capture.standing import SlotStanding
 from headrace.capture.watched import METRICS
-from headrace.local import capture_watch
-from headrace.local.capture_watch import CaptureWatch, WatchedSource, WatchOrders
+from headrace.local.capture_watch import watch as capture_watch
+from headrace.local.capture_watch.orders import WatchedSource, WatchOrders
+from headrace.local.capture_watch.watch import CaptureWatch
 
 SOURCE = WatchedSource(
     source="books",

@@ -6,13 +6,14 @@ import io
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 from rich.console import Console
 
 from headrace.local.scaling.standing import Rescale, Standing, Standings, write
 from headrace.operations.down import down
 from headrace.operations.stack import Stack
-from headrace.operations.status import status, status_view
+from headrace.operations.status import connectors, status, status_view
 
 
 @pytest.fixture
@@ -77,3 +78,13 @@ def test_what_scaling_decided_and_why_is_shown(unused_ports: Stack) -> None:
 def test_down_of_a_stack_that_never_was_up_is_fine(unused_ports: Stack) -> None:
     down(unused_ports)
     assert not unused_ports.files.pulumi.exists()
+
+
+def test_while_connect_starts_its_connectors_are_unreachable(
+    unused_ports: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get(url: str, **_: object) -> httpx.Response:
+        return httpx.Response(404, html="<html>Not Found</html>", request=httpx.Request("GET", url))
+
+    monkeypatch.setattr(httpx, "get", get)
+    assert [each["state"] for each in connectors(unused_ports)] == ["unreachable"]

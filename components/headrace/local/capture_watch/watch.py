@@ -1,4 +1,4 @@
-"""Watches how sources are captured: `python -m headrace.local.capture_watch ORDERS.json`.
+"""Watches how sources are captured.
 
 Looks at Kafka Connect, the databases' slots and the newest heartbeats; restarts failed tasks, and gives out
 metrics for Prometheus. What does not answer is said once in the log, and looked at again.
@@ -6,7 +6,6 @@ metrics for Prometheus. What does not answer is said once in the log, and looked
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,46 +14,18 @@ from pathlib import Path
 import httpx
 import psycopg
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from prometheus_client import CollectorRegistry, Gauge, start_http_server
-from pydantic import BaseModel, ConfigDict
+from prometheus_client import CollectorRegistry, Gauge
 
 from headrace.capture import watched
 from headrace.capture.standing import slot_standing
+from headrace.local.capture_watch.orders import WatchedSource, WatchOrders
 from headrace.local.context import HOST
 from headrace.local.secrets import read_property
 from headrace.local.task_restarter import TaskRestarter
 
-POLL_S = 2.0
 TIMEOUT_S = 10
 LAST_RECORDS = 5
 """Of a topic, looked at first: the last of them may be a transaction's marker, which is no record."""
-
-
-class _Told(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class WatchedSource(_Told):
-    """One source, by its name in the declaration."""
-
-    source: str
-    connector: str
-    slot: str
-    database: str
-    role: str
-    password_file: str
-    heartbeats: str
-    """Their topic."""
-
-
-class WatchOrders(_Told):
-    """What the process is told."""
-
-    connect_endpoint: str
-    bootstrap_servers: str
-    postgres_port: int
-    metrics_port: int
-    sources: tuple[WatchedSource, ...]
 
 
 class CaptureWatch:
@@ -180,18 +151,3 @@ class Heartbeats:
             at = TopicPartition(self._topic, partition)
             _, end = self._consumer.get_watermark_offsets(at, timeout=TIMEOUT_S)
             yield TopicPartition(self._topic, partition, max(0, end - LAST_RECORDS))
-
-
-def main() -> None:
-    orders = WatchOrders.model_validate_json(Path(sys.argv[1]).read_text())
-    registry = CollectorRegistry()
-    watch = CaptureWatch(orders, registry)
-    start_http_server(orders.metrics_port, HOST, registry)
-    while True:
-        for said in watch.look(time.monotonic()):
-            print(said, flush=True)
-        time.sleep(POLL_S)
-
-
-if __name__ == "__main__":
-    main()
