@@ -98,7 +98,7 @@ def write_wal(stack: LiveStack, mib: int) -> None:
 
 def insert(database: psycopg.Connection[object], first: int, revision: str) -> None:
     database.execute(
-        "INSERT INTO public.accounts"
+        "INSERT INTO public.accounts (id, owner_id, amount, revision)"
         " SELECT n, n %% 50, 0, %s || n FROM generate_series(%s::bigint, %s::bigint) AS n",
         [revision, first, first + ROWS - 1],
     )
