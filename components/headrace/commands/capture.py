@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from headrace.commands.common import (
@@ -41,6 +42,9 @@ def status(stack: StackName = "local", file: DeclarationFile = None, as_json: As
             print_json(found)
         else:
             console.print(_table(found))
+            for each in found:
+                for failure in each["failures"]:
+                    console.print(f"[red]{escape(each['source'])}:[/] {escape(failure)}", soft_wrap=True)
     lost = [each["source"] for each in found if each["slot_state"] == "lost"]
     if lost:
         errors.print(

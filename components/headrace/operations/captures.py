@@ -14,7 +14,7 @@ from headrace.local.context import HOST
 from headrace.local.waiting import wait_until
 from headrace.operations.demo import connect
 from headrace.operations.stack import Stack
-from headrace.operations.status import connectors
+from headrace.operations.status import connectors, told_by_connect
 from headrace.plan.model import SourcePlan
 
 TIMEOUT_S = 30
@@ -23,8 +23,8 @@ Say = Callable[[str], None]
 
 
 def captures(stack: Stack) -> list[dict[str, Any]]:
-    """Of each source: its connector, tasks and slot; bytes of WAL."""
-    states = {each["name"]: each for each in connectors(stack)}
+    """Of each source: its connector and tasks, why one failed, and its slot; bytes of WAL."""
+    states, told = {each["name"]: each for each in connectors(stack)}, told_by_connect(stack) or {}
     found = []
     for source in stack.plan.sources:
         connector = states.get(source.connector, {"state": "absent", "tasks": []})
@@ -34,11 +34,23 @@ def captures(stack: Stack) -> list[dict[str, Any]]:
                 "connector": source.connector,
                 "state": connector["state"],
                 "tasks": connector["tasks"],
+                "failures": failures(told.get(source.connector)),
                 "slot": source.slot,
                 **_told(slot_of(stack, source)),
             }
         )
     return found
+
+
+def failures(status: dict[str, Any] | None) -> list[str]:
+    """Why connector and tasks failed: of each the last cause in its trace, which says what went wrong."""
+    parts = [status["connector"], *status["tasks"]] if status else []
+    return [_cause(part["trace"]) for part in parts if part.get("trace")]
+
+
+def _cause(trace: str) -> str:
+    *_, last = [line for line in trace.splitlines() if line.startswith("Caused by: ")] or [trace]
+    return last.removeprefix("Caused by: ").partition("\n")[0]
 
 
 def slot_of(stack: Stack, source: SourcePlan) -> SlotStanding | None:

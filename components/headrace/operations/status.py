@@ -74,22 +74,29 @@ def _memory_mib(pid: int) -> int | None:
 def connectors(stack: Stack) -> list[dict[str, Any]]:
     """Name, state and tasks' states of each connector; ``unreachable`` where Connect does not answer, or
     still starts."""
-    url = f"http://{HOST}:{stack.plan.ports.connect}/connectors"
-    try:
-        answer = httpx.get(url, params={"expand": "status"}, timeout=TIMEOUT_S, trust_env=False)
-        found = answer.raise_for_status().json()
-    except httpx.HTTPError:
+    found = told_by_connect(stack)
+    if found is None:
         return [
             {"name": source.connector, "state": "unreachable", "tasks": []} for source in stack.plan.sources
         ]
     return [
         {
             "name": name,
-            "state": body["status"]["connector"]["state"],
-            "tasks": [task["state"] for task in body["status"]["tasks"]],
+            "state": status["connector"]["state"],
+            "tasks": [task["state"] for task in status["tasks"]],
         }
-        for name, body in found.items()
+        for name, status in found.items()
     ]
+
+
+def told_by_connect(stack: Stack) -> dict[str, dict[str, Any]] | None:
+    """The status of each connector, as Kafka Connect has it; None where it does not answer."""
+    url = f"http://{HOST}:{stack.plan.ports.connect}/connectors"
+    try:
+        answer = httpx.get(url, params={"expand": "status"}, timeout=TIMEOUT_S, trust_env=False)
+        return {name: body["status"] for name, body in answer.raise_for_status().json().items()}
+    except httpx.HTTPError:
+        return None
 
 
 def _agents(stack: Stack) -> list[dict[str, Any]]:
