@@ -6,7 +6,7 @@ from typing import Any
 
 from headrace.operations.captures import failures
 
-TRACE = """org.apache.kafka.connect.errors.ConnectException: An exception occurred in the change event producer.
+TRACE = """org.apache.kafka.connect.errors.ConnectException: An exception occurred in the producer.
 \tat io.debezium.pipeline.ErrorHandler.setProducerThrowable(ErrorHandler.java:67)
 Caused by: io.debezium.DebeziumException: Failed to start replication stream
 \tat io.debezium.connector.postgresql.Something
