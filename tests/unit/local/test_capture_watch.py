@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
 from typing import Any
 
 import httpx
@@ -77,19 +77,19 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
             raise made.database_error
         return Connected()
 
-    monkeypatch.setattr(capture_watch.psycopg, "connect", connect)
+    monkeypatch.setattr(psycopg, "connect", connect)
     monkeypatch.setattr(capture_watch, "read_property", lambda *_: "secret")
     monkeypatch.setattr(capture_watch, "slot_standing", lambda *_: made.slot)
     monkeypatch.setattr(capture_watch, "Heartbeats", lambda *_: Beats(made))
-    monkeypatch.setattr(capture_watch.time, "time", lambda: NOW)
+    monkeypatch.setattr(time, "time", lambda: NOW)
     real = httpx.Client
     transport = httpx.MockTransport(made)
-    monkeypatch.setattr(capture_watch.httpx, "Client", lambda **given: real(**given, transport=transport))
+    monkeypatch.setattr(httpx, "Client", lambda **given: real(**given, transport=transport))
     return made
 
 
 @pytest.fixture
-def registry() -> Iterator[CollectorRegistry]:
+def registry() -> CollectorRegistry:
     return CollectorRegistry()
 
 
