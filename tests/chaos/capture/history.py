@@ -72,8 +72,10 @@ def assert_same(records: Sequence[Record], history: Sequence[Change]) -> None:
     within a partition transactions stand in the order of their commits."""
     found, expected = Counter(captured(records)), Counter(history)
     lost, twice = expected - found, found - expected
-    assert not lost, f"{lost.total()} lost of {expected.total()}: {_some(lost)}"
-    assert not twice, f"{twice.total()} too many beside {expected.total()}: {_some(twice)}"
+    assert not lost and not twice, (
+        f"{lost.total()} lost and {twice.total()} too many of {expected.total()}:"
+        f" {_about([*lost, *twice][:3], records, history)}"
+    )
     assert _by_row_and_owner(captured(records)) == _by_row_and_owner(history)
     commits = defaultdict(list)
     for record in sorted(records, key=lambda record: record.position):
@@ -88,5 +90,13 @@ def _by_row_and_owner(changes: Iterable[Change]) -> dict[tuple[int, int], list[C
     return found
 
 
-def _some(changes: Counter[Change]) -> list[Change]:
-    return list(changes)[:5]
+def _about(some: Sequence[Change], records: Sequence[Record], history: Sequence[Change]) -> str:
+    """All that is known of their rows."""
+    said = []
+    for id_ in {change.id for change in some}:
+        said.append(f"row {id_}: {[change for change in history if change.id == id_]}, in the topic:")
+        for record in records:
+            row = record.json["after"] or record.json["before"]
+            if row["id"] == id_:
+                said.append(f"{record.position} {record.value!r}")
+    return "\n".join(said)

@@ -28,7 +28,9 @@ from tests.pipeline.sizes import in_make_chaos_alone
 from tests.pipeline.stack import LiveStack
 from tests.pipeline.waiting import until
 
-CAP_MIB = 64
+CAP_MIB = 256
+QUIET_MIB = 20
+"""What a slot keeps that has nothing to read: its reader confirms with a heartbeat, and segments are whole."""
 PROMETHEUS = shutil.which(
     "prometheus", path=f"{os.environ['PATH']}{os.pathsep}{prometheus_for_tests.bin_folder()}"
 )
@@ -87,6 +89,13 @@ def kept(stack: LiveStack) -> SlotStanding:
     return found
 
 
+def is_quiet(stack: LiveStack) -> bool:
+    """A checkpoint writes down which transactions run, from where a slot may go on."""
+    with stack.database() as database:
+        database.execute("CHECKPOINT")
+    return kept(stack).kept_bytes < QUIET_MIB * 1024 * 1024
+
+
 def write_wal(stack: LiveStack, mib: int) -> None:
     """Nobody captures it: the server's log grows, and no topic does. Then old segments may go."""
     with stack.database() as database:
@@ -129,10 +138,11 @@ def test_a_stopped_connector_is_told_of_in_time_and_a_lost_slot_has_a_way_back(
     supervisor = Supervisor(stack.files)
     with alerts(stack, tmp_path) as prometheus:
         # Within the cap: told of, and nothing is lost.
+        until("nothing to read", lambda: is_quiet(stack), BACK_TIMEOUT_S)
         supervisor.stop("connect")
         with stack.database() as database:
             insert(database, FIRST_ID, "waited-")
-        write_wal(stack, CAP_MIB // 4)
+        write_wal(stack, CAP_MIB // 8)
         until("CaptureStopped", lambda: "CaptureStopped" in firing(prometheus), FIRES_TIMEOUT_S)
         assert "SlotKeepsWal" not in firing(prometheus)
         cap = CAP_MIB * 1024 * 1024
