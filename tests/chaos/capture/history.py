@@ -72,7 +72,7 @@ def assert_same(records: Sequence[Record], history: Sequence[Change]) -> None:
     within a partition transactions stand in the order of their commits."""
     found, expected = Counter(captured(records)), Counter(history)
     lost, twice = expected - found, found - expected
-    assert not lost and not twice, (
+    assert not lost + twice, (
         f"{lost.total()} lost and {twice.total()} too many of {expected.total()}:"
         f" {_about([*lost, *twice][:3], records, history)}"
     )

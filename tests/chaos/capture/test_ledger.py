@@ -41,6 +41,8 @@ def test_the_topic_is_the_tables_history_whatever_is_killed(pipeline: Pipeline) 
             until(f"{victim} is back", partial(serves, stack, victim), BACK_TIMEOUT_S)
         for number, write in enumerate((large_copy, large_transaction)):
             in_the_midst_of(stack, write, LARGE_ID + number * LARGE_ROWS)
+        for _ in range(sizes.capture_other_kills):
+            in_the_midst_of(stack, large_change_of_keys, LARGE_ID)
         time.sleep(max(0.0, began + sizes.capture_s - time.monotonic()))
     wrote = sum(writer.changes for writer in writers)
     with stack.database() as database:
@@ -99,6 +101,16 @@ def large_transaction(stack: LiveStack, first_id: int) -> None:
     with stack.database() as database, database.transaction():
         database.execute(insert, numbers)
         database.execute(change, numbers)
+
+
+def large_change_of_keys(stack: LiveStack, first_id: int) -> None:
+    """Each row's change is two records, a delete and a create, from one place of the log."""
+    change = (
+        "UPDATE public.accounts SET owner_id = owner_id + 1, revision = 'moved-' || revision"
+        " WHERE id >= %s AND id < %s"
+    )
+    with stack.database() as database:
+        database.execute(change, [first_id, first_id + LARGE_ROWS // 2])
 
 
 def end_of(stack: LiveStack) -> int:

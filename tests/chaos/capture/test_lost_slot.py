@@ -30,7 +30,7 @@ from tests.pipeline.waiting import until
 
 CAP_MIB = 256
 QUIET_MIB = 20
-"""What a slot keeps that has nothing to read: its reader confirms with a heartbeat, and segments are whole."""
+"""What a slot keeps that has nothing to read: heartbeats confirm, and segments are whole."""
 PROMETHEUS = shutil.which(
     "prometheus", path=f"{os.environ['PATH']}{os.pathsep}{prometheus_for_tests.bin_folder()}"
 )
