@@ -17,7 +17,7 @@ from headrace_policies.samples import TAGS
 from headrace_policies.stacks import Case
 
 WORKER = "aws:mskconnect/workerConfiguration:WorkerConfiguration"
-DEBEZIUM_POSTGRESQL = "io.debezium.connector.postgresql."
+DEBEZIUM_POSTGRESQL = ("io.debezium.connector.postgresql.", "dev.headrace.debezium.Postgres")
 OFFSETS_TOPIC = "offset.storage.topic"
 PASSWORD = re.compile(r"passw(or)?d$", re.IGNORECASE)
 ASSIGNED = re.compile(r"passw(?:or)?d[\"']?\s*[=:]\s*[\"']?([^\s\"',;]+)", re.IGNORECASE)

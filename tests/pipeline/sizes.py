@@ -38,6 +38,8 @@ class Sizes:
     capture_connect_kills: int
     capture_other_kills: int
     """Of Kafka and of PostgreSQL each."""
+    capture_key_kills: int
+    """Of Connect, each in the midst of changes of keys."""
 
 
 SMALL = Sizes(
@@ -55,6 +57,7 @@ SMALL = Sizes(
     capture_s=30,
     capture_connect_kills=2,
     capture_other_kills=1,
+    capture_key_kills=3,
 )
 FULL = Sizes(
     transactions_per_second=40,
@@ -71,6 +74,7 @@ FULL = Sizes(
     capture_s=120,
     capture_connect_kills=10,
     capture_other_kills=3,
+    capture_key_kills=10,
 )
 
 IS_FULL = os.environ.get("HEADRACE_TEST_SIZE") == "full"

@@ -16,6 +16,7 @@ from pathlib import Path
 from headrace.errors import HeadraceError
 from headrace.plan.aws.kafka import SECRETS_PROVIDER
 from headrace.toolchain import Runtimes
+from headrace.toolchain.debezium_connector import JAR
 from headrace.toolchain.maven import CHECKSUMS
 
 DEBEZIUM = "debezium-postgres"
@@ -76,6 +77,7 @@ def build_plugin(providers: Providers, archive: Path) -> Built:
     debezium = Runtimes.locate().connect_plugins / DEBEZIUM
     jars = pinned_jars(debezium, locked(CHECKSUMS.read_text()))
     entries = {f"{DEBEZIUM}/{jar.name}": jar for jar in jars}
+    entries[f"{DEBEZIUM}/{JAR}"] = debezium / JAR
     entries[f"config-providers/{providers.jar.name}"] = providers.jar
     try:
         write_archive(entries, archive)

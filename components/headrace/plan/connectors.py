@@ -11,6 +11,8 @@ from headrace.plan.kafka import CLIENT_REQUEST_BYTES, JSON_CONVERTER, PLAIN_JSON
 from headrace.plan.model import ColumnPlan, SourcePlan, TablePlan
 from headrace.plan.place import Place
 
+CONNECTOR = "dev.headrace.debezium.PostgresConnector"
+"""Over Debezium's: `headrace.toolchain.debezium_connector`."""
 POLL_MS = 10
 HEARTBEAT_MS = 5_000
 RETRY_WAIT_MS = 2_000
@@ -82,8 +84,11 @@ def _where(source: Source, slot: str, place: Place) -> Because[dict[str, str]]:
     return settings(
         {
             "connector.class": (
-                "io.debezium.connector.postgresql.PostgresConnector",
-                f"the source's engine is {source.engine}",
+                CONNECTOR,
+                (
+                    f"the source's engine is {source.engine}; over Debezium's own, which can lose 1 of the "
+                    "2 records of a changed key"
+                ),
             ),
             "tasks.max": (1, "a replication slot has 1 reader"),
             **place.database,

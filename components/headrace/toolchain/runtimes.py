@@ -13,7 +13,16 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import environments, flink_home, kafka_connector, maven, msk_login, places, pulumi_cli
+from . import (
+    debezium_connector,
+    environments,
+    flink_home,
+    kafka_connector,
+    maven,
+    msk_login,
+    places,
+    pulumi_cli,
+)
 from .console import Step
 
 
@@ -92,6 +101,7 @@ def make(step: Step, agents: Future[None] | None) -> None:
         (fetched / "s3proxy").rename(building / "s3proxy")
         (building / "connect-plugins").mkdir()
         (fetched / "debezium-postgres").rename(building / "connect-plugins" / "debezium-postgres")
+        debezium_connector.add(building / "connect-plugins" / "debezium-postgres", building / "kafka", step)
         _extract_postgres(fetched / "postgres", building / "postgres")
         if agents:
             agents.result()
@@ -120,6 +130,6 @@ def _digest() -> str:
     flink = [
         line for line in environments.AGENTS.lock.read_text().splitlines() if line.startswith("apache-flink")
     ]
-    names = ("runtimes.py", "flink_home.py", "kafka_connector.py", "msk_login.py")
-    how = [places.TOOLCHAIN / name for name in names]
+    names = ("runtimes.py", "debezium_connector.py", "flink_home.py", "kafka_connector.py", "msk_login.py")
+    how = [*(places.TOOLCHAIN / name for name in names), *debezium_connector.sources()]
     return places.digest([*maven.pins(), *how], *flink)

@@ -13,15 +13,15 @@ from tests.pipeline.ledger import Record
 
 TABLE, TOPIC = "public.accounts", "books.public.accounts"
 KEPT = """
-CREATE TABLE public.history (number bigserial PRIMARY KEY, op text, old jsonb, new jsonb);
-CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+CREATE TABLE IF NOT EXISTS public.history (number bigserial PRIMARY KEY, op text, old jsonb, new jsonb);
+CREATE OR REPLACE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
   INSERT INTO public.history (op, old, new) VALUES (
     CASE TG_OP WHEN 'INSERT' THEN 'c' WHEN 'UPDATE' THEN 'u' ELSE 'd' END,
     CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END,
     CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END);
   RETURN NULL;
 END $$;
-CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON public.accounts
+CREATE OR REPLACE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON public.accounts
   FOR EACH ROW EXECUTE FUNCTION public.note();
 """
 """Of one row it says the order in which its changes were committed, as each waited for the one before."""

@@ -14,6 +14,7 @@ from headrace.errors import HeadraceError
 from headrace.operations import connect_plugin
 from headrace.operations.connect_plugin import Providers, build_plugin, locked, pinned_jars, write_archive
 from headrace.plan.aws.kafka import SECRETS_PROVIDER
+from headrace.toolchain.debezium_connector import JAR
 from headrace.toolchain.maven import CHECKSUMS
 
 BYTES = "63ed0763a85a8e54a9f5eebb593a8a40383b363a2f2997c58071d7cb129bcf6c"
@@ -49,6 +50,7 @@ def debezium(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "".join(f"{sha256(each)}  debezium-postgres/{each.name}\n" for each in folder.iterdir())
     )
     monkeypatch.setattr(connect_plugin, "CHECKSUMS", checksums)
+    (folder / JAR).write_bytes(b"compiled at setup")
 
     class Located:
         connect_plugins = folder.parent
@@ -96,6 +98,7 @@ def test_it_holds_debezium_and_the_providers_and_nothing_of_the_worker(
         assert archive.namelist() == [
             "config-providers/msk-config-providers-0.4.0-all.jar",
             "debezium-postgres/debezium-connector-postgres-1.jar",
+            f"debezium-postgres/{JAR}",
             "debezium-postgres/postgresql-1.jar",
         ]
         assert archive.testzip() is None

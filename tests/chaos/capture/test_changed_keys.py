@@ -1,0 +1,55 @@
+"""A change of a record's key is two records from one place of the log: a kill between them loses neither."""
+
+from __future__ import annotations
+
+import httpx
+
+from tests.chaos.capture.history import TOPIC, assert_same, happened, keep
+from tests.chaos.capture.test_ledger import (
+    LARGE_ROWS,
+    caught_up,
+    in_the_midst_of,
+    large_change_of_keys,
+    large_copy,
+)
+from tests.pipeline.ledger import Topics
+from tests.pipeline.plugin import Pipeline
+from tests.pipeline.sizes import SIZES
+from tests.pipeline.stack import LiveStack
+from tests.pipeline.waiting import until
+
+FIRST_ID = 8_000_000_000
+ODD = "7"
+CONNECTED_TIMEOUT_S = 60
+
+
+def test_a_change_of_a_key_is_whole_whenever_connect_is_killed(pipeline: Pipeline) -> None:
+    """With batches of an odd size, so that half of them end between the two: Debezium's own connector then
+    lost the second of them at two of three kills."""
+    stack = pipeline.stack
+    with stack.database() as database:
+        keep(database)
+    topics = Topics(stack.bootstrap_servers, [TOPIC])
+    try:
+        large_copy(stack, FIRST_ID)
+        caught_up(topics, LARGE_ROWS)
+        usual = batches_of(stack, ODD)
+        for _ in range(SIZES.capture_key_kills):
+            in_the_midst_of(stack, large_change_of_keys, FIRST_ID)
+        batches_of(stack, usual)
+        with stack.database() as database:
+            history = happened(database)
+        caught_up(topics, len(history))
+        assert_same(topics.records[TOPIC], history)
+    finally:
+        topics.close()
+
+
+def batches_of(stack: LiveStack, most: str) -> str:
+    """So many records a poll, from now on; returns how many they were."""
+    url = f"{stack.connect_url}/connectors/{stack.plan.sources[0].connector}/config"
+    with httpx.Client(trust_env=False, timeout=CONNECTED_TIMEOUT_S) as client:
+        config = client.get(url).raise_for_status().json()
+        client.put(url, json=config | {"max.batch.size": most}).raise_for_status()
+    until("captures again", stack.is_capturing, CONNECTED_TIMEOUT_S)
+    return str(config["max.batch.size"])
