@@ -14,7 +14,7 @@ from tests.chaos.capture.test_ledger import (
 )
 from tests.pipeline.ledger import Topics
 from tests.pipeline.plugin import Pipeline
-from tests.pipeline.sizes import SIZES
+from tests.pipeline.sizes import SIZES, in_make_chaos_alone
 from tests.pipeline.stack import LiveStack
 from tests.pipeline.waiting import until
 
@@ -23,6 +23,7 @@ ODD = "7"
 CONNECTED_TIMEOUT_S = 60
 
 
+@in_make_chaos_alone("that a change of a key is whole, whenever Connect is killed")
 def test_a_change_of_a_key_is_whole_whenever_connect_is_killed(pipeline: Pipeline) -> None:
     """With batches of an odd size, so that half of them end between the two: Debezium's own connector then
     lost the second of them at two of three kills."""
