@@ -32,15 +32,11 @@ def add(plugin: Path, kafka: Path, step: Step) -> None:
     classes = plugin / ".classes"
     class_path = os.pathsep.join((f"{plugin}/*", f"{kafka}/*"))
     tools = Path(java()).parent
-    step.run(
-        *(tools / "javac", "--release", RELEASE, "-proc:none"),
-        *("-cp", class_path, "-d", classes, *SOURCES.rglob("*.java")),
-    )
+    compiled = ("--release", RELEASE, "-proc:none", "-cp", class_path, "-d", str(classes))
+    step.run(tools / "javac", *compiled, *SOURCES.rglob("*.java"))
     # Without dates, so that the same sources make the same bytes.
-    step.run(
-        *(tools / "jar", "--create", "--date=1980-01-01T00:00:02Z", "--file", plugin / JAR),
-        *("-C", classes, ".", "-C", SOURCES, "META-INF"),
-    )
+    packed = ("--create", "--date=1980-01-01T00:00:02Z", "--file", str(plugin / JAR))
+    step.run(tools / "jar", *packed, "-C", classes, ".", "-C", SOURCES, "META-INF")
     for path in sorted(classes.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     classes.rmdir()
