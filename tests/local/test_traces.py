@@ -20,7 +20,9 @@ def test_a_run_arrives_as_one_trace_with_its_calls_and_without_its_prompts(
     (position,) = (
         record.position
         for record in pipeline.ledger.book().changes
-        if record.position.topic == TOPIC and (record.json.get("after") or {}).get("id") == ticket
+        if record.position.topic == TOPIC
+        and not record.injected
+        and (record.json.get("after") or {}).get("id") == ticket
     )
     trace = run_id(AGENT, position)
 
