@@ -138,7 +138,10 @@ class Heartbeats:
     def look(self) -> None:
         """Raises KafkaException where Kafka does not answer."""
         if not self._is_assigned:
-            self._consumer.assign(list(self._lasts()))
+            lasts = list(self._lasts())
+            if not lasts:
+                return  # the topic is still to be made
+            self._consumer.assign(lasts)
             self._is_assigned = True
         while messages := self._consumer.consume(100, timeout=0.1):
             times = [message.timestamp()[1] for message in messages if message.error() is None]
