@@ -98,7 +98,7 @@ class AgentFunction(KeyedProcessFunction):
         self._closing = [operator.close, *(each.close for each in others)]
         metrics = FlinkMetrics(runtime_context.get_metrics_group(), operator.refresh_figures)
         metrics.add(operator.figures, runner.figures, costs, journal and journal.figures)
-        _add_endpoints(metrics, model, asked, embedding, vectors)
+        add_endpoints(metrics, model, asked, embedding, vectors)
 
         def end_bundle() -> None:
             operator.end_bundle(state)
@@ -169,20 +169,21 @@ def _open_traces(spec: AgentJobSpec) -> Traces | None:
     return opened(spec.tracing, spec)
 
 
-def _add_endpoints(
+def add_endpoints(
     metrics: FlinkMetrics,
     model: ModelSpec | None,
     asked: ModelState,
     embedding: EmbeddingSpec | None,
     vectors: EndpointState,
 ) -> None:
+    """The figures of each endpoint, with its labels."""
     metrics.add(asked.chain, asked.cache)
     if model is None:
         (alone,) = asked.endpoints
         metrics.add(alone.concurrency.figures)
-        return
-    for number, (endpoint, state) in enumerate(zip(model.chain, asked.endpoints, strict=True)):
-        metrics.add(*state.figures, labels=_labels(endpoint, chat(endpoint), number))
+    else:
+        for number, (endpoint, state) in enumerate(zip(model.chain, asked.endpoints, strict=True)):
+            metrics.add(*state.figures, labels=_labels(endpoint, chat(endpoint), number))
     if embedding is not None:
         metrics.add(*vectors.figures, labels=_labels(embedding, embeddings(embedding), 0))
 

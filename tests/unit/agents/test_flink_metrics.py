@@ -17,6 +17,7 @@ with warnings.catch_warnings():
     from apache_beam.utils.counters import CounterFactory
     from pyflink.fn_execution.metrics.process.metric_impl import GenericMetricGroup
 
+    from headrace_agents.flink.function import add_endpoints
     from headrace_agents.flink.metrics import TELL_S, FlinkMetrics, samples_of
 
 from headrace_agents.figures import (
@@ -31,6 +32,8 @@ from headrace_agents.figures import (
     histograms,
     metrics_of,
 )
+from headrace_agents.model.connecting import endpoint_state, state_of
+from headrace_agents.spec import EmbeddingSpec
 
 
 @dataclass(slots=True)
@@ -169,3 +172,18 @@ def test_a_label_has_so_many_values_and_no_more() -> None:
     kinds.add("kind-0")
     assert len(kinds) == MOST_VALUES + 1
     assert (kinds[OTHER], kinds["kind-0"]) == (5, 2)
+
+
+def test_an_agent_of_vectors_alone_tells_of_their_calls(container: Any) -> None:
+    vectors = EmbeddingSpec(
+        endpoint="http://model.test/v1", name="near", timeout_ms=1, max_attempts=1, max_concurrency=4
+    )
+    metrics = FlinkMetrics(GenericMetricGroup(None, None), lambda: None)
+    add_endpoints(metrics, None, state_of(None), vectors, endpoint_state(vectors))
+    metrics.end_bundle(is_idle=True)
+    told = sent(container)
+    labels = (
+        "gen_ai_operation_name.embeddings.gen_ai_provider_name.openai.gen_ai_request_model.near.endpoint.0"
+    )
+    assert told[f"{labels}.headrace", "concurrency_limit"] == 4
+    assert told["headrace", "concurrency_limit"] == 1, "of its runs"
