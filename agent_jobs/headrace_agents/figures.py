@@ -17,6 +17,11 @@ MOST_VALUES = 50
 """Of one label: what comes beyond is counted as ``other``, so that no author fills Prometheus."""
 OTHER = "other"
 
+OWN = "headrace"
+"""What a metric's name begins with, as everybody but us has it."""
+OPEN_TELEMETRY = "gen_ai_"
+"""Names that begin so are OpenTelemetry's, and stay as they are."""
+
 _MEANING = "metric"
 
 
@@ -29,14 +34,19 @@ class Metric(NamedTuple):
     label: str = ""
     """Whose values it is told by; empty where it is one number."""
 
+    @property
+    def is_own(self) -> bool:
+        """Not OpenTelemetry's."""
+        return not self.name.startswith(OPEN_TELEMETRY)
+
 
 class Counts(dict[str, int]):
     """Numbers by the value of a label."""
 
-    def add(self, value: str, count: int = 1) -> None:
+    def add(self, value: str) -> None:
         if value not in self and len(self) >= MOST_VALUES:
             value = OTHER
-        self[value] = self.get(value, 0) + count
+        self[value] = self.get(value, 0) + 1
 
 
 class Histogram:

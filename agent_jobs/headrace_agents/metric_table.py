@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from headrace_agents.figures import Kind, metrics_of
+from headrace_agents.figures import OWN, Kind, metrics_of
 from headrace_agents.kafka_journal import JournalFigures
 from headrace_agents.loop import RunFigures
 from headrace_agents.model.breaker import BreakerFigures
@@ -35,5 +35,5 @@ def table() -> Iterator[Documented]:
         for each in classes:
             for metric in metrics_of(each):
                 own = (metric.label,) if metric.label else ()
-                name = metric.name if metric.name.startswith("gen_ai_") else f"headrace_{metric.name}"
+                name = f"{OWN}_{metric.name}" if metric.is_own else metric.name
                 yield Documented(name, metric.kind, (*labels, *own), metric.meaning)

@@ -15,14 +15,10 @@ from apache_beam.metrics.execution import MetricsEnvironment
 from apache_beam.metrics.metric import Metrics
 from pyflink.metrics import MetricGroup
 
-from headrace_agents.figures import Counts, Histograms, Metric, metrics_of
+from headrace_agents.figures import OWN, Counts, Histograms, Metric, metrics_of
 
 TELL_S = 0.25
 """Between two times that figures are sent under load."""
-OWN = "headrace"
-"""The group that a metric is in, after those of its labels: Flink puts all of them before its name."""
-OPEN_TELEMETRY = "gen_ai_"
-"""Names that start so are OpenTelemetry's, and stay as they are."""
 _NO_LABELS: Mapping[str, str] = {}
 
 Labels = tuple[tuple[str, str], ...]
@@ -64,14 +60,16 @@ class FlinkMetrics:
             for name, all_labels, value in samples_of(metric, getattr(figures, metric.name), labels):
                 gauge = self._gauges.get((name, all_labels))
                 if gauge is None:
-                    gauge = self._gauges[name, all_labels] = self._registered(name, all_labels)
+                    gauge = self._registered(metric, name, all_labels)
+                    self._gauges[name, all_labels] = gauge
                 gauge(value)
 
-    def _registered(self, name: str, labels: Labels) -> Callable[[int], None]:
+    def _registered(self, metric: Metric, name: str, labels: Labels) -> Callable[[int], None]:
+        """Flink puts the names of all groups before a metric's: its own comes after those of its labels."""
         group = self._group
         for label, value in labels:
             group = group.add_group(label, value)
-        if not name.startswith(OPEN_TELEMETRY):
+        if metric.is_own:
             group = group.add_group(OWN)
         namespace = group._get_namespace()  # noqa: SLF001 - as its own gauges do
         set_to: Callable[[int], None] = Metrics.gauge(namespace, name).set
