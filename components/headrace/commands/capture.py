@@ -19,7 +19,8 @@ from headrace.commands.common import (
     reported,
 )
 from headrace.errors import HeadraceError
-from headrace.operations.captures import captures, find_source, resnapshot, slot_of
+from headrace.operations.captured_sources import chosen
+from headrace.operations.captures import captures, resnapshot, slot_of
 from headrace.operations.stack import Stack
 
 app = group("How sources are captured: connectors, replication slots, and a slot that is lost.")
@@ -72,7 +73,7 @@ def resnapshot_(
     """
     with reported():
         found = Stack.find(stack, file)
-        source = find_source(found, name)
+        (source,) = chosen(found, [name])
         slot = slot_of(found, source)
         if not yes:
             _ask_first(name, is_lost=slot is None or slot.lost)

@@ -10,6 +10,7 @@ from headrace.environment import names
 from headrace.local.capture_watch.orders import WatchedSource, WatchOrders
 from headrace.local.context import LocalContext, process
 from headrace.local.provider.process import ProcessInputs, Readiness
+from headrace.local.source_access import password_file
 
 NAME = "capture-watch"
 
@@ -48,7 +49,7 @@ def _orders(context: LocalContext) -> WatchOrders:
                 slot=source.slot,
                 database=source.database,
                 role=source.slot,
-                password_file=str(context.files.secret(f"{source.name}.properties")),
+                password_file=str(password_file(context.files, source.name)),
                 heartbeats=names.heartbeat_topic(source.name),
             )
             for source in plan.sources

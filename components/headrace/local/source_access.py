@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from headrace.capture.preflight import Access
@@ -23,14 +24,25 @@ def capturing_role(files: StackFiles, port: int, source: SourcePlan) -> Access:
     Raises:
         FileNotFoundError: the role was not made yet.
     """
-    parameters = {
-        "host": LOOPBACK,
-        "port": port,
-        "dbname": source.database,
-        "user": source.slot,
-        "password": read_property(password_file(files, source.name), "password"),
-    }
-    return Access(parameters, shutil.disk_usage(files.root).free)
+    access = role_access(port, source.database, source.slot, password_file(files, source.name))
+    return replace(access, disk_free_bytes=shutil.disk_usage(files.root).free)
+
+
+def role_access(port: int, database: str, role: str, password: Path) -> Access:
+    """A role with its password in a properties file.
+
+    Raises:
+        FileNotFoundError: the role was not made yet.
+    """
+    return Access(
+        {
+            "host": LOOPBACK,
+            "port": port,
+            "dbname": database,
+            "user": role,
+            "password": read_property(password, "password"),
+        }
+    )
 
 
 def administrator(files: StackFiles, port: int, database: str) -> Access:

@@ -7,11 +7,11 @@ it. This is that controller for one worker: each task's restarts are spaced furt
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import httpx
 
-POLL_S = 2.0
+from headrace.local.connect_status import Status, has_failed
+
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 FORGIVEN_AFTER_S = 300.0
@@ -22,11 +22,14 @@ class TaskRestarter:
     client: httpx.Client
     pauses: dict[str, float] = field(default_factory=dict)
     restarted_at: dict[str, float] = field(default_factory=dict)
+    seen: dict[str, Status] = field(default_factory=dict)
+    """By connector, at the last look."""
 
     def pass_over(self, now: float) -> list[str]:
         """Look once; returns the connectors that were restarted."""
         connectors = self.client.get("/connectors", params={"expand": "status"}).raise_for_status().json()
-        failed = [name for name, found in connectors.items() if _failed(found["status"])]
+        self.seen = {name: found["status"] for name, found in connectors.items()}
+        failed = [name for name, status in self.seen.items() if has_failed(status)]
         return [name for name in failed if self._due(name, now) and self._restart(name, now)]
 
     def _due(self, name: str, now: float) -> bool:
@@ -41,7 +44,3 @@ class TaskRestarter:
         self.restarted_at[name] = now
         self.pauses[name] = min(max(self.pauses.get(name, 0.0) * 2, FIRST_PAUSE_S), LONGEST_PAUSE_S)
         return answer.is_success
-
-
-def _failed(status: dict[str, Any]) -> bool:
-    return any(part["state"] == "FAILED" for part in (status["connector"], *status["tasks"]))

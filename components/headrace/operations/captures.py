@@ -10,31 +10,32 @@ import psycopg
 
 from headrace.capture.standing import SlotStanding, slot_standing
 from headrace.errors import HeadraceError
+from headrace.local.connect_status import Status, parts, runs
 from headrace.local.context import HOST
 from headrace.local.waiting import wait_until
 from headrace.operations.demo import connect
 from headrace.operations.stack import Stack
-from headrace.operations.status import connectors, told_by_connect
+from headrace.operations.status import UNREACHABLE, in_words, told_by_connect
 from headrace.plan.model import SourcePlan
 
 TIMEOUT_S = 30
 STOPPED_TIMEOUT_S, RUNNING_TIMEOUT_S = 60, 120
+ABSENT: dict[str, Any] = {"state": "absent", "tasks": []}
 Say = Callable[[str], None]
 
 
 def captures(stack: Stack) -> list[dict[str, Any]]:
     """Of each source: its connector and tasks, why one failed, and its slot; bytes of WAL."""
-    states, told = {each["name"]: each for each in connectors(stack)}, told_by_connect(stack) or {}
+    told = told_by_connect(stack)
     found = []
     for source in stack.plan.sources:
-        connector = states.get(source.connector, {"state": "absent", "tasks": []})
+        status = (told or {}).get(source.connector)
         found.append(
             {
                 "source": source.name,
                 "connector": source.connector,
-                "state": connector["state"],
-                "tasks": connector["tasks"],
-                "failures": failures(told.get(source.connector)),
+                **(UNREACHABLE if told is None else ABSENT if status is None else in_words(status)),
+                "failures": failures(status),
                 "slot": source.slot,
                 **_told(slot_of(stack, source)),
             }
@@ -42,10 +43,9 @@ def captures(stack: Stack) -> list[dict[str, Any]]:
     return found
 
 
-def failures(status: dict[str, Any] | None) -> list[str]:
+def failures(status: Status | None) -> list[str]:
     """Why connector and tasks failed: of each the last cause in its trace, which says what went wrong."""
-    parts = [status["connector"], *status["tasks"]] if status else []
-    return [_cause(part["trace"]) for part in parts if part.get("trace")]
+    return [_cause(part["trace"]) for part in (parts(status) if status else ()) if part.get("trace")]
 
 
 def _cause(trace: str) -> str:
@@ -72,15 +72,6 @@ def _told(slot: SlotStanding | None) -> dict[str, Any]:
         "wal_kept_bytes": slot.kept_bytes,
         "wal_cap_bytes": slot.cap_bytes,
     }
-
-
-def find_source(stack: Stack, name: str) -> SourcePlan:
-    """Raises HeadraceError for one that is not declared."""
-    for source in stack.plan.sources:
-        if source.name == name:
-            return source
-    declared = ", ".join(source.name for source in stack.plan.sources)
-    raise HeadraceError(f"source: given {name}; allowed: a declared one: {declared}")
 
 
 def resnapshot(stack: Stack, source: SourcePlan, say: Say) -> None:
@@ -126,8 +117,8 @@ def _is_stopped(client: httpx.Client, endpoint: str) -> bool:
 
 
 def _runs(stack: Stack, source: SourcePlan) -> bool:
-    (found,) = (each for each in connectors(stack) if each["name"] == source.connector)
-    return bool(found["tasks"]) and {found["state"], *found["tasks"]} == {"RUNNING"}
+    status = (told_by_connect(stack) or {}).get(source.connector)
+    return status is not None and runs(status)
 
 
 def _ask(client: httpx.Client, method: str, url: str) -> httpx.Response:

@@ -16,8 +16,7 @@ import yaml
 from psycopg import sql
 
 from headrace.errors import HeadraceError
-from headrace.local.context import HOST
-from headrace.local.secrets import SUPERUSER_PASSWORD
+from headrace.local.source_access import administrator
 from headrace.operations.stack import Stack
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -123,14 +122,8 @@ def _touch(stack: Stack, rows: list[DemoRow], per_second: float, stop: threading
 
 def connect(stack: Stack, database: str) -> psycopg.Connection[tuple[Any, ...]]:
     """As the server's superuser, each statement in its own transaction."""
-    return psycopg.connect(
-        host=HOST,
-        port=stack.plan.ports.postgres,
-        dbname=database,
-        user="postgres",
-        password=stack.files.secret(SUPERUSER_PASSWORD).read_text(),
-        autocommit=True,
-    )
+    access = administrator(stack.files, stack.plan.ports.postgres, database)
+    return psycopg.connect(**access.parameters, autocommit=True)
 
 
 def _insert(table: str, row: dict[str, Any]) -> sql.Composed:

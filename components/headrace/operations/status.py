@@ -9,6 +9,7 @@ import httpx
 import psutil
 from rich.table import Table
 
+from headrace.local.connect_status import Status, states
 from headrace.local.context import HOST
 from headrace.local.flink_rest import FlinkRest, Unreachable
 from headrace.local.names import taskmanager
@@ -19,6 +20,7 @@ from headrace.operations.stack import Stack
 TIMEOUT_S = 5
 STANDBY = "STANDBY"
 """Of a process that scaling starts when it is needed."""
+UNREACHABLE: dict[str, Any] = {"state": "unreachable", "tasks": []}
 MIB = 1024 * 1024
 
 
@@ -76,20 +78,17 @@ def connectors(stack: Stack) -> list[dict[str, Any]]:
     still starts."""
     found = told_by_connect(stack)
     if found is None:
-        return [
-            {"name": source.connector, "state": "unreachable", "tasks": []} for source in stack.plan.sources
-        ]
-    return [
-        {
-            "name": name,
-            "state": status["connector"]["state"],
-            "tasks": [task["state"] for task in status["tasks"]],
-        }
-        for name, status in found.items()
-    ]
+        return [{"name": source.connector, **UNREACHABLE} for source in stack.plan.sources]
+    return [{"name": name, **in_words(status)} for name, status in found.items()]
 
 
-def told_by_connect(stack: Stack) -> dict[str, dict[str, Any]] | None:
+def in_words(status: Status) -> dict[str, Any]:
+    """State and tasks' states."""
+    state, *tasks = states(status)
+    return {"state": state, "tasks": tasks}
+
+
+def told_by_connect(stack: Stack) -> dict[str, Status] | None:
     """The status of each connector, as Kafka Connect has it; None where it does not answer."""
     url = f"http://{HOST}:{stack.plan.ports.connect}/connectors"
     try:

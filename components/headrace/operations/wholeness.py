@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from headrace.local.connect_status import RUNNING
 from headrace.local.flink_rest import FlinkRest, JobGone, Unreachable
 from headrace.local.names import TASKMANAGERS
 from headrace.local.supervision import Supervisor
 from headrace.operations.agents import flink
 from headrace.operations.stack import Stack
 from headrace.operations.status import STANDBY, connectors, processes
-
-RUNNING = "RUNNING"
 
 
 def missing(stack: Stack) -> list[str]:

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from headrace.capture.standing import SlotStanding
 from headrace.capture.watched import METRICS
+from headrace.local import source_access
 from headrace.local.capture_watch import watch as capture_watch
 from headrace.local.capture_watch.orders import WatchedSource, WatchOrders
 from headrace.local.capture_watch.watch import CaptureWatch
@@ -78,7 +79,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         return Connected()
 
     monkeypatch.setattr(psycopg, "connect", connect)
-    monkeypatch.setattr(capture_watch, "read_property", lambda *_: "secret")
+    monkeypatch.setattr(source_access, "read_property", lambda *_: "secret")
     monkeypatch.setattr(capture_watch, "slot_standing", lambda *_: made.slot)
     monkeypatch.setattr(capture_watch, "Heartbeats", lambda *_: Beats(made))
     monkeypatch.setattr(time, "time", lambda: NOW)

@@ -19,8 +19,8 @@ from prometheus_client import CollectorRegistry, Gauge
 from headrace.capture import watched
 from headrace.capture.standing import slot_standing
 from headrace.local.capture_watch.orders import WatchedSource, WatchOrders
-from headrace.local.context import HOST
-from headrace.local.secrets import read_property
+from headrace.local.connect_status import runs
+from headrace.local.source_access import role_access
 from headrace.local.task_restarter import TaskRestarter
 
 TIMEOUT_S = 10
@@ -33,8 +33,9 @@ class CaptureWatch:
 
     def __init__(self, orders: WatchOrders, registry: CollectorRegistry) -> None:
         self._orders = orders
-        self._connect = httpx.Client(base_url=orders.connect_endpoint, timeout=TIMEOUT_S, trust_env=False)
-        self._restarter = TaskRestarter(self._connect)
+        self._restarter = TaskRestarter(
+            httpx.Client(base_url=orders.connect_endpoint, timeout=TIMEOUT_S, trust_env=False)
+        )
         self._gauges = {
             metric: Gauge(metric.name, metric.meaning, metric.labels, registry=registry)
             for metric in watched.METRICS
@@ -65,23 +66,15 @@ class CaptureWatch:
                 if source.connector == connector:
                     self._gauge(watched.TASK_RESTARTS, source).inc()
             yield f"restarted failed tasks of connector {connector}"
-        found = self._connect.get("/connectors", params={"expand": "status"}).raise_for_status().json()
         for source in self._orders.sources:
-            status = found.get(source.connector, {}).get("status")
-            states = [part["state"] for part in (status["connector"], *status["tasks"])] if status else []
-            is_running = len(states) > 1 and set(states) == {"RUNNING"}
-            self._gauge(watched.CONNECTOR_RUNNING, source).set(is_running)
+            status = self._restarter.seen.get(source.connector)
+            self._gauge(watched.CONNECTOR_RUNNING, source).set(status is not None and runs(status))
 
     def _at_slot(self, source: WatchedSource) -> None:
-        with psycopg.connect(
-            host=HOST,
-            port=self._orders.postgres_port,
-            dbname=source.database,
-            user=source.role,
-            password=read_property(Path(source.password_file), "password"),
-            connect_timeout=TIMEOUT_S,
-            autocommit=True,
-        ) as connection:
+        access = role_access(
+            self._orders.postgres_port, source.database, source.role, Path(source.password_file)
+        )
+        with access.open() as connection:
             standing = slot_standing(connection, source.slot)
         self._gauge(watched.SLOT_LOST, source).set(standing is None or standing.lost)
         self._gauge(watched.SLOT_ACTIVE, source).set(standing is not None and standing.active)

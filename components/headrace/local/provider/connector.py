@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import httpx
 
 from headrace.errors import HeadraceError
+from headrace.local.connect_status import has_failed, runs
 from headrace.local.provider.resource import Inputs, JsonObject, Kind
 from headrace.local.waiting import wait_until
 
@@ -86,11 +87,10 @@ def _status(inputs: ConnectorInputs) -> str:
     answer = _call(inputs, "GET", "/status")
     if not answer.is_success:
         return "unknown"
-    body = answer.json()
-    states = [body["connector"]["state"], *(task["state"] for task in body["tasks"])]
-    if "FAILED" in states:
+    status = answer.json()
+    if has_failed(status):
         return "failed"
-    return "running" if len(states) > 1 and set(states) == {"RUNNING"} else "starting"
+    return "running" if runs(status) else "starting"
 
 
 def _call(inputs: ConnectorInputs, method: str, path: str, json: Any = None) -> httpx.Response:

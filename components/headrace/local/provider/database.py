@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from headrace.errors import HeadraceError
 from headrace.local.files import StackFiles
 from headrace.local.provider.resource import Inputs, JsonObject, Kind
-from headrace.local.secrets import SUPERUSER_PASSWORD, ensure_password, read_property
+from headrace.local.secrets import ensure_password, read_property
+from headrace.local.source_access import administrator
 from headrace.local.waiting import wait_until
 
 CONNECT_TIMEOUT_S = 5
@@ -120,15 +121,8 @@ def _takes_connections(port: int) -> bool:
 
 
 def _connect(inputs: DatabaseInputs, database: str) -> Connection:
-    return psycopg.connect(
-        host="127.0.0.1",
-        port=inputs.port,
-        dbname=database,
-        user="postgres",
-        password=StackFiles(Path(inputs.root)).secret(SUPERUSER_PASSWORD).read_text(),
-        connect_timeout=CONNECT_TIMEOUT_S,
-        autocommit=True,
-    )
+    access = administrator(StackFiles(Path(inputs.root)), inputs.port, database)
+    return psycopg.connect(**access.parameters, connect_timeout=CONNECT_TIMEOUT_S, autocommit=True)
 
 
 def _database_exists(server: Connection, inputs: DatabaseInputs) -> bool:
