@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from headrace.environment import load_environment
-from tests.local.receiver import Receiver, receiving
 from tests.pipeline.budget import pytest_runtest_setup
 from tests.pipeline.plugin import DECLARATION, pipeline, pytest_runtest_makereport
+from tests.standins.otlp import Receiver, receiving
 
 __all__ = ["pipeline", "pytest_runtest_makereport", "pytest_runtest_setup"]
 

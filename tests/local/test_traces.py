@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from headrace_agents.run_log import run_id
-from tests.local.receiver import Receiver, Span
 from tests.pipeline.plugin import Pipeline
 from tests.pipeline.waiting import until
+from tests.standins.otlp import Receiver, Span
 
 AGENT, TOPIC = "support-triage", "support.public.tickets"
 CUSTOMER = 9_300

@@ -11,6 +11,7 @@ from headrace.plan.model import AgentPlan
 from headrace_agents.codec import INPUT_DIGEST_BYTES, JournalEntry
 from headrace_agents.journal import OWNER_BYTES, Written, encode_step
 from headrace_agents.records import Position
+from tests.pipeline.offsets import ends
 from tests.pipeline.stack import LiveStack
 
 TIMEOUT_S = 30
@@ -34,20 +35,6 @@ def fill(stack: LiveStack, agent: AgentPlan, count: int) -> None:
     assert producer.flush(TIMEOUT_S) == 0
 
 
-def ends(stack: LiveStack, agent: AgentPlan) -> dict[int, int]:
-    """Offset after the last record, by partition."""
-    journal = agent.spec.journal
-    consumer = _consumer(stack)
-    try:
-        places = [TopicPartition(journal.topic, partition) for partition in range(journal.partitions)]
-        return {
-            place.partition: int(consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)[1])
-            for place in places
-        }
-    finally:
-        consumer.close()
-
-
 def marks(stack: LiveStack, agent: AgentPlan, since: dict[int, int]) -> Counter[int]:
     """How many marks there are from an offset on, by partition."""
     return Counter(partition for partition, value in _values(stack, agent, since) if value[_KIND] == b"m")
@@ -61,7 +48,11 @@ def owners(stack: LiveStack, agent: AgentPlan) -> set[bytes]:
 
 def _values(stack: LiveStack, agent: AgentPlan, since: dict[int, int]) -> Iterator[tuple[int, bytes]]:
     """What is there now, from offsets on."""
-    unread = {partition: end for partition, end in ends(stack, agent).items() if end > since[partition]}
+    unread = {
+        partition: end
+        for partition, end in ends(stack.bootstrap_servers, agent.spec.journal.topic).items()
+        if end > since[partition]
+    }
     consumer = _consumer(stack)
     try:
         consumer.assign([TopicPartition(agent.spec.journal.topic, each, since[each]) for each in unread])

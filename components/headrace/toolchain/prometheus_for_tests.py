@@ -18,8 +18,13 @@ PROGRAMS = ("prometheus", "promtool")
 
 
 def bin_folder() -> Path:
-    """To be put on PATH, whether anything is in it or not."""
+    """Whether anything is in it or not."""
     return places.cache() / "prometheus" / "bin"
+
+
+def program(name: str) -> str | None:
+    """The machine's own where it has one, else the one that was fetched; None where there is neither."""
+    return shutil.which(name, path=f"{os.environ['PATH']}{os.pathsep}{bin_folder()}")
 
 
 def ready() -> bool:

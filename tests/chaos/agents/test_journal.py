@@ -12,8 +12,9 @@ from tests.chaos.agents.conftest import MAY_FAIL
 from tests.pipeline.commands import command, plan_of
 from tests.pipeline.figures import figures
 from tests.pipeline.injection import created, inject
-from tests.pipeline.journals import ends, fill, marks
+from tests.pipeline.journals import fill, marks
 from tests.pipeline.model import ScriptedModel
+from tests.pipeline.offsets import ends
 from tests.pipeline.plugin import Pipeline
 from tests.pipeline.sizes import SIZES
 from tests.pipeline.stack import LiveStack
@@ -65,7 +66,7 @@ def test_a_restore_reads_only_the_tail_of_the_journal(pipeline: Pipeline) -> Non
     stack, plan = pipeline.stack, plan_of(pipeline.stack, SAVED)
     command(stack, SAVED, "check")  # from here on every shard is known, and notes how far its journal is
     fill(stack, plan, SIZES.journal_records)
-    filled = ends(stack, plan)
+    filled = ends(stack.bootstrap_servers, plan.spec.journal.topic)
     # Between two marks each shard has looked once.
     until(
         "every shard has seen the journal's end",

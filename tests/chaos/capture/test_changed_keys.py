@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import httpx
 
-from tests.chaos.capture.history import TOPIC, assert_same, happened, keep
-from tests.chaos.capture.test_ledger import (
+from tests.chaos.capture.breaking import (
     LARGE_ROWS,
     caught_up,
     in_the_midst_of,
     large_change_of_keys,
     large_copy,
 )
+from tests.chaos.capture.history import TOPIC, assert_same, happened, keep
 from tests.pipeline.ledger import Topics
 from tests.pipeline.plugin import Pipeline
 from tests.pipeline.sizes import SIZES, in_make_chaos_alone

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
-import psutil
 import psycopg
 import pytest
 from psycopg import sql
 
 from headrace.capture.standing import SlotStanding, slot_standing
-from headrace.local.context import HOST
-from headrace.local.processes import end
-from headrace.local.prometheus import CONFIG, configuration
 from headrace.local.supervision import Supervisor
-from headrace.toolchain import prometheus_for_tests
 from tests.chaos.capture.history import TOPIC
 from tests.pipeline.ledger import Topics
 from tests.pipeline.plugin import Pipeline
+from tests.pipeline.prometheus import PROGRAM, prometheus
 from tests.pipeline.sizes import in_make_chaos_alone
 from tests.pipeline.stack import LiveStack
 from tests.pipeline.waiting import until
@@ -31,9 +22,6 @@ from tests.pipeline.waiting import until
 CAP_MIB = 256
 QUIET_MIB = 20
 """What a slot keeps that has nothing to read: heartbeats confirm, and segments are whole."""
-PROMETHEUS = shutil.which(
-    "prometheus", path=f"{os.environ['PATH']}{os.pathsep}{prometheus_for_tests.bin_folder()}"
-)
 FIRES_TIMEOUT_S, BACK_TIMEOUT_S = 150, 120
 FIRST_ID, ROWS = 7_000_000_000, 200
 
@@ -48,38 +36,6 @@ def capped(pipeline: Pipeline) -> Iterator[None]:
     with pipeline.stack.database() as database:
         database.execute("ALTER SYSTEM RESET max_slot_wal_keep_size")
         database.execute("SELECT pg_reload_conf()")
-
-
-@contextmanager
-def alerts(stack: LiveStack, folder: Path) -> Iterator[httpx.Client]:
-    """Prometheus, with the rules that the local stack gives it."""
-    assert PROMETHEUS is not None
-    ports = stack.plan.ports
-    for name, text in configuration(ports).items():
-        (folder / name).write_text(text)
-    address = f"{HOST}:{ports.prometheus}"
-    command = [PROMETHEUS, f"--config.file={folder / CONFIG}", f"--storage.tsdb.path={folder / 'data'}"]
-    quiet = subprocess.DEVNULL
-    started = subprocess.Popen([*command, f"--web.listen-address={address}"], stdout=quiet, stderr=quiet)
-    try:
-        with httpx.Client(base_url=f"http://{address}/api/v1", trust_env=False) as client:
-            until("Prometheus", lambda: _answers(client), BACK_TIMEOUT_S)
-            yield client
-    finally:
-        end([psutil.Process(started.pid)])
-        started.wait()
-
-
-def _answers(client: httpx.Client) -> bool:
-    try:
-        return client.get("/status/runtimeinfo").is_success
-    except httpx.TransportError:
-        return False
-
-
-def firing(client: httpx.Client) -> set[str]:
-    found = client.get("/alerts").raise_for_status().json()["data"]["alerts"]
-    return {each["labels"]["alertname"] for each in found if each["state"] == "firing"}
 
 
 def kept(stack: LiveStack) -> SlotStanding:
@@ -129,28 +85,28 @@ def captured(stack: LiveStack, first: int) -> dict[int, tuple[str, str]]:
 
 
 @in_make_chaos_alone("the alert on a connector that is stopped, and a slot that is lost")
-@pytest.mark.skipif(PROMETHEUS is None, reason="not proved: alerts of capturing; no Prometheus is here")
+@pytest.mark.skipif(PROGRAM is None, reason="not proved: alerts of capturing; no Prometheus is here")
 @pytest.mark.usefixtures("capped")
 def test_a_stopped_connector_is_told_of_in_time_and_a_lost_slot_has_a_way_back(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:
     stack = pipeline.stack
     supervisor = Supervisor(stack.files)
-    with alerts(stack, tmp_path) as prometheus:
+    with prometheus(stack, tmp_path) as watching:
         # Within the cap: told of, and nothing is lost.
         until("nothing to read", lambda: is_quiet(stack), BACK_TIMEOUT_S)
         supervisor.stop("connect")
         with stack.database() as database:
             insert(database, FIRST_ID, "waited-")
         write_wal(stack, CAP_MIB // 8)
-        until("CaptureStopped", lambda: "CaptureStopped" in firing(prometheus), FIRES_TIMEOUT_S)
-        assert "SlotKeepsWal" not in firing(prometheus)
+        until("CaptureStopped", lambda: "CaptureStopped" in watching.firing(), FIRES_TIMEOUT_S)
+        assert "SlotKeepsWal" not in watching.firing()
         cap = CAP_MIB * 1024 * 1024
         assert kept(stack).kept_bytes < cap / 2
         write_wal(stack, CAP_MIB * 3 // 8)
-        until("SlotKeepsWal", lambda: "SlotKeepsWal" in firing(prometheus), FIRES_TIMEOUT_S)
+        until("SlotKeepsWal", lambda: "SlotKeepsWal" in watching.firing(), FIRES_TIMEOUT_S)
         assert cap / 2 < kept(stack).kept_bytes < cap * 0.8
-        assert not firing(prometheus) & {"SlotNearItsCap", "SlotLost"}
+        assert not watching.firing() & {"SlotNearItsCap", "SlotLost"}
         supervisor.ensure_started("connect")
         until("captured again", stack.is_capturing, BACK_TIMEOUT_S)
         expected = {FIRST_ID + n: ("c", f"waited-{FIRST_ID + n}") for n in range(ROWS)}
@@ -161,7 +117,7 @@ def test_a_stopped_connector_is_told_of_in_time_and_a_lost_slot_has_a_way_back(
         with stack.database() as database:
             insert(database, FIRST_ID + ROWS, "lost-")
         write_wal(stack, 2 * CAP_MIB)
-        until("SlotLost", lambda: "SlotLost" in firing(prometheus), FIRES_TIMEOUT_S)
+        until("SlotLost", lambda: "SlotLost" in watching.firing(), FIRES_TIMEOUT_S)
     supervisor.ensure_started("connect")
     until(
         "Connect answers", lambda: "unreachable" not in stack.run("capture", "status").output, BACK_TIMEOUT_S

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -20,9 +18,7 @@ DEPLOYMENTS = planned().deployments
 (AGENT, *_) = DEPLOYMENTS
 RUNNING = {"series": f'flink_jobmanager_numRunningJobs{{agent="{AGENT.name}"}}', "values": "1x200"}
 CONTAINER = f'container="flink-main-container", pod="{AGENT.name}-taskmanager-1-1"'
-PROMTOOL = shutil.which(
-    "promtool", path=f"{os.environ['PATH']}{os.pathsep}{prometheus_for_tests.bin_folder()}"
-)
+PROMTOOL = prometheus_for_tests.program("promtool")
 
 needs_promtool = pytest.mark.skipif(
     PROMTOOL is None,

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import grpc
-import pytest
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -18,6 +12,7 @@ from headrace_agents.records import EventRef, Position
 from headrace_agents.run_log import RunLog, StepLog, run_id
 from headrace_agents.spec import TracingSpec
 from headrace_agents.traces import Traces, is_sampled, spans_of
+from tests.standins.otlp import receiving
 
 ID = run_id("triage", Position("support.public.tickets", 3, 41))
 OPERATIONS = {"small": Operation("chat", "openai"), "vectors": Operation("embeddings", "aws.bedrock")}
@@ -142,37 +137,13 @@ def test_of_many_runs_the_declared_share_is_told_of_always_the_same() -> None:
     assert all(is_sampled(run, 1) for run in runs)
 
 
-class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.all_there = threading.Event()
-
-    def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's names
-        for resource in request.resource_spans:
-            for scope in resource.scope_spans:
-                self.names += [span.name for span in scope.spans]
-        if len(self.names) > len(LOG.steps):
-            self.all_there.set()
-        return trace_service_pb2.ExportTraceServiceResponse()
-
-
-@pytest.fixture
-def receiver() -> Iterator[tuple[Receiver, str]]:
-    receiver, server = Receiver(), grpc.server(ThreadPoolExecutor(1))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(receiver, server)  # type: ignore[no-untyped-call]
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield receiver, f"http://127.0.0.1:{port}"
-    server.stop(None).wait()
-
-
-def test_a_receiver_of_otlp_gets_them(receiver: tuple[Receiver, str]) -> None:
-    got, endpoint = receiver
-    traces = Traces(TracingSpec(endpoint=endpoint, share=1), OPERATIONS)
-    traces.tell(LOG)
-    traces.close()
-    assert got.all_there.wait(10)
-    assert sorted(got.names) == sorted(spans())
+def test_a_receiver_of_otlp_gets_them() -> None:
+    with receiving() as receiver:
+        endpoint = f"http://127.0.0.1:{receiver.port}"
+        traces = Traces(TracingSpec(endpoint=endpoint, share=1), OPERATIONS)
+        traces.tell(LOG)
+        traces.close()
+    assert sorted(span.name for span in receiver.spans) == sorted(spans())
 
 
 def test_a_receiver_that_is_gone_holds_up_nobody() -> None:

@@ -16,41 +16,17 @@ from itertools import count
 import openai
 
 from headrace_agents.chat import Caller, CallReport, ChatRequest, Message
-from headrace_agents.model.amounts import Amount
-from headrace_agents.model.budget import Account
 from headrace_agents.model.connecting import connected, state_of
-from headrace_agents.model.grants import Grants, entry
 from headrace_agents.model.metering import Meters
 from headrace_agents.model.openai_provider import OpenAiProvider
 from headrace_agents.spec import AllowanceSpec, BudgetSpec, CacheSpec, ModelSpec, PricesSpec
+from tests.unit.agents.ledger import Topic
 
 AT_ONCE = 32
 WARM_UP = 200
 QUESTION = "The api is down, and nobody answers the phone. Please call back."
 PLENTY = 1_000_000_000
 Call = Callable[[str], Awaitable[object]]
-
-
-class Ledger:
-    """Grants at once, in memory: what Kafka takes is not the layer's."""
-
-    def __init__(self) -> None:
-        self._grants = Grants()
-
-    async def grant(self, account: Account, day: int, asked: Amount, allowance: Amount) -> Amount:
-        return self._grants.take(
-            entry("asked", account, day, asked, writer="w", number=0, allowance=allowance)
-        )
-
-    def left(self, account: Account, day: int, allowance: Amount) -> Amount:
-        return self._grants.would_give(account, day, allowance, allowance)
-
-    def give_back(self, account: Account, day: int, amount: Amount) -> None:
-        self._grants.take(entry("returned", account, day, amount, writer="w", number=0))
-
-    def pause_agent(self, day: int) -> None: ...
-
-    def write_cost(self, key: bytes, value: bytes) -> None: ...
 
 
 def package(endpoint: str) -> Call:
@@ -107,7 +83,7 @@ def layer(endpoint: str) -> Call:
             "fallbacks": [{**limits, "name": "another"}],
         }
     )
-    model = connected(spec, state_of(spec), meters=Meters(Ledger()))
+    model = connected(spec, state_of(spec), meters=Meters(Topic()))
 
     async def call(key: str) -> object:
         caller = Caller(0, f"key-{hash(key) % 500}", nullcontext)

@@ -34,6 +34,7 @@ class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
+        self.port = 0
 
     def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
         for each in request.resource_spans:
@@ -44,11 +45,12 @@ class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
 
 
 @contextmanager
-def receiving(port: int) -> Iterator[Receiver]:
-    """A receiver on this machine."""
+def receiving(port: int = 0) -> Iterator[Receiver]:
+    """A receiver on this machine, at a free port where none is given."""
     receiver, server = Receiver(), grpc.server(ThreadPoolExecutor(1))
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(receiver, server)  # type: ignore[no-untyped-call]
-    assert server.add_insecure_port(f"127.0.0.1:{port}") == port
+    receiver.port = server.add_insecure_port(f"127.0.0.1:{port}")
+    assert port in {0, receiver.port}
     server.start()
     try:
         yield receiver
