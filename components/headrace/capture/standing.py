@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-import psycopg
-
-Connection = psycopg.Connection[tuple[Any, ...]]
+from headrace.capture.look import Connection
+from headrace.environment.units import MIB
 
 _ASKED = """
 SELECT slot.active, slot.wal_status,
@@ -19,7 +17,6 @@ FROM pg_replication_slots AS slot,
                           ELSE pg_current_wal_lsn() END AS lsn) AS now
 WHERE slot.slot_name = %s
 """
-_MIB = 1024 * 1024
 _UNLIMITED = -1
 
 
@@ -50,5 +47,5 @@ def slot_standing(connection: Connection, slot: str) -> SlotStanding | None:
         lost=wal_status == "lost",
         lag_bytes=int(lag or 0),
         kept_bytes=int(kept or 0),
-        cap_bytes=None if cap_mib == _UNLIMITED else int(cap_mib) * _MIB,
+        cap_bytes=None if cap_mib == _UNLIMITED else int(cap_mib) * MIB,
     )

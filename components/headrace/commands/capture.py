@@ -18,13 +18,13 @@ from headrace.commands.common import (
     print_json,
     reported,
 )
+from headrace.environment.units import MIB
 from headrace.errors import HeadraceError
 from headrace.operations.captured_sources import chosen
 from headrace.operations.captures import captures, resnapshot, slot_of
 from headrace.operations.stack import Stack
 
 app = group("How sources are captured: connectors, replication slots, and a slot that is lost.")
-MIB = 1024 * 1024
 COLOURS = {"active": "green", "inactive": "yellow", "lost": "red", "absent": "red"}
 
 

@@ -58,10 +58,10 @@ def is_endpoint(endpoint: str) -> bool:
 
 def is_receiver(endpoint: str) -> bool:
     """Of OTLP over gRPC, which has no path."""
-    if endpoint == SCRIPTED or not is_endpoint(endpoint):
+    if not is_endpoint(endpoint):
         return False
     url = urlsplit(endpoint)
-    return url.port is not None and url.path in ("", "/")
+    return url.port is not None and url.path in {"", "/"}
 
 
 A_NAME = (

@@ -9,6 +9,7 @@ import httpx
 import psutil
 from rich.table import Table
 
+from headrace.environment.units import MIB
 from headrace.local.connect_status import Status, states
 from headrace.local.context import HOST
 from headrace.local.flink_rest import FlinkRest, Unreachable
@@ -21,7 +22,6 @@ TIMEOUT_S = 5
 STANDBY = "STANDBY"
 """Of a process that scaling starts when it is needed."""
 UNREACHABLE: dict[str, Any] = {"state": "unreachable", "tasks": []}
-MIB = 1024 * 1024
 
 
 def status(stack: Stack) -> dict[str, Any]:
