@@ -29,6 +29,7 @@ from headrace_agents.journal import (
     encode_step,
 )
 from headrace_agents.msk_login import with_login
+from headrace_agents.records import LARGEST_RECORD_BYTES
 from headrace_agents.spec import JournalSpec
 
 log = logging.getLogger(__name__)
@@ -39,9 +40,6 @@ Client = TypeVar("Client", Producer, Consumer)
 CLOCK_SKEW_MS = 60_000
 """Clocks of the machines that write events and journal differ by less."""
 _PATIENCE_S = 120
-LARGEST_RECORD_BYTES = 8 * 2**20 + 2**19
-"""Of a step: below its topic's limit, as what a broker refuses ends the job, and above the longest answer
-that may be declared. librdkafka's own bound is 1 MB."""
 _POLL_S = 0.1
 
 
@@ -82,6 +80,7 @@ class KafkaJournal:
             "acks": "all",
             "enable.idempotence": True,
             "linger.ms": 0,
+            # librdkafka's own bound is 1 MB.
             "message.max.bytes": LARGEST_RECORD_BYTES,
         }
         self._producer = self._made(Producer, acknowledged)

@@ -40,8 +40,13 @@ Reason = Literal[
     "loop_limit",
     "deadline",
     "memory_too_large",
+    "output_too_large",
 ]
 """Why an event could not be decided."""
+
+LARGEST_RECORD_BYTES = 8 * 2**20 + 2**19
+"""Of what an agent's code makes as long as it likes, a step or all that a run puts out: below the topics'
+limits, as what a broker refuses ends the job, and above the longest answer that may be declared."""
 
 
 class Position(NamedTuple):

@@ -25,6 +25,7 @@ from headrace_agents.events import RejectedError, ReminderBody, Work
 from headrace_agents.journal import Journal, Written
 from headrace_agents.memory import MemoryFormat, MemoryTooLargeError, UnreadableMemoryError
 from headrace_agents.records import (
+    LARGEST_RECORD_BYTES,
     MAX_DETAIL,
     DecisionRecord,
     EventRef,
@@ -325,7 +326,7 @@ class AgentRuns:
             raise UnreadableMemoryError(f"{whose}, {error}") from error
 
     def _effects(self, request: RunRequest, context: Context[Any, Any]) -> _Effects:
-        return _Effects(
+        effects = _Effects(
             decisions=self._decisions(request, context.decisions),
             reviews=self._reviews(request, context.questions),
             reminders=tuple(
@@ -333,6 +334,13 @@ class AgentRuns:
             ),
             memory=self._memory.write(context.memory, request.memory, self._clock()),
         )
+        # Of all together: the outcome names each decision, and a bundle holds what its runs put out.
+        put_out = sum(len(record.encode()) for record in (*effects.decisions, *effects.reviews))
+        put_out += sum(len(due.reminder.json) for due in effects.reminders)
+        if len(request.raw_key) + put_out > LARGEST_RECORD_BYTES:
+            allowed = f"allowed are {LARGEST_RECORD_BYTES} with the record's key"
+            raise RejectedError("output_too_large", f"the run put out {put_out} bytes; {allowed}")
+        return effects
 
     def _decisions(self, request: RunRequest, decisions: Sequence[BaseModel]) -> tuple[DecisionRecord, ...]:
         decided_at_ms = self._clock()

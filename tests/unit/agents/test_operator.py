@@ -154,7 +154,12 @@ def test_nothing_of_a_run_shows_before_the_timer_applies_it() -> None:
 
 @pytest.mark.parametrize(
     ("what", "reason"),
-    [("fail", "handler_error"), ("hang", "deadline"), ("grow", "memory_too_large")],
+    [
+        ("fail", "handler_error"),
+        ("hang", "deadline"),
+        ("grow", "memory_too_large"),
+        ("flood", "output_too_large"),
+    ],
 )
 def test_a_run_that_fails_leaves_a_dead_letter_and_memory_as_it_was(what: str, reason: str) -> None:
     bad = created(0, 1, what)

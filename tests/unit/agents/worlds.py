@@ -78,6 +78,9 @@ class Tracker(Agent[Seen, Decided]):
             await asyncio.sleep(3600)
         if row.do == "grow":
             ctx.memory.things += range(100_000)
+        if row.do == "flood":
+            for number in range(50_000):
+                ctx.emit(Decided(thing=row.id, seen=number))
         if row.do == "remind":
             ctx.remind(timedelta(milliseconds=500), Later(thing=row.id))
         if row.do == "ask":

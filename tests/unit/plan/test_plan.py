@@ -16,7 +16,7 @@ from headrace.plan import StackPlan, plan
 from headrace.plan.leaves import leaves
 from headrace.plan.model import AgentPlan
 from headrace_agents.consequences import KINDS
-from headrace_agents.kafka_journal import LARGEST_RECORD_BYTES
+from headrace_agents.records import LARGEST_RECORD_BYTES
 from headrace_agents.spec import CacheSpec
 from tests.unit.environment.declarations import SHIPPED, environments, parsed, shipped
 
@@ -137,7 +137,9 @@ def test_sizes_of_records_grow_on_their_way(environment: Environment) -> None:
         widest = max(limit[given.topic] for given in spec.inputs)
         assert spec.limits.max_event_bytes <= widest < limit[spec.outputs.dead_letters]
         assert limit[spec.outputs.dead_letters] < spec.kafka.max_request_bytes
-        assert MAX_EVENT_BYTES < LARGEST_RECORD_BYTES < limit[spec.journal.topic]
+        assert MAX_EVENT_BYTES < LARGEST_RECORD_BYTES
+        for topic in (spec.journal.topic, spec.outputs.decisions, spec.outputs.reviews):
+            assert limit[topic] > LARGEST_RECORD_BYTES, topic
 
 
 @quick
