@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from itertools import pairwise
 
-from tests.chaos.limits.questions import AGENT, asking, evenly
+from tests.chaos.provider.questions import AGENT, asking, evenly
 from tests.pipeline.commands import plan_of
 from tests.pipeline.figures import figures as gauges
 from tests.pipeline.model import Received, ScriptedModel
 from tests.pipeline.plugin import Pipeline
-from tests.pipeline.sizes import in_make_chaos_alone
 from tests.pipeline.waiting import until
 
 PER_SECOND = 8
@@ -25,7 +24,6 @@ AT_WORK_WITHIN_S = 60
 SETTLED_WITHIN_S = 240
 
 
-@in_make_chaos_alone("that a minute of 429 is survived by a running stack")
 def test_a_minute_of_429_ends_nothing_wastes_one_call_a_probe_and_is_over_when_it_is_over(
     pipeline: Pipeline, figures: dict[str, object]
 ) -> None:

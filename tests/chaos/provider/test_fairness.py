@@ -7,7 +7,7 @@ from collections.abc import Callable
 from math import ceil
 
 from headrace_agents.records import Outcome, Position
-from tests.chaos.limits.questions import AGENT, asking
+from tests.chaos.provider.questions import AGENT, asking
 from tests.pipeline.commands import plan_of
 from tests.pipeline.figures import figures as gauges
 from tests.pipeline.ledger import Topics

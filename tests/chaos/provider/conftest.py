@@ -1,4 +1,4 @@
-"""A stack whose model's provider limits it; what was counted is printed at the end."""
+"""A stack whose agents have little to spend or a limited provider; what was counted is printed at the end."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 
 from tests.pipeline.plugin import Pipeline, running
 
-DECLARATION = Path(__file__).with_name("Pulumi.limits.yaml")
+DECLARATION = Path(__file__).with_name("Pulumi.provider.yaml")
 FIGURES = pytest.StashKey[dict[str, object]]()
 
 
 @pytest.fixture(scope="package")
 def pipeline() -> Iterator[Pipeline]:
-    """These tests rescale by themselves."""
-    yield from running(DECLARATION, scales=False)
+    """Parallelism is what a test sets."""
+    yield from running(DECLARATION, customers=50, scales=False)
 
 
 @pytest.fixture(scope="package")

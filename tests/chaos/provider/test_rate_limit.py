@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from headrace.environment.units import MINUTE_MS
-from tests.chaos.limits.questions import AGENT, asking, evenly
+from tests.chaos.provider.questions import AGENT, asking, evenly
 from tests.pipeline.commands import plan_of
 from tests.pipeline.model import ScriptedModel
 from tests.pipeline.plugin import Pipeline

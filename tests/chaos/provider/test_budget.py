@@ -27,9 +27,10 @@ KILLS = 2
 
 def answered_microdollars(pipeline: Pipeline) -> int:
     """By the model's own log."""
+    name = plan_of(pipeline.stack, AGENT).model_dump(mode="json")["spec"]["model"]["name"]
     log = (pipeline.stack.files.root / "log" / "model-calls.jsonl").read_text().splitlines()
     calls = [json.loads(line) for line in log]
-    paid = [call for call in calls if call["outcome"] == "answered"]
+    paid = [call for call in calls if call["outcome"] == "answered" and call["model"] == name]
     assert {(call["prompt_tokens"], call["completion_tokens"]) for call in paid} == {(PROMPT, COMPLETION)}
     return len(paid) * CALL_MICRODOLLARS
 
