@@ -16,6 +16,7 @@ from headrace.local import LocalStack
 from headrace.local.layout import stack_files
 from headrace.plan import AwsPlan, plan_of
 from headrace.plan.aws import aws_plan
+from headrace.toolchain.environments import AGENTS
 from headrace.toolchain.runtimes import Runtimes
 
 # The engine interrupts the program of an update that failed: a stack trace here would bury the reason.
@@ -29,7 +30,12 @@ else:
     environment = parse_environment(config.require_object("environment"), f"Pulumi.{name}.yaml", name)
     planned = plan_of(environment)
     if isinstance(planned, AwsPlan):
-        args = ManagedStackArgs(plan=planned, project=stacks.parent, inside=INSIDE in os.environ)
+        args = ManagedStackArgs(
+            plan=planned,
+            project=stacks.parent,
+            inside=INSIDE in os.environ,
+            agents_python=AGENTS.python if AGENTS.python.exists() else None,
+        )
         outputs = ManagedStack(name, args).outputs
     else:
         LocalStack(planned, stack_files(environment, stacks.parent), Runtimes.locate())

@@ -21,6 +21,7 @@ from headrace_agents.records import (
     is_of_failure,
     is_reminder,
 )
+from headrace_agents.rows import read_row
 from headrace_agents.spec import AgentJobSpec
 
 _OPERATIONS: Mapping[str, Operation] = {"c": "create", "u": "update", "d": "delete", "r": "read"}
@@ -101,7 +102,7 @@ class ReminderBody(BaseModel):
 
 def _payload(handler: Handler, content: Mapping[str, Any], what: str) -> BaseModel:
     try:
-        return handler.payload_type.model_validate(content)
+        return read_row(handler.payload_type, content)
     except ValidationError as error:
         raise RejectedError("malformed", f"{what}: {error}") from error
 

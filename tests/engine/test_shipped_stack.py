@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace.errors import HeadraceError
 from headrace.local.processes import STACK_MARKER, marked
 from headrace.operations.stack import Stack
 
@@ -50,3 +51,15 @@ def test_plain_pulumi_works_as_the_page_says(stack: Stack) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "headrace:local:LocalStack: (create)" in done.stdout
+
+
+def test_a_preview_refuses_a_table_that_an_agent_can_not_read(stack: Stack) -> None:
+    written = stack.declaration.read_text()
+    stack.declaration.write_text(written.replace("body: text", "body: bigint"))
+    changed = Stack.find("local", start=stack.project)
+    changed.engine.select()
+
+    with pytest.raises(
+        HeadraceError, match=r"public\.tickets has column body, bigint, which Ticket can't read"
+    ):
+        changed.engine._quiet("preview")

@@ -1,20 +1,21 @@
 """What can be checked of a specification before Flink is asked; imports nothing of it.
 
-``python -m headrace_agents.flink.preflight`` checks many: a JSON array of specifications on standard
-input, a JSON array of :class:`Refusal` on standard output, empty where all is well.
+``python -m headrace_agents.flink.preflight`` checks many: a JSON array of :class:`Asked` on standard input,
+a JSON array of :class:`Refusal` on standard output, empty where all is well.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from headrace_agents.agent import AgentError, SettingsError, load
+from headrace_agents.agent import AgentError, LoadedAgent, SettingsError, load
+from headrace_agents.rows import misfits, unfilled
 from headrace_agents.spec import AgentJobSpec
 
 
@@ -22,17 +23,27 @@ class JobError(Exception):
     """The job can't be made as specified; nothing was submitted."""
 
 
+class Asked(BaseModel):
+    """An agent's specification, and what the declaration says of the tables that it reads."""
+
+    spec: AgentJobSpec
+    columns: dict[str, dict[str, str]]
+    """By ``schema.table``: name -> PostgreSQL's type. Tables whose columns are not declared are not there."""
+
+
 class Refusal(BaseModel):
-    """Why an agent's job would not start."""
+    """Why an agent's job would not start, or would decide nothing of what it reads."""
 
     index: int
     """Of the specification, from 0."""
-    field: Literal["entry_point", "settings"]
+    severity: Literal["error", "warning"] = "error"
+    """A warning: it starts, and some of what it is written for is never there."""
+    field: Literal["entry_point", "settings", "inputs"]
     """What is wrong of it, or does not fit the rest of it."""
     reason: str
 
 
-SPECS = TypeAdapter(tuple[AgentJobSpec, ...])
+ASKED = TypeAdapter(tuple[Asked, ...])
 REFUSALS = TypeAdapter(tuple[Refusal, ...])
 
 
@@ -46,8 +57,8 @@ def read_spec(path: Path) -> AgentJobSpec:
     return spec
 
 
-def check(spec: AgentJobSpec) -> None:
-    """Raises as :func:`read_spec` does."""
+def check(spec: AgentJobSpec) -> LoadedAgent:
+    """The agent, loaded. Raises as :func:`read_spec` does."""
     agent = load(spec.entry_point, spec.settings)
     package = spec.entry_point.partition(":")[0].partition(".")[0]
     if not hasattr(sys.modules[package], "__path__"):
@@ -62,23 +73,44 @@ def check(spec: AgentJobSpec) -> None:
         raise JobError("limits: inbox_soft_events must be below inbox_hard_events")
     if spec.parallelism > spec.max_parallelism:
         raise JobError(f"parallelism {spec.parallelism} is above max_parallelism {spec.max_parallelism}")
+    return agent
 
 
-def refusals(specs: tuple[AgentJobSpec, ...]) -> Iterator[Refusal]:
-    """One for each specification that :func:`check` refuses."""
-    for index, spec in enumerate(specs):
+def refusals(asked: tuple[Asked, ...]) -> Iterator[Refusal]:
+    """One for each specification that :func:`check` refuses or whose agent can't read its tables' rows."""
+    for index, each in enumerate(asked):
         try:
-            check(spec)
+            agent = check(each.spec)
         except SettingsError as error:
             yield Refusal(index=index, field="settings", reason=str(error))
         except (JobError, AgentError) as error:
             yield Refusal(index=index, field="entry_point", reason=str(error))
+        else:
+            for severity, found in columns_of(agent, each.columns):
+                yield Refusal(index=index, severity=severity, field="inputs", reason=found)
+
+
+def columns_of(
+    agent: LoadedAgent, columns: Mapping[str, Mapping[str, str]]
+) -> Iterator[tuple[Literal["error", "warning"], str]]:
+    """What handlers can't read of the tables' rows, and what they wait for in vain."""
+    models = {(table, handler.payload_type) for (table, _), handler in agent.changes.items()}
+    for table, model in sorted(models, key=lambda each: (each[0], each[1].__name__)):
+        if table not in columns:
+            continue
+        for misfit in misfits(model, columns[table]):
+            yield "error", f"{table} has {misfit}"
+        if missing := unfilled(model, columns[table]):
+            yield (
+                "warning",
+                f"{table} has no column {', '.join(missing)}: {model.__name__} has defaults there",
+            )
 
 
 def main() -> None:
-    specs = SPECS.validate_json(sys.stdin.buffer.read())
+    asked = ASKED.validate_json(sys.stdin.buffer.read())
     with redirect_stdout(sys.stderr):  # agents' modules may print
-        found = tuple(refusals(specs))
+        found = tuple(refusals(asked))
     sys.stdout.buffer.write(REFUSALS.dump_json(found))
 
 

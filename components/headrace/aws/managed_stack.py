@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pulumi
 
+from headrace.agents_fit import refuse_agents
 from headrace.aws.agent_image import AgentImage, AgentImageArgs
 from headrace.aws.agent_rights import StateBuckets
 from headrace.aws.alarms import Alarms, AlarmsArgs
@@ -46,6 +47,9 @@ class ManagedStackArgs:
     """The folder that the paths of the declaration are taken from."""
     inside: bool = False
     """Whether the program runs where a private endpoint is reached: on the runner."""
+    agents_python: Path | None = None
+    """An interpreter with the agents' packages: a preview looks there whether they can read their tables.
+    None: that is not looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +82,10 @@ class ManagedStack(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ManagedStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("headrace:aws:ManagedStack", name, None, opts)
+        if args.agents_python and pulumi.runtime.is_dry_run():
+            where = f"Pulumi.{args.plan.environment}.yaml"
+            for warning in refuse_agents(args.plan, where, args.agents_python, may_be_elsewhere=True):
+                pulumi.log.warn(warning, self)
         self._name, self._plan, self._project = name, args.plan, args.project
         self._tags, self._aws = tags_of(args.plan), provider_of(name, args.plan, self)
         self._child = pulumi.ResourceOptions(parent=self, providers=[self._aws])

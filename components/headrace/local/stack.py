@@ -6,6 +6,7 @@ import shutil
 
 import pulumi
 
+from headrace.agents_fit import refuse_agents
 from headrace.local.agent import RUNTIME_PACKAGE, Agent, code_digest
 from headrace.local.capture_watcher import CaptureWatcher
 from headrace.local.connect import ConnectWorker
@@ -41,6 +42,10 @@ class LocalStack(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("headrace:local:LocalStack", plan.environment, None, opts)
+        if pulumi.runtime.is_dry_run():
+            # An `up` of headrace's has looked before the engine starts; one of Pulumi's previews first.
+            for warning in refuse_agents(plan, f"Pulumi.{plan.environment}.yaml", runtimes.agents_python):
+                pulumi.log.warn(warning, self)
         context = LocalContext(plan, files, runtimes)
         child = pulumi.ResourceOptions(parent=self)
         supervisor = SupervisorResource("supervisor", SupervisorInputs(root=context.root), child)

@@ -24,7 +24,8 @@ DEMO_PATIENCE_S = 120
 
 def up(stack: Stack, console: Console, *, demo: bool) -> None:
     """Bring the stack to its declaration, send the demo where it was not sent, show what to do next."""
-    preflight(stack)
+    for warning in preflight(stack):
+        console.print(f"[yellow]{escape(warning)}[/]")
     with session(stack.files):
         keep_credentials(stack)
         stack.engine.select()

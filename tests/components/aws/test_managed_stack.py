@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from syrupy.extensions.json import JSONSnapshotExtension
 
 from headrace.aws import Foundation, ManagedStack, ManagedStackArgs
 from headrace.aws.foundation import tags_of
-from headrace.environment import Environment
+from headrace.environment import DeclarationError, Environment
 from headrace.errors import HeadraceError
 from headrace.plan.aws import aws_plan
+from headrace.toolchain.environments import AGENTS
 from tests.components.aws.cloud import (
     EXISTING_CLUSTER,
     FOUNDATION,
@@ -144,6 +146,32 @@ def test_the_runner_and_a_public_endpoint_preview_with_the_api(tmp_path: Path) -
     inside = registered(lambda: ManagedStack("prod", args), Cloud(), preview=True)
     for stack, name in ((inside, "prod"), (managed(shipped("dev"), preview=True), "dev")):
         assert json.loads(inputs(stack, PROVIDER, f"{name}-kubernetes")["kubeconfig"])["kind"] == "Config"
+
+
+def test_a_preview_refuses_a_table_that_an_agent_can_not_read(tmp_path: Path) -> None:
+    environment = shipped("dev")
+    (source,) = environment.sources
+    tables = [
+        table.model_copy(update={"columns": {**table.columns, "body": "bigint"}})
+        if table.name == "public.tickets"
+        else table
+        for table in source.tables
+    ]
+    mistyped = environment.model_copy(
+        update={"sources": (source.model_copy(update={"tables": tuple(tables)}),)}
+    )
+    plan = with_plugin(aws_plan(mistyped), tmp_path)
+    args = ManagedStackArgs(plan=plan, project=tmp_path, agents_python=AGENTS.python)
+
+    with pytest.raises(DeclarationError, match=r"public\.tickets has column body, bigint, which"):
+        registered(lambda: ManagedStack("dev", args), Cloud(), preview=True)
+
+    foreign = [
+        agent.model_copy(update={"spec": agent.spec.model_copy(update={"entry_point": "elsewhere.a:Agent"})})
+        for agent in plan.agents
+    ]
+    elsewhere = args.plan.model_copy(update={"agents": tuple(foreign)})
+    assert registered(lambda: ManagedStack("dev", replace(args, plan=elsewhere)), Cloud(), preview=True)
 
 
 def test_a_network_that_is_there_is_taken_with_its_blocks() -> None:

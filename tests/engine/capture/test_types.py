@@ -1,13 +1,15 @@
-"""What `column-types` lets pass is what Debezium itself has a form for, type by type of a real server."""
+"""Types of columns are judged and written as Debezium does it, type by type of a real server."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
 from headrace.capture.columns import is_carried
 from headrace.capture.look import Look
 from headrace.toolchain.runtimes import Runtimes
+from headrace_agents.rows import VALUES
 from tests.engine.capture.server import PASSWORD
 from tests.engine.capture.source import Source
 
@@ -42,6 +44,12 @@ def every_type(source: Source) -> dict[str, str]:
 
 def debeziums_word(source: Source) -> dict[str, bool]:
     """Column -> whether it is carried."""
+    lines = [line for line in by_debezium(source, "CarriedTypes.java") if line[0] == "everything"]
+    return {column: carried == "true" for _, column, carried in lines}
+
+
+def by_debezium(source: Source, program: str) -> list[list[str]]:
+    """What a program beside this file prints, with the shipped connector and the source's configuration."""
     plugin = Runtimes.locate().connect_plugins / "debezium-postgres"
     kafka = Runtimes.locate().kafka
     config = source.plan.connector_config | {
@@ -50,15 +58,15 @@ def debeziums_word(source: Source) -> dict[str, bool]:
         "database.port": str(source.server.port),
     }
     done = subprocess.run(
-        ["java", "-cp", f"{plugin}/*:{kafka}/*", str(Path(__file__).with_name("CarriedTypes.java"))],
+        ["java", "-cp", f"{plugin}/*:{kafka}/*", str(Path(__file__).with_name(program))],
         input="".join(f"{name}={value}\n".replace("\\", "\\\\") for name, value in config.items()),
         capture_output=True,
         text=True,
         timeout=120,
-        check=True,
+        check=False,
     )
-    lines = [line.split("\t") for line in done.stdout.splitlines() if line.startswith("everything\t")]
-    return {column: carried == "true" for _, column, carried in lines}
+    assert done.returncode == 0, done.stderr
+    return [line.split("\t") for line in done.stdout.splitlines() if "\t" in line]
 
 
 def test_every_type_is_judged_as_debezium_does(source: Source) -> None:
@@ -79,3 +87,47 @@ def test_every_type_is_judged_as_debezium_does(source: Source) -> None:
     assert differences == {}
     assert len(types) > 120
     assert 0 < sum(told.values()) < len(told)
+
+
+WRITTEN = {
+    "bytea": "'\\x000102'",
+    "json": "'{{}}'",
+    "jsonb": "'{{}}'",
+    "money": "'12345'",
+    "xml": "'a text'",
+} | {
+    **dict.fromkeys(("inet", "cidr"), "'10.0.0.1'"),
+    **dict.fromkeys(("macaddr", "macaddr8"), "'08:00:2b:01:02:03'"),
+    **dict.fromkeys(("char", "character", "bpchar"), "'a'"),
+    **{kind: "'2026-03-04 05:06:07.000009'" for kind in VALUES if kind.startswith("timestamp")},
+    "ltree": "'a.text'",
+}
+"""By type, what is written as an SQL literal; of others, the value itself. Times are UTC's."""
+
+
+def literal(kind: str) -> str:
+    value = VALUES[kind]
+    if kind in WRITTEN:
+        return WRITTEN[kind]
+    return f"'{value.removesuffix('Z')}'" if isinstance(value, str) else json.dumps(value)
+
+
+def test_values_that_rows_are_checked_with_are_as_debezium_writes_them(source: Source) -> None:
+    kinds = {f"c{number}": kind for number, kind in enumerate(VALUES)}
+    source.run(
+        *(f"CREATE EXTENSION IF NOT EXISTS {name}" for name in ("citext", "ltree")),
+        "SET TimeZone = 'UTC'",
+        f"CREATE TABLE valued ({', '.join(f'{c} {kind}' for c, kind in kinds.items())})",
+        f"INSERT INTO valued VALUES ({', '.join(map(literal, kinds.values()))})",
+    )
+    written = {
+        kinds[column]: json.loads(value) for column, value in by_debezium(source, "ConvertedValues.java")
+    }
+
+    texts = {kind for kind, value in VALUES.items() if value == "a text"}
+    assert {kind: type(value) for kind, value in written.items() if kind in texts} == dict.fromkeys(
+        texts, str
+    )
+    assert {k: v for k, v in written.items() if k not in texts} == {
+        k: v for k, v in VALUES.items() if k not in texts
+    }

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from headrace.agents_fit import refuse_agents
 from headrace.environment import DeclarationError
 from headrace.local.ports import PortTaken
-from headrace.operations.preflight import named_ports, preflight, refuse_agents
+from headrace.operations.preflight import named_ports, preflight
 from headrace.operations.stack import Stack
 from headrace.toolchain.environments import AGENTS
+
+PRIMARY_KEY = "\n            primary_key: ["
 
 
 def test_every_port_of_the_plan_has_a_name(stack: Stack) -> None:
@@ -33,7 +36,7 @@ def test_a_taken_port_is_refused_and_nothing_is_made(project: Path) -> None:
 
 
 def test_the_shipped_agents_are_accepted(stack: Stack) -> None:
-    refuse_agents(stack, AGENTS.python)
+    assert refuse_agents(stack.plan, str(stack.declaration), AGENTS.python) == []
 
 
 @pytest.mark.parametrize(
@@ -62,6 +65,46 @@ def test_an_agent_that_would_not_load_is_refused_and_nothing_is_made(
     stack = Stack.find("local", start=project)
 
     with pytest.raises(DeclarationError, match=rf"(?s){refused}.*nothing was changed$"):
-        refuse_agents(stack, AGENTS.python)
+        refuse_agents(stack.plan, str(stack.declaration), AGENTS.python)
 
     assert not stack.files.root.exists()
+
+
+@pytest.mark.parametrize(
+    ("declared", "now", "refused"),
+    [
+        (
+            "{id: bigint, customer_id: bigint, subject: text, body: text, status: text}" + PRIMARY_KEY + "id",
+            "{number: bigint, customer_id: bigint}" + PRIMARY_KEY + "number",
+            r"public\.tickets has no column id, which Ticket needs",
+        ),
+        ("body: text", "body: bigint", r"public\.tickets has column body, bigint, which Ticket can't read"),
+    ],
+)
+def test_a_table_that_an_agent_can_not_read_is_refused_and_nothing_is_made(
+    project: Path, declared: str, now: str, refused: str
+) -> None:
+    declaration = project / "stacks" / "Pulumi.local.yaml"
+    declaration.write_text(changed(declaration.read_text(), declared, now))
+    stack = Stack.find("local", start=project)
+
+    said = rf"(?s)agents\[0\]\.inputs: given .*{refused}.*nothing was changed$"
+    with pytest.raises(DeclarationError, match=said):
+        refuse_agents(stack.plan, str(stack.declaration), AGENTS.python)
+
+    assert not stack.files.root.exists()
+
+
+def test_a_column_that_an_agent_could_do_without_is_warned_of(project: Path) -> None:
+    declaration = project / "stacks" / "Pulumi.local.yaml"
+    declaration.write_text(changed(declaration.read_text(), "subject: text, body: text, ", ""))
+    stack = Stack.find("local", start=project)
+
+    assert refuse_agents(stack.plan, str(stack.declaration), AGENTS.python) == [
+        "agent support-triage: public.tickets has no column body, subject: Ticket has defaults there"
+    ]
+
+
+def changed(text: str, old: str, new: str) -> str:
+    assert old in text
+    return text.replace(old, new)
