@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -25,12 +27,11 @@ TICKETS_WITHIN, TICKETS_BEYOND = 100, 500
 KILLS = 2
 
 
-def answered_microdollars(pipeline: Pipeline) -> int:
-    """By the model's own log."""
-    name = plan_of(pipeline.stack, AGENT).model_dump(mode="json")["spec"]["model"]["name"]
+def answered_microdollars(pipeline: Pipeline, since_ms: int) -> int:
+    """By the model's own log; before that moment nobody asked for this agent."""
     log = (pipeline.stack.files.root / "log" / "model-calls.jsonl").read_text().splitlines()
     calls = [json.loads(line) for line in log]
-    paid = [call for call in calls if call["outcome"] == "answered" and call["model"] == name]
+    paid = [call for call in calls if call["outcome"] == "answered" and call["received_at_ms"] >= since_ms]
     assert {(call["prompt_tokens"], call["completion_tokens"]) for call in paid} == {(PROMPT, COMPLETION)}
     return len(paid) * CALL_MICRODOLLARS
 
@@ -42,18 +43,19 @@ def billed(pipeline: Pipeline) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def counted(pipeline: Pipeline) -> Any:
+def began_ms(pipeline: Pipeline) -> Iterator[int]:
+    """Since when all calls are the agent's, and of one price."""
     with ScriptedModel(pipeline.stack).behaving(
         latency_ms=100, tokens={"prompt": PROMPT, "completion": COMPLETION}
     ):
-        yield
+        yield time.time_ns() // 1_000_000
 
 
-def test_costs_and_metrics_are_the_models_own_to_the_micro_dollar(pipeline: Pipeline) -> None:
+def test_costs_and_metrics_are_the_models_own_to_the_micro_dollar(pipeline: Pipeline, began_ms: int) -> None:
     pipeline.load.insert(TICKETS_WITHIN)
     pipeline.settle(PATIENCE_S)
 
-    paid = answered_microdollars(pipeline)
+    paid = answered_microdollars(pipeline, began_ms)
     assert paid >= TICKETS_WITHIN * CALL_MICRODOLLARS
     bill = billed(pipeline)
     assert round(bill["usd"] * 1e6) == paid
@@ -70,7 +72,7 @@ def test_costs_and_metrics_are_the_models_own_to_the_micro_dollar(pipeline: Pipe
 
 
 def test_a_budget_is_not_exceeded_whatever_is_killed_and_events_past_it_are_dead_letters(
-    pipeline: Pipeline,
+    pipeline: Pipeline, began_ms: int
 ) -> None:
     stack = pipeline.stack
     model = plan_of(stack, AGENT).model_dump(mode="json")["spec"]["model"]
@@ -86,7 +88,7 @@ def test_a_budget_is_not_exceeded_whatever_is_killed_and_events_past_it_are_dead
     letters = [record.headers["headrace.detail"] for record in book.agents[AGENT].dead_letters]
     assert letters
     assert all(b"budget" in detail for detail in letters)
-    paid = answered_microdollars(pipeline)
+    paid = answered_microdollars(pipeline, began_ms)
     assert paid <= allowed
     bill = billed(pipeline)
     # A kill takes what was lent to calls in flight, and what they cost is known to the model alone.
