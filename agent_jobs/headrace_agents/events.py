@@ -21,7 +21,7 @@ from headrace_agents.records import (
     is_of_failure,
     is_reminder,
 )
-from headrace_agents.rows import read_row
+from headrace_agents.rows import read_partly, read_row
 from headrace_agents.spec import AgentJobSpec
 
 _OPERATIONS: Mapping[str, Operation] = {"c": "create", "u": "update", "d": "delete", "r": "read"}
@@ -58,14 +58,18 @@ class ChangeWork:
     table: str
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
+    in_part: bool = False
+    """Values that do not fit the handler's model are passed on as they are."""
 
     def event(self, position: Position, committed_at_ms: int | None) -> Event:
         committed_at = None if committed_at_ms is None else _moment(committed_at_ms)
-        before, after = (
-            None if row is None else _payload(self.handler, row, self.table)
-            for row in (self.before, self.after)
-        )
+        before, after = (None if row is None else self._read(row) for row in (self.before, self.after))
         return Change(self.operation, self.table, before, after, self.key, position, committed_at)
+
+    def _read(self, row: Mapping[str, Any]) -> BaseModel:
+        if self.in_part:
+            return read_partly(self.handler.payload_type, row)
+        return _payload(self.handler, row, self.table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,7 @@ class EventReader:
 
     def __init__(self, spec: AgentJobSpec, agent: LoadedAgent) -> None:
         self._tables = {topic.topic: topic.table for topic in spec.inputs}
+        self._passed_on = {topic.topic for topic in spec.inputs if topic.on_misfit == "pass_on"}
         self._key_fields = spec.key
         self._agent = agent
         self._max_event_bytes = spec.limits.max_event_bytes
@@ -249,7 +254,9 @@ class EventReader:
         before, after = _row(envelope, "before"), _row(envelope, "after")
         if before is None and after is None:
             raise RejectedError("malformed", f"{operation} without a row")
-        return ChangeWork(handler, key, operation, table, before, after)
+        return ChangeWork(
+            handler, key, operation, table, before, after, in_part=position.topic in self._passed_on
+        )
 
 
 def _table(envelope: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ from headrace_agents.agent import LoadedAgent, SettingsError
 from headrace_agents.codec import AS_DECLARED, InboxEntry, JournalEntry, SettingsVersion, StoredReminder
 from headrace_agents.configuration import Configurations, canonical
 from headrace_agents.control import Command, Problem, SettingsChange
-from headrace_agents.events import EventReader, Reading, Work
+from headrace_agents.events import EventReader, Reading, RejectedError, Work
 from headrace_agents.figures import Counts, counter, counts, gauge
 from headrace_agents.journal import Journal
 from headrace_agents.memory import MemoryFormat
@@ -53,6 +53,10 @@ _BEYOND_DEADLINE_S = 10.0
 """So much longer than a run may take one is waited for at the inbox's hard bound."""
 _TICK_PART_OF_WAIT = 8
 _MAX_TICK_MS = 250
+_MISFITS = ("malformed", "no_key")
+"""Reasons of dead letters that a change of the table's schema leads to."""
+_NO_KEY = b""
+"""Where what has no key that can be read waits, of a table that is held."""
 _UNKNOWN_MS = 0
 """Since when there may be steps of a shard in the journal, where no offset says it."""
 _DISTANT_MS = 15_000
@@ -88,6 +92,9 @@ class Figures:
     inbox_events: int = gauge("Events in the inboxes of the subtask's shards.")
     inbox_bytes: int = gauge("Bytes of their keys and values.")
     inbox_oldest_ms: int = gauge("Milliseconds since the oldest of them was accepted; 0 where there is none.")
+    tables_held: int = gauge(
+        "Tables whose events wait in one of the subtask's shards, since one of them did not fit the agent."
+    )
     shards: int = gauge("Shards of the subtask.")
     events_settled: int = counter("Events that got their outcome.")
     decisions: Counts = counts("kind", "Decisions that were put out.")
@@ -135,6 +142,7 @@ class AgentOperator:
     ) -> None:
         self._spec = spec
         self._reader = EventReader(spec, agent)
+        self._held_at_misfit = {topic.topic for topic in spec.inputs if topic.on_misfit == "hold"}
         self._runner = runner
         self._journal = journal
         self._tell = tell
@@ -220,6 +228,7 @@ class AgentOperator:
         accepted = (shard.oldest_accepted_at_ms() for shard in self._shards.values())
         oldest = min((at for at in accepted if at is not None), default=None)
         self.figures.inbox_oldest_ms = 0 if oldest is None else max(0, self._clock() - oldest)
+        self.figures.tables_held = len(set().union(*(shard.held_topics for shard in self._shards.values())))
 
     def close(self) -> None:
         self._runner.close()
@@ -309,7 +318,7 @@ class AgentOperator:
             if (data := state.get(codec.inbox_key(sequence))) is not None:
                 entry = codec.decode_entry(data)
                 since_ms = min(since_ms, entry.record.timestamp_ms)
-                key = self._reader.business_key(entry.record.key) or b""
+                key = self._reader.business_key(entry.record.key) or _NO_KEY
                 self._enqueue(shard, key, sequence, entry)
         if self._journal is not None:
             for written in self._journal.tail(shard.index, head.journal_offset, since_ms):
@@ -363,7 +372,10 @@ class AgentOperator:
         tail = shard.tail.get(reading.position)
         entry = InboxEntry(record, tail[0].accepted_at_ms if tail else self._clock())
         key = reading.business_key
-        if key is None or (reading.work is None and key not in shard.queues):
+        if self._is_misfit(record, reading.rejected):
+            self._hold(shard, record, reading.rejected)
+            key = key or _NO_KEY
+        elif key is None or (reading.work is None and key not in shard.queues):
             yield from self._settled(entry, reading, None)
             return
         sequence = shard.following
@@ -373,7 +385,7 @@ class AgentOperator:
         state.put(codec.inbox_key(sequence), codec.encode_entry(entry))
         _keep_tail(shard, sequence, reading.position, state)
         shard.write_head(state)
-        if is_first and shard.may_start(sequence):
+        if is_first and shard.may_start(sequence) and record.position.topic not in shard.held_topics:
             self._start(shard, key, sequence, entry, reading, state)
 
     def _enqueue(self, shard: Shard, key: bytes, sequence: int, entry: InboxEntry) -> None:
@@ -399,12 +411,30 @@ class AgentOperator:
             if not shard.may_start(sequence):
                 return
             entry = read_entry(state, sequence)
+            if entry.record.position.topic in shard.held_topics:
+                return
             reading = self._reader.read(entry.record)
             if reading.work is not None:
                 self._start(shard, key, sequence, entry, reading, state)
                 return
+            if self._is_misfit(entry.record, reading.rejected):
+                self._hold(shard, entry.record, reading.rejected)
+                return
             self._leave(shard, key, sequence, len(kept_steps(shard, sequence, state)), state)
             yield from self._settled(entry, reading, None)
+
+    def _is_misfit(self, record: InputRecord, rejected: RejectedError | None) -> bool:
+        """Whether it is to be held: a change of such a table that the agent can't be given as it is."""
+        return (
+            rejected is not None
+            and rejected.reason in _MISFITS
+            and record.position.topic in self._held_at_misfit
+        )
+
+    def _hold(self, shard: Shard, record: InputRecord, why: RejectedError | None) -> None:
+        if record.position.topic not in shard.held_topics:
+            log.warning("events of %s are held from %s on: %s", record.position.topic, record.position, why)
+            shard.held_topics.add(record.position.topic)
 
     def _start(
         self, shard: Shard, key: bytes, sequence: int, entry: InboxEntry, reading: Reading, state: ShardState
@@ -432,6 +462,10 @@ class AgentOperator:
         result = None if run.handle is None else run.handle.result
         if result is None:
             raise AssertionError("a run that was taken as ended has ended")
+        if self._is_misfit(run.entry.record, result.rejected):
+            # Its row was not read, so that nothing was done: it is again what it was before it was started.
+            self._hold(shard, run.entry.record, result.rejected)
+            return
         if result.memory is not None:
             state.put(codec.memory_key(key), result.memory)
         for due in result.reminders:
@@ -541,6 +575,7 @@ class AgentOperator:
     def _resume(self, shard: Shard, command: Command, state: ShardState) -> Iterator[OutputRecord]:
         """Starts what was held."""
         shard.held_from = None
+        shard.held_topics.clear()
         shard.write_head(state)
         for waiting in [task for task in shard.tasks if task.kind in ("pause", "drain")]:
             shard.tasks.remove(waiting)
@@ -673,7 +708,8 @@ class AgentOperator:
         is_full = (
             figures.inbox_events >= limits.inbox_hard_events or figures.inbox_bytes >= limits.inbox_hard_bytes
         )
-        if is_full and shard.held_from is None and not self._is_stalled:
+        is_held = shard.held_from is not None or shard.held_topics
+        if is_full and not is_held and not self._is_stalled:
             figures.hard_bound_waits += 1
             self._is_stalled = not self._runner.wait(self._longest_wait_s)
             yield from self._look(shard, state, schedule)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Annotated, Any, NamedTuple, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 _MOMENT = "2026-03-04T05:06:07.000009"
@@ -65,6 +66,36 @@ def read_row(model: type[BaseModel], row: Mapping[str, Any]) -> BaseModel:
         if not days:
             raise
     return model.model_validate({**row, **days})
+
+
+def read_partly(model: type[BaseModel], row: Mapping[str, Any]) -> BaseModel:
+    """As :func:`read_row`, with each value that does not fit as it came. A field that has neither value nor
+    default is not there: who reads it gets an AttributeError. Validators of the whole model are left out.
+    """
+    try:
+        return read_row(model, row)
+    except ValidationError:
+        pass
+    values: dict[str, Any] = {}
+    for name, (alias, adapter) in _adapters(model).items():
+        if alias in row:
+            try:
+                values[name] = adapter.validate_python(row[alias])
+            except ValidationError:
+                values[name] = row[alias]
+    return model.model_construct(**values)
+
+
+@lru_cache
+def _adapters(model: type[BaseModel]) -> dict[str, tuple[str, TypeAdapter[Any]]]:
+    """By field: its name in a row, and what reads it alone."""
+    return {
+        name: (
+            field.validation_alias if isinstance(field.validation_alias, str) else name,
+            TypeAdapter(cast(Any, Annotated[field.annotation, field])),
+        )
+        for name, field in model.model_fields.items()
+    }
 
 
 def misfits(model: type[BaseModel], columns: Mapping[str, str]) -> Iterator[str]:

@@ -73,6 +73,8 @@ class Shard:
     """Of events with a lower number state may hold steps from before a failure."""
     unsettled: dict[int, Waiting] = field(default_factory=dict)
     """By sequence number, ascending."""
+    held_topics: set[str] = field(default_factory=set)
+    """Whose events wait, since one of them did not fit; forgotten at a restart, which may have mended it."""
     queues: dict[bytes, deque[int]] = field(default_factory=dict)
     """Per business key, what is in the inbox; only the first of each runs."""
     runs: dict[bytes, Run] = field(default_factory=dict)

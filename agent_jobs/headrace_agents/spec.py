@@ -25,12 +25,19 @@ class _Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+OnMisfit = Literal["dead_letter", "hold", "pass_on"]
+"""What becomes of a row that its handler's model can't read: a dead letter; it and all that comes after it
+from its table waits in the inbox, until the job is started anew or the agent is told to resume; the handler
+gets it, with the values that don't fit as they came."""
+
+
 class InputTopic(_Spec):
     """One captured table: the topic its changes are in, and the table as Debezium names it."""
 
     topic: str
     table: str
     """``schema.table``, compared with the event's ``source.schema`` and ``source.table``."""
+    on_misfit: OnMisfit = "dead_letter"
 
 
 class OutputTopics(_Spec):

@@ -16,7 +16,7 @@ import yaml
 
 from headrace.environment.units import SECOND_MS
 from headrace.plan.aws.model import DeploymentPlan
-from headrace.plan.metric_names import RECORDED, RECORDING_GROUP
+from headrace.plan.metric_names import RECORDED, RECORDING_GROUP, TABLES_HELD, TABLES_HELD_MEANS
 
 CHECKPOINT_SHARE = 0.5
 """Of the interval."""
@@ -90,6 +90,13 @@ def _alerts(deployment: DeploymentPlan) -> Iterator[_Alert]:
         f"sum by (agent) (increase(headrace_hard_bound_waits{{{of}}}[{LASTING}])) > 0",
         "warning",
         "events wait in front of a full inbox, and checkpoints with them: the model is too slow",
+    )
+    yield _Alert(
+        "TableHeld",
+        f"max by (agent) ({TABLES_HELD}{{{of}}}) > 0",
+        "critical",
+        TABLES_HELD_MEANS,
+        "0m",
     )
 
 

@@ -39,6 +39,7 @@ from headrace.environment.units import DAY_MS, HOUR_MS, MIB, MINUTE_MS, SECOND_M
 from headrace.errors import HeadraceError
 from headrace_agents.chat import ModelErrorKind
 from headrace_agents.consequences import Consequence, usual
+from headrace_agents.spec import OnMisfit
 
 SHARDS = 128
 """Of an agent: its state is kept per shard, so a subtask more than these would do nothing."""
@@ -91,6 +92,13 @@ class Source(Declared):
     )
     tables: Annotated[tuple[Table, ...], Field(min_length=1)] = declared(
         "a list of one or more tables", "The tables to capture."
+    )
+    on_schema_change: OnMisfit = declared(
+        "`dead_letter`, `hold` or `pass_on`",
+        "What becomes of a change that an agent's handler can't read any more: a dead letter; it and all "
+        "later ones of its table wait until the agent is brought up anew or resumed; the handler gets it, "
+        "with what does not fit as it came.",
+        default="dead_letter",
     )
 
 

@@ -8,12 +8,12 @@ import yaml
 from headrace.capture.watched import alert_rules
 from headrace.local.context import HOST, LocalContext, process
 from headrace.local.provider.process import ProcessInputs, Readiness
-from headrace.plan.metric_names import RECORDED, RECORDING_GROUP, RELABELLED
+from headrace.plan.metric_names import HELD, RECORDED, RECORDING_GROUP, RELABELLED
 from headrace.plan.model import Ports
 
 NAME = "prometheus"
 CONFIG, RULES = "prometheus.yml", "rules.yml"
-CAPTURE = "capture"
+CAPTURE, AGENTS = "capture", "agents"
 SCRAPE_INTERVAL = "5s"
 RETENTION = "7d"
 
@@ -60,6 +60,6 @@ def configuration(ports: Ports) -> dict[str, str]:
         "rule_files": [RULES],
         "scrape_configs": [flink, capture],
     }
-    groups = {RECORDING_GROUP: RECORDED, CAPTURE: alert_rules()}
+    groups = {RECORDING_GROUP: RECORDED, CAPTURE: alert_rules(), AGENTS: [HELD]}
     rules = {"groups": [{"name": name, "rules": rules} for name, rules in groups.items()]}
     return {CONFIG: yaml.safe_dump(config), RULES: yaml.safe_dump(rules)}

@@ -99,7 +99,7 @@ def _spec(
         AgentJobSpec,
         name=because(agent.name, "declared; ids, topics and transactions are made from it"),
         entry_point=because(agent.entry_point, "declared"),
-        inputs=sequence(_input(name) for name in agent.inputs),
+        inputs=sequence(_input(environment, name) for name in agent.inputs),
         key=because(agent.key, "declared"),
         outputs=build(
             OutputTopics,
@@ -177,12 +177,14 @@ def _as_declared(value: Any) -> Because[Any]:
     return because(value, "declared; the agent's class checks it")
 
 
-def _input(name: str) -> Because[InputTopic]:
-    _source, table = name.split(".", 1)
+def _input(environment: Environment, name: str) -> Because[InputTopic]:
+    of, table = name.split(".", 1)
+    (source,) = (each for each in environment.sources if each.name == of)
     return build(
         InputTopic,
         topic=because(name, "declared; the topic has the input's name"),
         table=because(table, "the input's name without its source"),
+        on_misfit=because(source.on_schema_change, "its source's on_schema_change, or dead_letter"),
     )
 
 

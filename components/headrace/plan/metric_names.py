@@ -43,6 +43,19 @@ RECORDED: list[dict[str, Any]] = [
 """Rules of Prometheus for what can't be reported so."""
 RECORDING_GROUP = "headrace"
 
+TABLES_HELD = f"{OWN}tables_held"
+TABLES_HELD_MEANS = (
+    "events of a table wait since one of them did not fit: mend the agent or its table, or declare otherwise "
+    "in on_schema_change"
+)
+HELD: dict[str, Any] = {
+    "alert": "TableHeld",
+    "expr": f"max by ({AGENT}) ({TABLES_HELD}) > 0",
+    "labels": {"severity": "critical"},
+    "annotations": {"summary": f"{{{{ $labels.{AGENT} }}}}: {TABLES_HELD_MEANS}"},
+}
+"""An alert over all agents, by the label :data:`AGENT`."""
+
 
 def documented(reported: str) -> str | None:
     """An agent's metric by the name that Flink reports it by; None for one that is not an agent's."""

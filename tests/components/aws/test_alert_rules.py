@@ -55,6 +55,7 @@ def test_bounds_are_the_plans_or_those_that_aws_documents() -> None:
         "BackPressure": 500,
         "JobRestarts": 2,
         "InboxAtHardBound": 0,
+        "TableHeld": 0,
     }
     assert parsed().keys() - bounds.keys() == {"JobGone"}
 
@@ -115,6 +116,8 @@ CPUS = AGENT.pods.taskmanager_cpu
 @pytest.mark.parametrize(
     ("alert", "series", "fires"),
     [
+        ("TableHeld", [gauge("headrace_tables_held", 1)], True),
+        ("TableHeld", [gauge("headrace_tables_held", 0)], False),
         ("CheckpointsSlow", checkpoint(INTERVAL / 2 + 1), True),
         ("CheckpointsSlow", checkpoint(INTERVAL / 2), False),
         (

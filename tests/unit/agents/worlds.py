@@ -20,7 +20,7 @@ from headrace_agents.control import Command, Report, control_key
 from headrace_agents.operator import AgentOperator, memory_format
 from headrace_agents.records import DecisionRecord, InputRecord, Outcome, OutputRecord, Position
 from headrace_agents.runs import AgentRuns, Attempt, RunHandle, RunRequest, RunResult
-from headrace_agents.spec import AgentJobSpec, Limits
+from headrace_agents.spec import AgentJobSpec, Limits, OnMisfit
 from headrace_agents.steps import WriteAhead
 from headrace_agents.testing import DictState, MemoryJournal, in_memory_spec
 
@@ -255,6 +255,7 @@ class World:
         limits: Limits = LIMITS,
         agent_class: type[Agent[Any, Any, Any]] = Tracker,
         write_ahead: WriteAhead = "steps",
+        on_misfit: OnMisfit = "dead_letter",
     ) -> None:
         self.records = list(records)
         self.clock = Clock()
@@ -263,7 +264,9 @@ class World:
         self.checkpointed = Durable()
         self.journal = None if write_ahead == "none" else MemoryJournal()
         self.agent = prepare(agent_class, {})
-        self.spec: AgentJobSpec = in_memory_spec(self.agent, ("key",), limits, write_ahead)
+        spec: AgentJobSpec = in_memory_spec(self.agent, ("key",), limits, write_ahead)
+        inputs = tuple(topic.model_copy(update={"on_misfit": on_misfit}) for topic in spec.inputs)
+        self.spec = spec.model_copy(update={"inputs": inputs})
         self._start()
 
     def _start(self) -> None:
