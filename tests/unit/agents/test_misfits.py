@@ -74,6 +74,36 @@ def test_its_table_is_held_from_it_on_and_other_tables_of_other_keys_go_on() -> 
     assert (found.operator.figures.tables_held, found.operator.figures.inbox_events) == (1, 3)
 
 
+def test_what_waits_behind_a_run_when_its_table_is_held_is_not_started_after_it() -> None:
+    found = world("hold", [row(0, 1), fitting(1, 2), fitting(2, 2)])
+    for _ in range(3):
+        found.take()
+    found.end_run(0)
+    found.pass_time(1_000)
+    found.end_run(0)
+    found.pass_time(1_000)
+    assert decided(found) == [1]
+    assert found.runner.in_flight == []
+
+
+def test_what_can_not_be_read_behind_a_run_holds_its_table_when_its_turn_comes() -> None:
+    found = world("hold", [fitting(0, 1), record(1, key(1), b"no json"), fitting(2, 2)])
+    found.take()
+    found.take()
+    found.end_run(0)
+    found.pass_time(1_000)
+    assert decided(found) == [0]
+    assert found.dead_letters() == []
+
+    found.checkpoint()
+    found.crash()
+    found.take()
+    found.end_run(0)
+    found.pass_time(1_000)
+    found.operator.refresh_figures()
+    assert (found.operator.figures.tables_held, found.dead_letters()) == (1, [])
+
+
 def test_what_is_held_is_decided_in_order_by_an_agent_that_can_read_it() -> None:
     found = world("hold", [fitting(0, 1), row(1, 1), fitting(2, 1), fitting(3, 2)])
     for _ in range(6):
