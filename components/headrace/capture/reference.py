@@ -1,4 +1,4 @@
-"""The list of checks, written from the checks themselves.
+"""The tables of the page on capturing, written from the code.
 
 ``python -m headrace.capture.reference docs/capture.md`` brings the page up to date.
 """
@@ -9,10 +9,11 @@ import inspect
 import sys
 from pathlib import Path
 
+from headrace.capture.abilities import abilities_table
 from headrace.capture.columns import CARRIED, NOT_IN_ARRAYS
 from headrace.capture.preflight import CHECKS, Check, identity
 
-BEGIN, END = "<!-- from the code: begin -->", "<!-- from the code: end -->"
+BEGIN, END = "<!-- from the code, {}: begin -->", "<!-- from the code, {}: end -->"
 
 
 def checks_table() -> str:
@@ -34,9 +35,15 @@ def types_list() -> str:
 
 def up_to_date(text: str) -> str:
     """A page with what stands between its markers written anew."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{checks_table()}\n\n{types_list()}\n\n{END}{after}"
+    for name, written in (
+        ("checks", f"{checks_table()}\n\n{types_list()}"),
+        ("abilities", abilities_table()),
+    ):
+        begin, end = BEGIN.format(name), END.format(name)
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        text = f"{before}{begin}\n{written}\n\n{end}{after}"
+    return text
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
+from headrace.capture.abilities import refuse_on_aws
 from headrace.commands.common import (
     AsJson,
     DeclarationFile,
@@ -38,7 +40,7 @@ def status(stack: StackName = "local", file: DeclarationFile = None, as_json: As
     [dim]headrace capture status --json | jq '.[] | select(.slot_state != "active")'[/]
     """
     with reported():
-        found = captures(Stack.find(stack, file))
+        found = captures(_able(stack, file, "watch"))
         if as_json:
             print_json(found)
         else:
@@ -72,7 +74,7 @@ def resnapshot_(
     [dim]headrace capture resnapshot support[/]
     """
     with reported():
-        found = Stack.find(stack, file)
+        found = _able(stack, file, "resnapshot")
         (source,) = chosen(found, [name])
         slot = slot_of(found, source)
         if not yes:
@@ -81,6 +83,14 @@ def resnapshot_(
         resnapshot(found, source, said.append if as_json else console.print)
         if as_json:
             print_json({"source": name, "done": said})
+
+
+def _able(name: str, file: Path | None, ability: str) -> Stack:
+    """Raises HeadraceError where its substrate can't do that."""
+    found = Stack.find(name, file)
+    if found.on_aws:
+        refuse_on_aws(ability, found.name)
+    return found
 
 
 def _ask_first(name: str, *, is_lost: bool) -> None:
