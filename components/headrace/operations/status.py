@@ -12,6 +12,7 @@ from rich.table import Table
 from headrace.environment.units import MIB
 from headrace.local.connect_status import Status, states
 from headrace.local.context import HOST
+from headrace.local.flink_metrics import Pages, samples
 from headrace.local.flink_rest import FlinkRest, Unreachable
 from headrace.local.names import taskmanager
 from headrace.local.scaling.standing import Standing, read
@@ -25,8 +26,8 @@ UNREACHABLE: dict[str, Any] = {"state": "unreachable", "tasks": []}
 
 
 def status(stack: Stack) -> dict[str, Any]:
-    """Processes (state, pid, uptime in s, memory with children in MiB), connectors, agents, and of each
-    agent what scaling decided last, and why."""
+    """Processes (state, pid, uptime in s, memory with children in MiB), connectors, agents (with how many of
+    their tables are held), and of each agent what scaling decided last, and why."""
     return {
         "stack": stack.name,
         "folder": str(stack.files.root),
@@ -100,7 +101,22 @@ def told_by_connect(stack: Stack) -> dict[str, Status] | None:
 
 def _agents(stack: Stack) -> list[dict[str, Any]]:
     rest = FlinkRest(f"http://{HOST}:{stack.plan.ports.flink_rest}")
-    return [_agent(rest, agent.name) for agent in stack.plan.agents]
+    pages = Pages(stack.plan.ports.taskmanager_metrics).read()
+    return [
+        {**_agent(rest, agent.name), "tables_held": _tables_held(pages, agent.name)}
+        for agent in stack.plan.agents
+    ]
+
+
+def _tables_held(pages: list[str], agent: str) -> int | None:
+    """Of the subtask that holds most; None where none says so."""
+    held = [
+        int(sample.value)
+        for page in pages
+        for sample in samples(page, agent, ["tables_held"])
+        if sample.operator == agent
+    ]
+    return max(held, default=None)
 
 
 def _agent(rest: FlinkRest, name: str) -> dict[str, Any]:

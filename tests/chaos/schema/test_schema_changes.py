@@ -50,6 +50,8 @@ def test_each_change_of_a_schema_under_load_leads_to_what_its_source_declares(
 
     until("all that fits is decided", lambda: is_held(pipeline), DECIDED_WITHIN_S)
     assert sum(figures(stack, HELD, "tables_held").values()) == len(UNFIT)
+    told = {agent["name"]: agent["tables_held"] for agent in stack.json("status")["agents"]}
+    assert told == {BURIED: 0, HELD: len(UNFIT), PASSED: 0}
     assert not book(pipeline, HELD).dead_letters
 
     ready(stack, tmp_path).up()
