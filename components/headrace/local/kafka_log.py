@@ -1,0 +1,9 @@
+"""Kafka's client writes a log of its own; where nobody may hear that, it goes here."""
+
+from __future__ import annotations
+
+import logging
+
+SILENT = logging.getLogger("headrace.kafka")
+SILENT.addHandler(logging.NullHandler())
+SILENT.propagate = False
