@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 from psycopg import sql
 
@@ -15,6 +16,7 @@ from headrace.errors import HeadraceError
 POSITIONS = ("lsn", "lsn_proc", "lsn_commit")
 """Of Debezium's offset: of the event, of what is wholly processed, of the last commit."""
 
+ASKED_AGAIN, PAUSE_S = 2, 1.0
 OF_AN_EVENT = ("lsn", "lsn_proc", "lsn_commit", "messageType", "lsn_events_processed", "txId", "xmin")
 """What an offset says of the event that it was stored with. Without them, but with a ``lsn``, Debezium
 streams from there and does not look for that event (``PostgresStreamingChangeEventSource.execute``)."""
@@ -33,7 +35,7 @@ def slot_meets_offset(look: Look) -> Iterator[Flaw]:
             )
         return
     try:
-        offset = look.offset()
+        offset = _settled(look.offset, slot)
     except HeadraceError as error:
         yield Flaw(
             "warning",
@@ -42,6 +44,17 @@ def slot_meets_offset(look: Look) -> Iterator[Flaw]:
         )
         return
     yield from _compared(look, slot, offset)
+
+
+def _settled(ask: Callable[[], Offset | None], slot: Slot | None) -> Offset | None:
+    """What is stored; asked for again where the slot is ahead of it, as another connector's open transaction
+    hides for a moment what was committed after that began."""
+    for _ in range(ASKED_AGAIN):
+        offset = ask()
+        if offset is None or slot is None or slot.confirmed is None or slot.confirmed <= reached(offset):
+            return offset
+        time.sleep(PAUSE_S)
+    return ask()
 
 
 def _compared(look: Look, slot: Slot | None, offset: Offset | None) -> Iterator[Flaw]:

@@ -86,14 +86,13 @@ def _between(consumer: Consumer, lower: TopicPartition, upper: int) -> list[Mess
     consumer.assign([lower])
     found: list[Message] = []
     while True:
-        messages = consumer.consume(FIRST_LOOK, timeout=TIMEOUT_S)
-        if not messages:
+        message = consumer.poll(TIMEOUT_S)
+        if message is None:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 (the client's, of no broker)
-        for message in messages:
-            if error := message.error():
-                if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 (the same)
-                    return found
-                raise KafkaException(error)
-            if (message.offset() or 0) >= upper:
+        if error := message.error():
+            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 (the same)
                 return found
-            found.append(message)
+            raise KafkaException(error)
+        if (message.offset() or 0) >= upper:
+            return found
+        found.append(message)

@@ -18,7 +18,9 @@ from tests.engine.project import Project
 
 __all__ = ["project"]
 
-PUBLISHED = "SELECT array_agg(tablename::text ORDER BY tablename) FROM pg_publication_tables WHERE pubname = '{}'"
+PUBLISHED = (
+    "SELECT array_agg(tablename::text ORDER BY tablename) FROM pg_publication_tables WHERE pubname = '{}'"
+)
 SLOTS = "SELECT array_agg(slot_name::text ORDER BY slot_name) FROM pg_replication_slots"
 PUBLICATIONS = "SELECT array_agg(pubname::text ORDER BY pubname) FROM pg_publication"
 
