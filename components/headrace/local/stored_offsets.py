@@ -12,7 +12,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from headrace.errors import HeadraceError
-from headrace.local.kafka_log import SILENT
+from headrace.local.kafka_client import READS_ALONE, SILENT
 
 TIMEOUT_S = 5
 FIRST_LOOK = 1_000
@@ -41,7 +41,7 @@ class StoredOffsets:
             {
                 "bootstrap.servers": self.bootstrap_servers,
                 "group.id": "headrace-stored-offsets",
-                "enable.auto.commit": False,
+                **READS_ALONE,
                 "enable.partition.eof": True,
                 "isolation.level": "read_committed",
             },

@@ -15,7 +15,7 @@ from confluent_kafka.admin import (
 )
 
 from headrace.errors import HeadraceError
-from headrace.local.kafka_log import SILENT
+from headrace.local.kafka_client import SILENT
 from headrace.local.provider.resource import Inputs, JsonObject, Kind
 
 TIMEOUT_S = 30

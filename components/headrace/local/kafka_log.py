@@ -1,9 +1,0 @@
-"""Kafka's client writes a log of its own; where nobody may hear that, it goes here."""
-
-from __future__ import annotations
-
-import logging
-
-SILENT = logging.getLogger("headrace.kafka")
-SILENT.addHandler(logging.NullHandler())
-SILENT.propagate = False
