@@ -67,9 +67,9 @@ def test_a_slot_ahead_of_the_stored_offset_is_said_and_accepted_or_read_anew(pip
     with stack.database() as database:
         insert(database, first, "skipped-")
     move_on(stack)
-    said = stack.run("preflight")
+    said = stack.run("preflight", "--json")
     assert said.code == 1
-    assert "is ahead" in said.output
+    assert "is ahead, at" in said.output
     assert f"error: {CHECK}: slot" in refused(stack)
     assert "The connector was left as it was" in refused(stack)
 
