@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from headrace.errors import HeadraceError
@@ -45,11 +43,10 @@ def slot(project: Project, source: Source) -> SlotInputs:
 
 
 def declare(project: Project, publication: PublicationInputs, slot: SlotInputs) -> None:
-    resources: dict[str, tuple[str, dict[str, Any]]] = {
-        "publication": ("Publication", publication.model_dump(mode="json")),
-        "slot": ("Slot", slot.model_dump(mode="json")),
-    }
-    project.declare(**resources)
+    project.declare(
+        publication=("Publication", publication.model_dump(mode="json")),
+        slot=("Slot", slot.model_dump(mode="json")),
+    )
 
 
 def published(source: Source) -> list[str]:
