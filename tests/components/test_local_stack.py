@@ -107,7 +107,10 @@ def test_nothing_starts_before_what_it_needs(stack: Registered) -> None:
         return set(stack[f"{PREFIX}{kind} {name}"]["depends_on"])
 
     topics = {key.split()[1] for key in stack if key.startswith(f"{PREFIX}Topic ")}
-    assert needs("Preflight", "support-preflight") == {"support-database"}
+    assert needs("Publication", "support-publication") == {"support-database"}
+    # It is dropped before the publication, and after the connector.
+    assert needs("Slot", "support-slot") == {"support-publication"}
+    assert needs("Preflight", "support-preflight") == {"support-slot", "connect", *topics}
     assert needs("Connector", "local-support") == {"support-preflight", "connect", *topics}
     assert needs("AgentJob", "support-triage-job") == {
         "taskmanager-1",

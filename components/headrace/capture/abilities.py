@@ -74,6 +74,22 @@ ABILITIES = {
             " `OldestReplicationSlotLag` and `TransactionLogsDiskUsage` in CloudWatch"
         ),
     ),
+    "slot": Ability(
+        "keep slot and publication in step with the declaration",
+        Way(
+            "resources: a publication of exactly the declared tables, altered in place; the connector's slot,"
+            " taken over where it is ours; both dropped with the source, after its connector"
+        ),
+        Way("Debezium makes both (`filtered`); nothing drops them: by hand, after the connector is gone"),
+    ),
+    "accept": Ability(
+        "go on where a slot is that is ahead of its connector's offset",
+        Way("`headrace capture accept`: what is between the two never comes"),
+        _not(
+            "MSK Connect has no interface for offsets: the connector fails at its start instead"
+            " (`offset.mismatch.strategy`), and nothing is skipped in silence"
+        ),
+    ),
     "resnapshot": Ability(
         "read a source anew after its slot is lost",
         Way(

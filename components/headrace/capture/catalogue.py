@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
+
 Rows = Callable[..., list[tuple[Any, ...]]]
 """Runs a query with its parameters."""
 
@@ -88,6 +90,7 @@ class Publication:
     """Those of them with a row filter or a list of columns."""
     operations: frozenset[str]
     via_root: bool
+    owner: str
     owned: bool
     """By the looking role, or by one that it is in."""
 
@@ -101,10 +104,19 @@ class Slot:
     holder: str | None
     """The role that reads it at this moment."""
     holder_pid: int | None
+    holder_application: str | None
+    """What that calls itself, and where its connection comes from: ``application_name, address``."""
+    confirmed: int | None
+    """``confirmed_flush_lsn``: the server sends nothing from before it; None of a physical slot."""
     wal_status: str | None
     """``reserved``, ``extended``, ``unreserved`` or ``lost``; None of a slot that keeps nothing yet."""
     invalidation: str | None
     """Why it can't be used any more, where the server says so (17 and newer)."""
+
+
+def rows_of(connection: psycopg.Connection[tuple[Any, ...]]) -> Rows:
+    """Runs queries by `connection`."""
+    return lambda query, parameters=(): connection.execute(query, parameters or None).fetchall()
 
 
 def relations(rows: Rows, names: list[str]) -> dict[str, Relation]:
@@ -178,14 +190,14 @@ def publication(rows: Rows, name: str, version: int) -> Publication | None:
     found = rows(
         """
         SELECT oid, puballtables, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot,
-            pg_has_role(pubowner, 'USAGE')
+            pg_get_userbyid(pubowner)::text, pg_has_role(pubowner, 'USAGE')
         FROM pg_publication WHERE pubname = %s
         """,
         [name],
     )
     if not found:
         return None
-    oid, all_tables, *published, via_root, owned = found[0]
+    oid, all_tables, *published, via_root, owner, owned = found[0]
     parts = "r.prqual IS NOT NULL OR r.prattrs IS NOT NULL" if version >= 150000 else "false"
     tables = rows(
         f"""
@@ -217,6 +229,7 @@ def publication(rows: Rows, name: str, version: int) -> Publication | None:
             if is_published
         ),
         via_root=via_root,
+        owner=owner,
         owned=owned,
     )
 
@@ -225,8 +238,9 @@ def slot(rows: Rows, name: str, version: int) -> Slot | None:
     reason = "s.invalidation_reason" if version >= 170000 else "NULL"
     found = rows(
         f"""
-        SELECT s.slot_type, s.plugin::text, s.database::text, a.usename::text, s.active_pid, s.wal_status,
-            {reason}
+        SELECT s.slot_type, s.plugin::text, s.database::text, a.usename::text, s.active_pid,
+            concat_ws(', ', nullif(a.application_name, ''), host(a.client_addr)),
+            (s.confirmed_flush_lsn - '0/0'::pg_lsn)::bigint, s.wal_status, {reason}
         FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid
         WHERE s.slot_name = %s
         """,  # noqa: S608  (of constants)

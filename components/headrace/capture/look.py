@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,9 +11,11 @@ from typing import Any
 
 import psycopg
 
-from headrace.capture.catalogue import Publication, Relation, Slot, publication, relations, slot
+from headrace.capture.catalogue import Publication, Relation, Slot, publication, relations, rows_of, slot
 from headrace.plan.model import SourcePlan
 
+Offset = Mapping[str, Any]
+"""Where a connector is, as Debezium has it stored: ``lsn``, ``lsn_proc``, ``lsn_commit`` as numbers."""
 Connection = psycopg.Connection[tuple[Any, ...]]
 LONG_TRANSACTION = timedelta(minutes=5)
 
@@ -32,9 +34,13 @@ class Look:
     """On the disk that holds the server's WAL; None where nobody knows."""
     long_transaction: timedelta = LONG_TRANSACTION
     """A transaction that has lasted longer is worth a word."""
+    offset: Callable[[], Offset | None] | None = field(default=None, repr=False)
+    """Asks for what the connector has stored; None where there is nobody to ask. See :class:`Access`."""
+    declared: frozenset[str] = frozenset()
+    """Names of slots and publications that belong to sources of the declaration."""
 
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        return self.connection.execute(query, parameters or None).fetchall()
+        return rows_of(self.connection)(query, parameters)
 
     def value(self, query: str, parameters: Sequence[Any] = ()) -> Any:
         """The first column of the first row."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -10,9 +10,9 @@ from typing import Any
 
 import psycopg
 
-from headrace.capture import columns, publishing, role, server, slots, standby, tables
+from headrace.capture import columns, orphans, positions, publishing, role, server, slots, standby, tables
 from headrace.capture.finding import Finding, Flaw, Mend, Report
-from headrace.capture.look import LONG_TRANSACTION, Connection, Look
+from headrace.capture.look import LONG_TRANSACTION, Connection, Look, Offset
 from headrace.plan.model import SourcePlan
 
 Check = Callable[[Look], Iterator[Flaw]]
@@ -48,8 +48,10 @@ CHECKS: tuple[Check, ...] = (
     slots.slot_fits,
     slots.slot_is_free,
     slots.slot_keeps_its_wal,
+    positions.slot_meets_offset,
     slots.long_transactions,
     slots.prepared_transactions,
+    orphans.no_orphans,
 )
 """In an order in which their statements can be run."""
 CONNECTION = "connection"
@@ -67,6 +69,9 @@ class Access:
     disk_free_bytes: int | None = None
     """On the disk that holds the server's WAL; None where nobody knows."""
     long_transaction: timedelta = LONG_TRANSACTION
+    offset: Callable[[], Offset | None] | None = field(default=None, repr=False)
+    """Asks for what the source's connector has stored, None where that is nothing; raises HeadraceError
+    where nobody answers. None where there is nobody to ask."""
 
     @contextmanager
     def open(self, **more: Any) -> Iterator[Connection]:
@@ -85,8 +90,14 @@ def identity(check: Check) -> str:
     return check.__name__.replace("_", "-")
 
 
-def preflight(source: SourcePlan, access: Access) -> Report:
-    """Look at everything that has to hold before `source` is captured; nothing is changed."""
+def preflight(source: SourcePlan, access: Access, declared: Collection[str] = ()) -> Report:
+    """Look at everything that has to hold before `source` is captured; nothing is changed.
+
+    Args:
+        source: what is captured.
+        access: how its role gets to the server.
+        declared: slots of all declared sources, which are no orphans; `source`'s own is one of them.
+    """
     try:
         with access.open(options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS}") as connection:
             look = Look(
@@ -97,6 +108,8 @@ def preflight(source: SourcePlan, access: Access) -> Report:
                 version=connection.info.server_version,
                 disk_free_bytes=access.disk_free_bytes,
                 long_transaction=access.long_transaction,
+                offset=access.offset,
+                declared=frozenset({*declared, source.slot, source.publication}),
             )
             return report(look)
     except psycopg.Error as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from psycopg import sql
 
@@ -12,6 +12,23 @@ from headrace.capture.statements import name, names, statement
 
 OPERATIONS = {"insert": "c", "update": "u", "delete": "d", "truncate": "t"}
 """As PostgreSQL publishes them, and as Debezium's ``skipped.operations`` names them."""
+
+
+def published_operations_of(config: Mapping[str, str]) -> list[str]:
+    """What a connector with this configuration does not skip; Debezium skips truncates by itself."""
+    skipped = config.get("skipped.operations", "t").split(",")
+    return [operation for operation, letter in OPERATIONS.items() if letter not in skipped]
+
+
+def creation(publication: str, tables: Sequence[str], operations: Sequence[str], *, via_root: bool) -> str:
+    """The statement that makes it."""
+    return statement(
+        "CREATE PUBLICATION {} FOR TABLE {} WITH (publish = {}, publish_via_partition_root = {})",
+        name(publication),
+        names(tables),
+        sql.Literal(", ".join(operations)),
+        sql.SQL("true" if via_root else "false"),
+    )
 
 
 def publication_exists(look: Look) -> Iterator[Flaw]:
@@ -36,6 +53,8 @@ def publication_exists(look: Look) -> Iterator[Flaw]:
 
 
 def _lacking_to_create(look: Look) -> Iterator[str]:
+    if _left_alone(look):
+        yield "it is told to make none (publication.autocreate.mode)"
     if look.in_recovery:
         yield "the server is a standby, so it has to be made on its primary"
     if not look.value("SELECT has_database_privilege(current_database(), 'CREATE')"):
@@ -55,13 +74,8 @@ def _all_publishable(look: Look) -> bool:
 
 def _creation(look: Look) -> str:
     partitioned = any(relation.partitioned for relation in look.relations.values())
-    return statement(
-        "CREATE PUBLICATION {} FOR TABLE {} WITH (publish = {}, publish_via_partition_root = {})",
-        name(look.source.publication),
-        names([table.name for table in look.source.tables]),
-        sql.Literal(", ".join(_needed(look))),
-        sql.SQL("true" if partitioned else "false"),
-    )
+    tables = [table.name for table in look.source.tables]
+    return creation(look.source.publication, tables, _needed(look), via_root=partitioned)
 
 
 def published_tables(look: Look) -> Iterator[Flaw]:
@@ -89,12 +103,16 @@ def published_tables(look: Look) -> Iterator[Flaw]:
     said = [f"lacks {', '.join(missing)}"] if missing else []
     said += [f"also has {', '.join(others)}"] if others else []
     # Debezium brings it to the declared tables itself, where it may.
-    itself = found.owned and all(relation.owned for relation in look.relations.values())
+    itself = (
+        not _left_alone(look) and found.owned and all(relation.owned for relation in look.relations.values())
+    )
     yield Flaw(
         "info" if itself else "error",
         f"publication {look.source.publication} {' and '.join(said)}",
         "the connector alters it when it starts"
         if itself
+        else "what is not published is not captured"
+        if _left_alone(look)
         else "the connector tries to alter it, may not, and fails; what is not published is not captured",
         Mend(
             (exactly,),
@@ -150,9 +168,12 @@ def published_operations(look: Look) -> Iterator[Flaw]:
 
 
 def _needed(look: Look) -> list[str]:
-    # Debezium skips truncates where it is not told otherwise.
-    skipped = look.config.get("skipped.operations", "t").split(",")
-    return [operation for operation, letter in OPERATIONS.items() if letter not in skipped]
+    return published_operations_of(look.config)
+
+
+def _left_alone(look: Look) -> bool:
+    """Whether the connector is told to take the publication as it is."""
+    return look.config.get("publication.autocreate.mode") == "disabled"
 
 
 def published_by_root(look: Look) -> Iterator[Flaw]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from psycopg import sql
 
+from headrace.capture.catalogue import Slot
 from headrace.capture.finding import Flaw, Mend
 from headrace.capture.look import Look
 from headrace.capture.statements import statement
@@ -18,18 +19,25 @@ def _drop(look: Look) -> str:
     return statement("SELECT pg_drop_replication_slot({})", sql.Literal(look.source.slot))
 
 
+def otherwise(name: str, slot: Slot, plugin: str, database: str) -> str:
+    """What `slot` is where it can't be a source's; empty where it can."""
+    if (slot.kind, slot.plugin, slot.database) == ("logical", plugin, database):
+        return ""
+    return (
+        f"slot {name} is {slot.kind}, of plugin {slot.plugin} and database {slot.database};"
+        f" wanted: logical, {plugin}, {database}"
+    )
+
+
 def slot_fits(look: Look) -> Iterator[Flaw]:
     """A slot that is there under the source's name is of its plugin and its database"""
     if not (slot := look.slot):
         return
     plugin = look.config.get("plugin.name", "decoderbufs")
-    wanted = ("logical", plugin, look.source.database)
-    found = (slot.kind, slot.plugin, slot.database)
-    if found != wanted:
+    if another := otherwise(look.source.slot, slot, plugin, look.source.database):
         yield Flaw(
             "error",
-            f"slot {look.source.slot} is {slot.kind}, of plugin {slot.plugin} and database {slot.database};"
-            f" wanted: logical, {plugin}, {look.source.database}",
+            another,
             "the connector can't read it, and another of the name can't be made",
             Mend((_drop(look),), advice="somebody else's position is in it: ask whose it is first"),
         )

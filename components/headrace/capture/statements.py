@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from psycopg import sql
 
 from headrace.capture.finding import Mend
@@ -18,7 +20,7 @@ def name(dotted: str) -> sql.Identifier:
     return sql.Identifier(*dotted.split("."))
 
 
-def names(dotted: list[str] | tuple[str, ...]) -> sql.Composable:
+def names(dotted: Sequence[str]) -> sql.Composable:
     return sql.SQL(", ").join(map(name, dotted))
 
 

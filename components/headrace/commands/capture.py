@@ -1,4 +1,4 @@
-"""`headrace capture`: how sources are captured, and what to do when a slot is lost."""
+"""`headrace capture`: how sources are captured, and what to do when a slot is lost or ahead."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from headrace.commands.common import (
 from headrace.environment.units import MIB
 from headrace.errors import HeadraceError
 from headrace.operations.captured_sources import chosen
-from headrace.operations.captures import captures, resnapshot, slot_of
+from headrace.operations.captures import accept, captures, resnapshot, slot_of
 from headrace.operations.stack import Stack
 
 app = group("How sources are captured: connectors, replication slots, and a slot that is lost.")
@@ -48,6 +48,8 @@ def status(stack: StackName = "local", file: DeclarationFile = None, as_json: As
             for each in found:
                 for failure in each["failures"]:
                     console.print(f"[red]{escape(each['source'])}:[/] {escape(failure)}", soft_wrap=True)
+            for orphan in dict.fromkeys(orphan for each in found for orphan in each["orphans"]):
+                console.print(f"[yellow]orphan:[/] {escape(orphan)}", soft_wrap=True)
     lost = [each["source"] for each in found if each["slot_state"] == "lost"]
     if lost:
         errors.print(
@@ -85,6 +87,34 @@ def resnapshot_(
             print_json({"source": name, "done": said})
 
 
+@app.command("accept")
+def accept_(
+    name: Annotated[str, typer.Argument(metavar="SOURCE", help="The source, as it is declared.")],
+    stack: StackName = "local",
+    file: DeclarationFile = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Go on where a source's slot is, which is ahead of what its connector has stored.
+
+    What was committed between the two is in no topic, and never will be. `headrace preflight` says whether
+    a slot is ahead, and by how much; `headrace capture resnapshot` is the way that leaves no row out.
+
+    [dim]headrace capture accept support[/]
+    """
+    with reported():
+        found = _able(stack, file, "accept")
+        (source,) = chosen(found, [name])
+        if not yes:
+            _confirm(
+                f"{name}: what was committed before its slot's position, and is not captured, never comes."
+            )
+        said: list[str] = []
+        accept(found, source, said.append if as_json else console.print)
+        if as_json:
+            print_json({"source": name, "done": said})
+
+
 def _able(name: str, file: Path | None, ability: str) -> Stack:
     """Raises HeadraceError where its substrate can't do that."""
     found = Stack.find(name, file)
@@ -95,8 +125,12 @@ def _able(name: str, file: Path | None, ability: str) -> Stack:
 
 def _ask_first(name: str, *, is_lost: bool) -> None:
     warned = "" if is_lost else "its slot is NOT lost: what it holds and nobody read is given up. "
+    _confirm(f"{name}: {warned}Every row comes once more, as a read.")
+
+
+def _confirm(said: str) -> None:
     try:
-        typer.confirm(f"{name}: {warned}Every row comes once more, as a read. Go on?", abort=True, err=True)
+        typer.confirm(f"{said} Go on?", abort=True, err=True)
     except typer.Abort:
         raise HeadraceError("nothing was changed; --yes goes on without asking") from None
 

@@ -11,13 +11,14 @@ NAME = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
 TABLE = r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*"
 COLUMN = r"[a-z_][a-z0-9_]*"
 
+SLOT_PREFIX = "headrace_"
 SLOT_MAX_CHARS = 63
 """PostgreSQL cuts identifiers at 63 bytes (``NAMEDATALEN - 1``)."""
 
 
 def slot(environment: str, source: str) -> str:
     """Replication slot of a source; the publication has the same name."""
-    return f"headrace_{environment}_{source}".replace("-", "_")
+    return f"{SLOT_PREFIX}{environment}_{source}".replace("-", "_")
 
 
 def connector(environment: str, source: str) -> str:

@@ -30,6 +30,11 @@ class LocalContext:
         return f"{HOST}:{self.plan.ports.kafka}"
 
     @property
+    def offsets_topic(self) -> str:
+        """In which Kafka Connect stores where its connectors are."""
+        return self.plan.connect.settings["offset.storage.topic"]
+
+    @property
     def object_store_endpoint(self) -> str:
         return f"http://{HOST}:{self.plan.ports.object_store}"
 

@@ -36,6 +36,14 @@ class DatabaseResource(LocalResource):
     kind = "Database"
 
 
+class PublicationResource(LocalResource):
+    kind = "Publication"
+
+
+class SlotResource(LocalResource):
+    kind = "Slot"
+
+
 class PreflightResource(LocalResource):
     kind = "Preflight"
 

@@ -1,16 +1,25 @@
-"""A source on this machine: its database, the look at it, and the connector that captures it."""
+"""A source on this machine: its database, publication, slot, the look at them, and the connector."""
 
 from __future__ import annotations
 
 import pulumi
 
+from headrace.capture.publishing import published_operations_of
 from headrace.local.context import LocalContext
 from headrace.local.files import StackFiles
 from headrace.local.provider.connector import ConnectorInputs
 from headrace.local.provider.database import Column, DatabaseInputs, Table
 from headrace.local.provider.preflight import PreflightInputs
-from headrace.local.resources import ConnectorResource, DatabaseResource, PreflightResource
-from headrace.local.source_access import password_file
+from headrace.local.provider.publication import PublicationInputs
+from headrace.local.provider.slot import SlotInputs
+from headrace.local.resources import (
+    ConnectorResource,
+    DatabaseResource,
+    PreflightResource,
+    PublicationResource,
+    SlotResource,
+)
+from headrace.local.source_access import complete_config, password_file
 from headrace.plan.model import SourcePlan
 
 
@@ -32,18 +41,36 @@ class Source(pulumi.ComponentResource):
             database_of(source, files, port),
             pulumi.ResourceOptions(parent=self, depends_on=[server], retain_on_delete=True),
         )
-        preflight = PreflightResource(
-            f"{source.name}-preflight",
-            PreflightInputs(root=context.root, port=port, source=source),
+        publication = PublicationResource(
+            f"{source.name}-publication",
+            publication_of(source, files, port),
             pulumi.ResourceOptions(parent=self, depends_on=[self.database]),
         )
-        config = source.connector_config | {
-            # The worker's FileConfigProvider reads it; Connect's topics and interface show the reference.
-            "database.password": f"${{file:{password_file(files, source.name)}:password}}",
-        }
+        slot = SlotResource(
+            f"{source.name}-slot",
+            slot_of(source, files, port),
+            pulumi.ResourceOptions(parent=self, depends_on=[publication]),
+        )
+        preflight = PreflightResource(
+            f"{source.name}-preflight",
+            PreflightInputs(
+                root=context.root,
+                port=port,
+                bootstrap_servers=context.bootstrap_servers,
+                offsets_topic=context.offsets_topic,
+                declared=tuple(each.slot for each in context.plan.sources),
+                source=source,
+            ),
+            # Of the worker it needs the topic of offsets.
+            pulumi.ResourceOptions(parent=self, depends_on=[slot, *worker]),
+        )
         self.connector = ConnectorResource(
             source.connector,
-            ConnectorInputs(endpoint=context.connect_endpoint, name=source.connector, config=config),
+            ConnectorInputs(
+                endpoint=context.connect_endpoint,
+                name=source.connector,
+                config=complete_config(files, source),
+            ),
             pulumi.ResourceOptions(parent=self, depends_on=[preflight, *worker]),
         )
         self.register_outputs({"connector": source.connector})
@@ -57,7 +84,6 @@ def database_of(source: SourcePlan, files: StackFiles, port: int) -> DatabaseInp
         database=source.database,
         role=source.slot,
         password_file=str(password_file(files, source.name)),
-        publication=source.publication,
         tables=tuple(
             Table(
                 name=table.name,
@@ -67,4 +93,29 @@ def database_of(source: SourcePlan, files: StackFiles, port: int) -> DatabaseInp
             )
             for table in source.tables
         ),
+    )
+
+
+def publication_of(source: SourcePlan, files: StackFiles, port: int) -> PublicationInputs:
+    """Exactly the declared tables, and what the connector does not skip."""
+    return PublicationInputs(
+        root=str(files.root),
+        port=port,
+        database=source.database,
+        publication=source.publication,
+        role=source.slot,
+        tables=tuple(table.name for table in source.tables),
+        operations=tuple(published_operations_of(source.connector_config)),
+    )
+
+
+def slot_of(source: SourcePlan, files: StackFiles, port: int) -> SlotInputs:
+    """As the connector is told to make and to read it."""
+    return SlotInputs(
+        root=str(files.root),
+        port=port,
+        database=source.database,
+        slot=source.slot,
+        plugin=source.connector_config["plugin.name"],
+        role=source.slot,
     )

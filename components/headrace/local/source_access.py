@@ -9,6 +9,7 @@ from pathlib import Path
 from headrace.capture.preflight import Access
 from headrace.local.files import StackFiles
 from headrace.local.secrets import SUPERUSER_PASSWORD, read_property
+from headrace.local.stored_offsets import StoredOffsets
 from headrace.plan.model import SourcePlan
 from headrace.plan.ports import LOOPBACK
 
@@ -18,14 +19,26 @@ def password_file(files: StackFiles, source: str) -> Path:
     return files.secret(f"{source}.properties")
 
 
-def capturing_role(files: StackFiles, port: int, source: SourcePlan) -> Access:
+def complete_config(files: StackFiles, source: SourcePlan) -> dict[str, str]:
+    """The connector's, with a reference to its password."""
+    return source.connector_config | {
+        # The worker's FileConfigProvider reads it; Connect's topics and interface show the reference.
+        "database.password": f"${{file:{password_file(files, source.name)}:password}}",
+    }
+
+
+def capturing_role(files: StackFiles, port: int, source: SourcePlan, stored: StoredOffsets) -> Access:
     """As the connector gets there. The server's disk is the one that the stack's folder is on.
 
     Raises:
         FileNotFoundError: the role was not made yet.
     """
     access = role_access(port, source.database, source.slot, password_file(files, source.name))
-    return replace(access, disk_free_bytes=shutil.disk_usage(files.root).free)
+    return replace(
+        access,
+        disk_free_bytes=shutil.disk_usage(files.root).free,
+        offset=lambda: stored.of(source.connector, source.name),
+    )
 
 
 def role_access(port: int, database: str, role: str, password: Path) -> Access:

@@ -11,6 +11,8 @@ from headrace.capture.mending import mend
 from headrace.capture.preflight import Access, preflight
 from headrace.errors import HeadraceError
 from headrace.local import source_access
+from headrace.local.context import HOST
+from headrace.local.stored_offsets import StoredOffsets
 from headrace.operations.stack import Stack
 from headrace.plan.model import SourcePlan
 
@@ -51,7 +53,7 @@ def look(stack: Stack, sources: Sequence[SourcePlan], ways: Ways) -> Iterator[Re
         access = _capturing_role(stack, source, ways)
         if ways.disk_free_bytes is not None:
             access = replace(access, disk_free_bytes=ways.disk_free_bytes)
-        yield preflight(source, access)
+        yield preflight(source, access, [each.slot for each in stack.any_plan.sources])
 
 
 def mend_safely(stack: Stack, sources: Sequence[SourcePlan], ways: Ways, reports: Sequence[Report]) -> None:
@@ -73,9 +75,17 @@ def _capturing_role(stack: Stack, source: SourcePlan, ways: Ways) -> Access:
             f"--service: given {ways.service}; allowed: none, as {stack.name} has its own server"
         )
     try:
-        return source_access.capturing_role(stack.files, stack.plan.ports.postgres, source)
+        return source_access.capturing_role(
+            stack.files, stack.plan.ports.postgres, source, stored_offsets(stack)
+        )
     except FileNotFoundError as missing:
         raise _not_made(stack, missing) from None
+
+
+def stored_offsets(stack: Stack) -> StoredOffsets:
+    """Where a local stack's Kafka Connect stores them."""
+    servers = f"{HOST}:{stack.plan.ports.kafka}"
+    return StoredOffsets(servers, stack.plan.connect.settings["offset.storage.topic"])
 
 
 def _administrator(stack: Stack, source: SourcePlan, ways: Ways) -> Access:

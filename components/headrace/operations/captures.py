@@ -1,18 +1,26 @@
-"""How sources are captured, and how a source is captured anew whose slot is lost."""
+"""How sources are captured, and how one goes on whose slot is lost, or ahead of what was stored."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import psycopg
 
+from headrace.capture import catalogue
+from headrace.capture.look import Connection
+from headrace.capture.orphans import orphans
+from headrace.capture.positions import OF_AN_EVENT, reached, text
 from headrace.capture.standing import SlotStanding, slot_standing
 from headrace.errors import HeadraceError
 from headrace.local.connect_status import Status, parts, runs
+from headrace.local.connector_place import ConnectorPlace
 from headrace.local.context import HOST
+from headrace.local.source_access import complete_config
 from headrace.local.waiting import wait_until
+from headrace.operations.captured_sources import stored_offsets
 from headrace.operations.demo import connect
 from headrace.operations.stack import Stack
 from headrace.operations.status import UNREACHABLE, in_words, told_by_connect
@@ -38,6 +46,7 @@ def captures(stack: Stack) -> list[dict[str, Any]]:
                 "failures": failures(status),
                 "slot": source.slot,
                 **_told(slot_of(stack, source)),
+                "orphans": orphans_beside(stack, source),
             }
         )
     return found
@@ -55,9 +64,23 @@ def _cause(trace: str) -> str:
 
 def slot_of(stack: Stack, source: SourcePlan) -> SlotStanding | None:
     """None where there is none. Raises HeadraceError where the database does not answer."""
+    with _database(stack, source) as database:
+        return slot_standing(database, source.slot)
+
+
+def orphans_beside(stack: Stack, source: SourcePlan) -> list[str]:
+    """Slots of its server and publications of its database that no declared source has, and their cost."""
+    declared = frozenset(each.slot for each in stack.plan.sources)
+    with _database(stack, source) as database:
+        found = list(orphans(catalogue.rows_of(database), declared))
+    return [f"{flaw.found}: {flaw.consequence}" for flaw in found]
+
+
+@contextmanager
+def _database(stack: Stack, source: SourcePlan) -> Iterator[Connection]:
     try:
         with connect(stack, source.database) as database:
-            return slot_standing(database, source.slot)
+            yield database
     except psycopg.OperationalError as error:
         raise HeadraceError(f"database {source.database} does not answer: {error}") from error
 
@@ -82,18 +105,58 @@ def resnapshot(stack: Stack, source: SourcePlan, say: Say) -> None:
     Raises:
         HeadraceError: a part does not answer, or refuses.
     """
-    endpoint = f"http://{HOST}:{stack.plan.ports.connect}/connectors/{source.connector}"
-    with httpx.Client(timeout=TIMEOUT_S, trust_env=False) as client:
-        _ask(client, "PUT", f"{endpoint}/stop")
-        wait_until(f"{source.connector} stopped", lambda: _is_stopped(client, endpoint), STOPPED_TIMEOUT_S)
-        say(f"connector {source.connector} is stopped")
-        _ask(client, "DELETE", f"{endpoint}/offsets")
+    with _stopped(stack, source, say) as place:
+        place.forget()
         say("its offsets are forgotten")
         _drop_slot(stack, source)
         say(f"slot {source.slot} is dropped")
-        _ask(client, "PUT", f"{endpoint}/resume")
-        wait_until(f"{source.connector} running", lambda: _runs(stack, source), RUNNING_TIMEOUT_S)
     say(f"connector {source.connector} reads {len(source.tables)} tables anew")
+
+
+def accept(stack: Stack, source: SourcePlan, say: Say) -> None:
+    """Have the connector go on at its slot's position, which is ahead of the one that it has stored.
+
+    What was committed between the two is in no topic. An incremental snapshot under way goes on.
+
+    Raises:
+        HeadraceError: the slot is not ahead, so that there is nothing to accept; or a part does not answer,
+            or refuses.
+    """
+    slot = confirmed(stack, source)
+    offset = stored_offsets(stack).of(source.connector, source.name)
+    if slot is None or offset is None or slot <= reached(offset):
+        at = "not there" if slot is None else f"at {text(slot)}"
+        has = "nothing" if offset is None else text(reached(offset))
+        raise HeadraceError(
+            f"slot {source.slot} is {at}, and connector {source.connector} has stored {has}: only a slot that"
+            " is ahead can be accepted. Nothing was changed"
+        )
+    with _stopped(stack, source, say) as place:
+        kept = {name: value for name, value in offset.items() if name not in OF_AN_EVENT}
+        place.put(source.name, kept | {"lsn": slot})
+        say(f"its position is {text(slot)}, as the slot's; it was {text(reached(offset))}")
+    say(f"connector {source.connector} goes on")
+
+
+@contextmanager
+def _stopped(stack: Stack, source: SourcePlan, say: Say) -> Iterator[ConnectorPlace]:
+    """The connector's place while it is stopped; then it runs again. Where something fails it stays stopped,
+    so that what failed can be run again."""
+    endpoint = f"http://{HOST}:{stack.plan.ports.connect}"
+    with httpx.Client(timeout=TIMEOUT_S, trust_env=False) as client:
+        place = ConnectorPlace(client, endpoint, source.connector)
+        place.stop(complete_config(stack.files, source))
+        say(f"connector {source.connector} is stopped")
+        yield place
+        place.resume()
+        wait_until(f"{source.connector} running", lambda: _runs(stack, source), RUNNING_TIMEOUT_S)
+
+
+def confirmed(stack: Stack, source: SourcePlan) -> int | None:
+    """What the slot's reader has confirmed, as a number; None where there is no slot."""
+    with _database(stack, source) as database:
+        found = catalogue.slot(catalogue.rows_of(database), source.slot, database.info.server_version)
+    return found.confirmed if found else None
 
 
 def _drop_slot(stack: Stack, source: SourcePlan) -> None:
@@ -111,21 +174,6 @@ def _drop_slot(stack: Stack, source: SourcePlan) -> None:
     wait_until(f"slot {source.slot} free", dropped, STOPPED_TIMEOUT_S)
 
 
-def _is_stopped(client: httpx.Client, endpoint: str) -> bool:
-    status = _ask(client, "GET", f"{endpoint}/status").json()
-    return status["connector"]["state"] == "STOPPED" and not status["tasks"]
-
-
 def _runs(stack: Stack, source: SourcePlan) -> bool:
     status = (told_by_connect(stack) or {}).get(source.connector)
     return status is not None and runs(status)
-
-
-def _ask(client: httpx.Client, method: str, url: str) -> httpx.Response:
-    try:
-        answer = client.request(method, url)
-    except httpx.TransportError as error:
-        raise HeadraceError(f"Kafka Connect does not answer at {url}: {error}") from error
-    if not answer.is_success:
-        raise HeadraceError(f"Kafka Connect refused {method} {url}: {answer.status_code} {answer.text}")
-    return answer

@@ -16,6 +16,7 @@ import yaml
 
 from headrace.errors import HeadraceError
 from headrace.local.files import StackFiles
+from headrace.local.positions import KEPT
 from headrace.local.processes import SESSION_MARKER
 from headrace.local.secrets import ensure_password
 from headrace.toolchain.runtimes import Runtimes
@@ -72,7 +73,16 @@ class Engine:
         self._watched("preview", "--refresh", "--diff", "--stack", self.stack)
 
     def destroy(self) -> None:
-        self._watched("destroy", "--yes", "--skip-preview", "--stack", self.stack)
+        """Remove every resource; what is data stays, and where connectors are is removed."""
+        self._destroy({})
+
+    def stop(self) -> None:
+        """The same, and where connectors are stays, too."""
+        self._destroy(KEPT)
+
+    def _destroy(self, more: Mapping[str, str]) -> None:
+        arguments = ("destroy", "--yes", "--skip-preview", "--stack", self.stack)
+        watched(self._project, {**self._environment(), **more}, *arguments)
 
     def clear_interrupted(self) -> None:
         """Undo what a killed engine left in the state: its lock, and creates that it never heard the end of.

@@ -102,10 +102,7 @@ def _where(source: Source, slot: str, place: Place) -> Because[dict[str, str]]:
             ),
             "slot.name": (slot, "the source's slot"),
             "publication.name": (slot, "the source's publication"),
-            "publication.autocreate.mode": (
-                "filtered",
-                f"the {len(source.tables)} declared tables, not all tables",
-            ),
+            "publication.autocreate.mode": place.publication,
         }
     )
 

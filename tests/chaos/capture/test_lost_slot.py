@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 from psycopg import sql
 
 from headrace.capture.standing import SlotStanding, slot_standing
 from headrace.local.supervision import Supervisor
-from tests.chaos.capture.history import TOPIC
-from tests.pipeline.ledger import Topics
+from tests.chaos.capture.rows import ROWS, captured, insert
 from tests.pipeline.plugin import Pipeline
 from tests.pipeline.prometheus import PROGRAM, prometheus
 from tests.pipeline.sizes import in_make_chaos_alone
@@ -23,7 +21,7 @@ CAP_MIB = 256
 QUIET_MIB = 20
 """What a slot keeps that has nothing to read: heartbeats confirm, and segments are whole."""
 FIRES_TIMEOUT_S, BACK_TIMEOUT_S = 150, 120
-FIRST_ID, ROWS = 7_000_000_000, 200
+FIRST_ID = 7_000_000_000
 
 
 @pytest.fixture
@@ -59,29 +57,6 @@ def write_wal(stack: LiveStack, mib: int) -> None:
             database.execute("SELECT pg_logical_emit_message(false, 'headrace', repeat('x', 1024 * 1024))")
         database.execute("SELECT pg_switch_wal()")
         database.execute("CHECKPOINT")
-
-
-def insert(database: psycopg.Connection[object], first: int, revision: str) -> None:
-    database.execute(
-        "INSERT INTO public.accounts (id, owner_id, amount, revision)"
-        " SELECT n, n %% 50, 0, %s || n FROM generate_series(%s::bigint, %s::bigint) AS n",
-        [revision, first, first + ROWS - 1],
-    )
-
-
-def captured(stack: LiveStack, first: int) -> dict[int, tuple[str, str]]:
-    """Row -> operation and revision of its newest record."""
-    topics = Topics(stack.bootstrap_servers, [TOPIC])
-    try:
-        topics.read_to_end()
-        found = {}
-        for record in sorted(topics.records[TOPIC], key=lambda record: record.position):
-            row = record.json["after"] or record.json["before"]
-            if first <= row["id"] < first + ROWS:
-                found[row["id"]] = (record.json["op"], row["revision"])
-        return found
-    finally:
-        topics.close()
 
 
 @in_make_chaos_alone("the alert on a connector that is stopped, and a slot that is lost")

@@ -29,11 +29,12 @@ OF_TOPICS = {
     "segment.bytes",
 }
 OF_CONNECTORS = {
-    # The address, the password's reference, TLS, and a standby that AWS has.
+    # The address, the password's reference, TLS, who makes the publication, and a standby that AWS has.
     "database.hostname",
     "database.port",
     "database.password",
     "database.sslmode",
+    "publication.autocreate.mode",
     "slot.failover",
 }
 both = pytest.mark.parametrize("environment", ENVIRONMENTS)

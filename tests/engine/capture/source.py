@@ -66,6 +66,8 @@ class Source:
         self.role = self.plan.slot
         self.disk_free_bytes: int | None = 100 * GIB
         self.long_transaction = timedelta(minutes=5)
+        self.offset: dict[str, Any] | None = None
+        self.declared: tuple[str, ...] = ()
         with server.connect() as connection:
             connection.execute(f"CREATE DATABASE {self.plan.database}")
             connection.execute(f"CREATE ROLE {self.role} LOGIN REPLICATION PASSWORD '{PASSWORD}'")
@@ -74,7 +76,7 @@ class Source:
     @property
     def access(self) -> Access:
         parameters = self.server.parameters(self.plan.database, self.role)
-        return Access(parameters, self.disk_free_bytes, self.long_transaction)
+        return Access(parameters, self.disk_free_bytes, self.long_transaction, lambda: self.offset)
 
     @property
     def administrator(self) -> Access:
@@ -98,7 +100,7 @@ class Source:
         return row[0]
 
     def report(self) -> Report:
-        return preflight(self.plan, self.access)
+        return preflight(self.plan, self.access, self.declared)
 
     def found(self, check: str) -> list[Finding]:
         return [finding for finding in self.report().findings if finding.check == check]
@@ -108,14 +110,25 @@ class Source:
         mend(self.administrator, [statement for finding in findings for statement in finding.mend.sql])
 
     def make_slot(self, plugin: str = "pgoutput") -> None:
+        """With what a connector stores that has read its first snapshot, in `offset`."""
         self.run(f"SELECT pg_create_logical_replication_slot('{self.plan.slot}', '{plugin}')")
+        self.offset = {"lsn": self.confirmed()}
+
+    def confirmed(self) -> int:
+        """The slot's position."""
+        return int(
+            self.value(
+                "SELECT confirmed_flush_lsn - '0/0'::pg_lsn FROM pg_replication_slots"
+                f" WHERE slot_name = '{self.plan.slot}'"
+            )
+        )
 
     @contextmanager
-    def streaming(self, role: str) -> Iterator[None]:
-        """`role` reads the slot, as a connector does."""
+    def streaming(self, role: str, slot: str = "") -> Iterator[None]:
+        """`role` reads the slot, as a connector does; or another slot of pgoutput."""
         access = Access(self.server.parameters(self.plan.database, role))
         command = (
-            f"START_REPLICATION SLOT {self.plan.slot} LOGICAL 0/0"
+            f"START_REPLICATION SLOT {slot or self.plan.slot} LOGICAL 0/0"
             f" (proto_version '1', publication_names '{self.plan.publication}')"
         )
         with access.open(replication="database") as connection:

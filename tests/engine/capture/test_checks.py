@@ -18,7 +18,8 @@ from headrace.capture import preflight as runner
 from headrace.capture.finding import Finding, Flaw, Report, Severity
 from headrace.capture.look import Look
 from headrace.capture.mending import mend
-from headrace.capture.preflight import CHECKS, identity
+from headrace.capture.positions import POSITIONS, text
+from headrace.capture.preflight import CHECKS, identity, preflight
 from headrace.capture.server import server_version
 from headrace.capture.standby import standby_decodes
 from headrace.errors import HeadraceError
@@ -112,7 +113,7 @@ SPOILT = (
         safe=True,
         says="public.parts_1",
     ),
-    Spoilt("publication-exists", "DROP PUBLICATION {role}", safe=True, says="lacks CREATE on database"),
+    Spoilt("publication-exists", "DROP PUBLICATION {role}", safe=True, says="is told to make none"),
     Spoilt(
         "published-tables",
         "DROP PUBLICATION {role}; CREATE PUBLICATION {role} FOR ALL TABLES",
@@ -154,6 +155,24 @@ SPOILT = (
         says="of plugin test_decoding",
     ),
     Spoilt("slot-fits", "SELECT pg_create_physical_replication_slot('{role}')", says="physical"),
+    Spoilt(
+        "no-orphans",
+        "SELECT pg_create_logical_replication_slot('headrace_gone_shop', 'pgoutput')",
+        severity="warning",
+        says="slot headrace_gone_shop belongs to no declared source, and nobody reads it",
+    ),
+    Spoilt(
+        "no-orphans",
+        "SELECT pg_create_physical_replication_slot('standby', true)",
+        severity="warning",
+        says="slot standby",
+    ),
+    Spoilt(
+        "no-orphans",
+        "CREATE PUBLICATION headrace_gone_shop FOR TABLE parts",
+        severity="warning",
+        says="publication headrace_gone_shop",
+    ),
 )
 
 
@@ -337,6 +356,81 @@ def test_a_source_that_its_own_connector_reads_is_ready(source: Source) -> None:
     with source.streaming(source.role):
         assert source.value("SELECT active FROM pg_replication_slots")
         assert source.report().findings == ()
+
+
+def test_what_belongs_to_a_declared_source_or_is_read_is_no_orphan(source: Source) -> None:
+    source.make_slot()
+    source.run(
+        "SELECT pg_create_logical_replication_slot('headrace_local_second', 'pgoutput')",
+        "CREATE PUBLICATION headrace_local_second FOR TABLE parts",
+    )
+    assert len(source.found("no-orphans")) == 2
+    source.declared = ("headrace_local_second",)
+    assert source.report().findings == ()
+    source.declared = ()
+    with source.streaming("postgres", slot="headrace_local_second"):
+        assert source.report().findings == ()
+
+
+def test_slot_meets_offset(source: Source) -> None:
+    """A slot that was moved on without its connector: what is between is sent to nobody, in silence."""
+    source.make_slot()
+    behind = source.confirmed()
+    source.run("INSERT INTO parts VALUES (1)")
+    source.run("SELECT pg_replication_slot_advance('{role}', pg_current_wal_lsn())")
+    ahead = source.confirmed()
+    assert ahead > behind
+
+    (finding,) = source.found("slot-meets-offset")
+    assert finding.severity == "error"
+    assert f"is ahead, at {text(ahead)}: the connector has stored {text(behind)}" in finding.found
+    assert f"in these {ahead - behind} bytes of WAL" in finding.consequence
+    assert "`headrace capture resnapshot" in finding.mend.advice
+    assert "`headrace capture accept" in finding.mend.advice
+    assert finding.mend.sql == ()
+
+    # Of the three that an offset has the furthest counts: what is committed before it is in Kafka.
+    for position in POSITIONS:
+        source.offset = dict.fromkeys(POSITIONS, behind) | {position: ahead}
+        assert source.report().findings == ()
+
+
+def test_slot_meets_offset_of_a_slot_that_is_gone(source: Source) -> None:
+    source.offset = {"lsn": 0x1_2345_6789}
+    (finding,) = source.found("slot-meets-offset")
+    assert finding.severity == "error"
+    assert "is lost: it is not there, and the connector has stored 1/23456789" in finding.found
+    assert "`headrace capture resnapshot" in finding.mend.advice
+    source.offset = None
+    assert source.report().findings == ()
+
+
+@pytest.mark.parametrize("offset", [None, {"lsn": 1 << 40, "snapshot": "INITIAL"}])
+def test_slot_meets_offset_where_a_first_snapshot_did_not_end(
+    source: Source, offset: dict[str, object] | None
+) -> None:
+    source.make_slot()
+    source.offset = offset
+    (finding,) = source.found("slot-meets-offset")
+    assert finding.severity == "warning"
+    assert "has not stored the end of a first snapshot" in finding.found
+    with source.streaming(source.role):
+        assert source.found("slot-meets-offset") == []
+    source.mend([finding])
+    assert not source.value("SELECT count(*) FROM pg_replication_slots")
+
+
+def test_slot_meets_offset_where_nobody_tells_the_offset(source: Source) -> None:
+    source.make_slot()
+    (finding,) = preflight(source.plan, replace(source.access, offset=None)).findings
+    assert (finding.check, finding.severity) == ("slot-meets-offset", "info")
+
+    def nobody() -> None:
+        raise HeadraceError("Kafka does not answer")
+
+    (finding,) = preflight(source.plan, replace(source.access, offset=nobody)).findings
+    assert (finding.check, finding.severity) == ("slot-meets-offset", "warning")
+    assert "Kafka does not answer" in finding.found
 
 
 def test_slot_keeps_its_wal(source: Source) -> None:

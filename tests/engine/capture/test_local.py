@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ from headrace.environment import load_environment
 from headrace.local.files import StackFiles
 from headrace.local.provider.database import DatabaseKind
 from headrace.local.provider.preflight import PreflightInputs, PreflightKind
+from headrace.local.provider.publication import PublicationKind
+from headrace.local.provider.slot import SlotKind
 from headrace.local.secrets import SUPERUSER_PASSWORD, write_secret
-from headrace.local.source import database_of
+from headrace.local.source import database_of, publication_of, slot_of
 from headrace.local.source_access import capturing_role, password_file
+from headrace.local.stored_offsets import StoredOffsets
 from headrace.operations.engine import EngineFailed
 from headrace.plan import plan
 from tests.engine.capture.server import PASSWORD, Server
@@ -27,6 +31,8 @@ from tests.engine.project import Project
 from tests.pipeline.stack import ROOT
 
 __all__ = ["project"]
+NOBODY = "127.0.0.1:1"
+"""No Kafka runs here: what a connector has stored can't be asked."""
 
 
 def give_secrets(files: StackFiles, source: Source) -> None:
@@ -36,7 +42,14 @@ def give_secrets(files: StackFiles, source: Source) -> None:
 
 
 def declared(files: StackFiles, source: Source) -> tuple[str, dict[str, Any]]:
-    inputs = PreflightInputs(root=str(files.root), port=source.server.port, source=source.plan)
+    inputs = PreflightInputs(
+        root=str(files.root),
+        port=source.server.port,
+        bootstrap_servers=NOBODY,
+        offsets_topic="offsets",
+        declared=(source.plan.slot,),
+        source=source.plan,
+    )
     return "Preflight", inputs.model_dump(mode="json")
 
 
@@ -100,7 +113,10 @@ def test_what_the_shipped_stack_makes_is_ready(tmp_path: Path, server: Server) -
     for declared in plan(load_environment(ROOT / "stacks" / "Pulumi.local.yaml")).sources:
         inputs = database_of(declared, files, server.port)
         DatabaseKind().create(inputs)
-        report = preflight(declared, capturing_role(files, server.port, declared))
+        PublicationKind().create(publication_of(declared, files, server.port))
+        SlotKind().create(slot_of(declared, files, server.port))
+        access = capturing_role(files, server.port, declared, StoredOffsets(NOBODY, "offsets"))
+        report = preflight(declared, replace(access, offset=lambda: None))
         assert report.findings == ()
         DatabaseKind().delete(inputs)
 
@@ -134,6 +150,7 @@ def test_the_command_finds_mends_and_passes(stack: Source) -> None:
         "replication-right",
         "replication-connection",
         "publication-exists",
+        "slot-meets-offset",  # a warning: no Kafka runs here
     }
 
     fixed = command("--fix", "--yes")

@@ -26,7 +26,12 @@ def test_what_aws_can_not_do_is_refused_and_what_it_can_is_not(name: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("arguments", "ability"), [(("status",), "watch"), (("resnapshot", "support", "--yes"), "resnapshot")]
+    ("arguments", "ability"),
+    [
+        (("status",), "watch"),
+        (("resnapshot", "support", "--yes"), "resnapshot"),
+        (("accept", "support", "--yes"), "accept"),
+    ],
 )
 def test_commands_refuse_on_aws_with_the_reason_and_what_to_do(
     arguments: tuple[str, ...], ability: str

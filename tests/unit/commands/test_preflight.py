@@ -176,7 +176,7 @@ def on_aws(in_project: Path, monkeypatch: pytest.MonkeyPatch) -> list[Access]:
         monkeypatch.delenv(variable, raising=False)
     ways: list[Access] = []
 
-    def looked(_source: object, access: Access) -> Report:
+    def looked(_source: object, access: Access, _declared: object) -> Report:
         ways.append(access)
         return report(RIGHT)
 

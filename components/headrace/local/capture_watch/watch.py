@@ -20,6 +20,7 @@ from headrace.capture import watched
 from headrace.capture.standing import slot_standing
 from headrace.local.capture_watch.orders import WatchedSource, WatchOrders
 from headrace.local.connect_status import runs
+from headrace.local.kafka_client import READS_ALONE
 from headrace.local.source_access import role_access
 from headrace.local.task_restarter import TaskRestarter
 
@@ -120,7 +121,7 @@ class Heartbeats:
             {
                 "bootstrap.servers": bootstrap_servers,
                 "group.id": "headrace-capture-watch",
-                "enable.auto.commit": False,
+                **READS_ALONE,
                 "log_level": 0,
             }
         )

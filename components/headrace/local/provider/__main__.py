@@ -11,7 +11,9 @@ from headrace.local.provider.database import DatabaseKind
 from headrace.local.provider.plugin import serve
 from headrace.local.provider.preflight import PreflightKind
 from headrace.local.provider.process import ProcessKind
+from headrace.local.provider.publication import PublicationKind
 from headrace.local.provider.server import LocalProvider
+from headrace.local.provider.slot import SlotKind
 from headrace.local.provider.supervisor import SupervisorKind
 from headrace.local.provider.topic import TopicKind
 
@@ -23,6 +25,8 @@ def main() -> None:
         SupervisorKind(),
         ProcessKind(),
         DatabaseKind(),
+        PublicationKind(),
+        SlotKind(),
         PreflightKind(),
         TopicKind(),
         BucketKind(),

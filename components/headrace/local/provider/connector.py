@@ -8,6 +8,8 @@ import httpx
 
 from headrace.errors import HeadraceError
 from headrace.local.connect_status import has_failed, runs
+from headrace.local.connector_place import ConnectorPlace
+from headrace.local.positions import are_kept, way_out
 from headrace.local.provider.resource import Inputs, JsonObject, Kind
 from headrace.local.waiting import wait_until
 
@@ -55,7 +57,14 @@ class ConnectorKind(Kind[ConnectorInputs]):
         return {"status": _status(inputs), "config": found}
 
     def delete(self, inputs: ConnectorInputs) -> None:
-        """Its offsets stay in Connect's topic, its slot in the database: a successor goes on where it was."""
+        """With what is stored of where it is; `headrace down` keeps that, and a successor goes on there.
+
+        Raises:
+            HeadraceError: Connect refuses; or does not answer, and has something to forget.
+        """
+        if not are_kept():
+            _remove_with_offsets(inputs)
+            return
         try:
             answer = _call(inputs, "DELETE", "")
         except httpx.TransportError:
@@ -63,6 +72,17 @@ class ConnectorKind(Kind[ConnectorInputs]):
             return
         if not (answer.is_success or answer.status_code == httpx.codes.NOT_FOUND):
             raise HeadraceError(f"connector {inputs.name} can't be deleted: {_message(answer)}")
+
+
+def _remove_with_offsets(inputs: ConnectorInputs) -> None:
+    with httpx.Client(timeout=TIMEOUT_S, trust_env=False) as client:
+        place = ConnectorPlace(client, inputs.endpoint, inputs.name)
+        try:
+            place.stop(inputs.config)
+            place.forget()
+            place.remove()
+        except HeadraceError as error:
+            raise way_out(f"connector {inputs.name} with what is stored of it", error) from None
 
 
 def _put_config(inputs: ConnectorInputs) -> httpx.Response | None:

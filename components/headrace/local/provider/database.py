@@ -1,4 +1,4 @@
-"""The source database on this machine: database, capturing role, tables, publication.
+"""The source database on this machine: database, capturing role, tables.
 
 On other substrates the database is the customer's; here it is made from the declaration.
 """
@@ -58,7 +58,6 @@ class DatabaseInputs(Inputs):
     role: str
     password_file: str
     """Properties file with ``password=``; made with a random password where it is missing."""
-    publication: str
     tables: tuple[Table, ...]
 
 
@@ -82,7 +81,6 @@ class DatabaseKind(Kind[DatabaseInputs]):
             for table in inputs.tables:
                 _ensure_table(database, table)
             _grant(database, inputs)
-            _ensure_publication(database, inputs)
         return {"status": "present"}
 
     def read(self, inputs: DatabaseInputs) -> JsonObject | None:
@@ -91,7 +89,7 @@ class DatabaseKind(Kind[DatabaseInputs]):
                 if not _database_exists(server, inputs):
                     return None
             with _connect(inputs, inputs.database) as database:
-                complete = _published(database, inputs) >= {table.name for table in inputs.tables} and all(
+                complete = all(
                     {column.name for column in table.columns} <= _shape(database, table.name).keys()
                     for table in inputs.tables
                 )
@@ -205,22 +203,3 @@ def _grant(database: Connection, inputs: DatabaseInputs) -> None:
         schema = sql.Identifier(table.name.split(".")[0])
         database.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schema, role))
         database.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(table.identifier, role))
-
-
-def _ensure_publication(database: Connection, inputs: DatabaseInputs) -> None:
-    """Made here, by the owner of the tables: the capturing role may read them and no more."""
-    publication = sql.Identifier(inputs.publication)
-    tables = sql.SQL(", ").join(table.identifier for table in inputs.tables)
-    exists = database.execute(
-        "SELECT 1 FROM pg_publication WHERE pubname = %s", [inputs.publication]
-    ).fetchone()
-    statement = "ALTER PUBLICATION {} SET TABLE {}" if exists else "CREATE PUBLICATION {} FOR TABLE {}"
-    database.execute(sql.SQL(statement).format(publication, tables))
-
-
-def _published(database: Connection, inputs: DatabaseInputs) -> set[str]:
-    rows = database.execute(
-        "SELECT schemaname || '.' || tablename FROM pg_publication_tables WHERE pubname = %s",
-        [inputs.publication],
-    )
-    return {row[0] for row in rows}

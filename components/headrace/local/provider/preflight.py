@@ -13,6 +13,7 @@ from headrace.local.files import StackFiles
 from headrace.local.provider.database import wait_for_server
 from headrace.local.provider.resource import Inputs, JsonObject, Kind
 from headrace.local.source_access import capturing_role
+from headrace.local.stored_offsets import StoredOffsets
 from headrace.plan.model import SourcePlan
 
 logger = logging.getLogger(__name__)
@@ -21,6 +22,10 @@ logger = logging.getLogger(__name__)
 class PreflightInputs(Inputs):
     root: str
     port: int
+    bootstrap_servers: str
+    offsets_topic: str
+    declared: tuple[str, ...]
+    """Slots of all declared sources: others of their kind are orphans."""
     source: SourcePlan
     """With the connector's configuration: a change of that is looked at before the connector has it."""
 
@@ -35,7 +40,7 @@ class PreflightKind(Kind[PreflightInputs]):
     token = "headrace-local:index:Preflight"
     inputs = PreflightInputs
     settled: ClassVar = {"status": "passed"}
-    unobserved = frozenset({"root", "port"})
+    unobserved = frozenset({"root", "port", "bootstrap_servers", "offsets_topic", "declared"})
 
     def identify(self, inputs: PreflightInputs) -> str:
         return inputs.source.name
@@ -68,5 +73,6 @@ class PreflightKind(Kind[PreflightInputs]):
 
 
 def _look(inputs: PreflightInputs) -> Report:
-    access = capturing_role(StackFiles(Path(inputs.root)), inputs.port, inputs.source)
-    return preflight(inputs.source, access)
+    stored = StoredOffsets(inputs.bootstrap_servers, inputs.offsets_topic)
+    access = capturing_role(StackFiles(Path(inputs.root)), inputs.port, inputs.source, stored)
+    return preflight(inputs.source, access, inputs.declared)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, ClassVar
 
 from confluent_kafka import KafkaError, KafkaException
@@ -16,6 +15,7 @@ from confluent_kafka.admin import (
 )
 
 from headrace.errors import HeadraceError
+from headrace.local.kafka_client import SILENT
 from headrace.local.provider.resource import Inputs, JsonObject, Kind
 
 TIMEOUT_S = 30
@@ -27,10 +27,6 @@ UNREACHABLE = (
     KafkaError._TIMED_OUT,  # noqa: SLF001
     KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
 )
-
-_SILENT = logging.getLogger("headrace.kafka")
-_SILENT.addHandler(logging.NullHandler())
-_SILENT.propagate = False
 
 
 class TopicInputs(Inputs):
@@ -103,7 +99,7 @@ class TopicKind(Kind[TopicInputs]):
 
 def _admin(inputs: TopicInputs) -> AdminClient:
     # The client's own log would go to the plugin's output, which is the engine's.
-    return AdminClient({"bootstrap.servers": inputs.bootstrap_servers}, logger=_SILENT)
+    return AdminClient({"bootstrap.servers": inputs.bootstrap_servers}, logger=SILENT)
 
 
 def _partitions(admin: AdminClient, name: str, timeout_s: float) -> int | None:

@@ -53,6 +53,7 @@ def aws_place(environment: Environment) -> Place:
             "database.port": ("5432", "PostgreSQL's own port, 5432"),
             "database.sslmode": ("require", "0 rows and 0 passwords go over the network in clear text"),
         },
+        publication=("filtered", "0 publications are made by the stack: the connector makes its own"),
         slot_failover=(True, "a standby that takes over has the slot: 0 changes are lost"),
         replication=because(
             REPLICATION, f"{REPLICATION} copies over {aws.zones} zones: 1 lost broker loses no record"

@@ -1,0 +1,13 @@
+"""What clients of Kafka have alike on this machine."""
+
+from __future__ import annotations
+
+import logging
+
+SILENT = logging.getLogger("headrace.kafka")
+SILENT.addHandler(logging.NullHandler())
+SILENT.propagate = False
+"""A client writes a log of its own; where nobody may hear that, it goes here."""
+
+READS_ALONE = {"enable.auto.commit": False}
+"""Of a consumer that belongs to no group: it says itself where it reads from."""
