@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from headrace_agents import operator
 from headrace_agents.agent import Agent, Change, on
 from headrace_agents.records import InputRecord
 from headrace_agents.spec import OnMisfit
+from headrace_agents.testing import DictState
 from tests.unit.agents.worlds import TABLE, Decided, Run, Seen, Tracker, World, created, envelope, key, record
 
 
@@ -139,6 +141,35 @@ def test_a_restart_that_mends_nothing_holds_again_and_loses_nothing() -> None:
     found.operator.refresh_figures()
     assert found.operator.figures.tables_held == 1
     assert found.dead_letters() == []
+
+
+def test_a_restore_looks_for_what_waits_and_not_for_all_that_was_decided_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(operator, "_LOOKED_UP", 10)
+    decided_meanwhile = [fitting(offset, 2, "others") for offset in range(2, 202)]
+    found = world("hold", [row(0, 1), fitting(1, 1), *decided_meanwhile, fitting(202, 1)])
+    for _ in range(203):
+        found.take()
+        found.end_run(0)
+        found.pass_time(1_000)
+    found.checkpoint()
+    found.crash()
+    asked: list[bytes] = []
+    get = DictState.get
+
+    def noted(state: DictState, key: bytes) -> bytes | None:
+        asked.append(key)
+        return get(state, key)
+
+    monkeypatch.setattr(DictState, "get", noted)
+    found.pass_time(60_000)
+    assert len(set(asked)) < 20
+    assert found.operator.figures.inbox_events == 3
+
+    found.upgrade(Tracker)
+    found.finish()
+    assert [each for each in decided(found) if each < 2 or each > 201] == [0, 1, 202]
 
 
 def test_resume_tries_again_and_holds_where_it_still_does_not_fit() -> None:
