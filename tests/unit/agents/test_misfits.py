@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
 from headrace_agents import operator
 from headrace_agents.agent import Agent, Change, on
@@ -20,6 +20,13 @@ class Strict(BaseModel):
     id: int
     key: int
     size: int
+
+
+class Trimmed(Strict):
+    @field_validator("size", mode="before")
+    @classmethod
+    def trimmed(cls, value: Any) -> Any:
+        return value.strip()
 
 
 class Sized(Agent[Seen, Decided]):
@@ -170,6 +177,24 @@ def test_a_restore_looks_for_what_waits_and_not_for_all_that_was_decided_meanwhi
     found.upgrade(Tracker)
     found.finish()
     assert [each for each in decided(found) if each < 2 or each > 201] == [0, 1, 202]
+
+
+def test_a_row_that_a_validator_fails_at_is_one_that_does_not_fit() -> None:
+    class Trims(Agent[Seen, Decided]):
+        @on(TABLE)
+        async def sized(self, ctx: Run, change: Change[Trimmed]) -> None:
+            ctx.emit(Decided(thing=change.row.id, seen=0))
+
+    outcomes = {}
+    policies: tuple[OnMisfit, ...] = ("dead_letter", "hold", "pass_on")
+    for policy in policies:
+        found = world(policy, [row(0, 1, size=None)], Trims)
+        for _ in range(3):
+            found.take()
+            found.end_run(0)
+            found.pass_time(1_000)
+        outcomes[policy] = [outcome.reason for outcome in found.outcomes()]
+    assert outcomes == {"dead_letter": ["malformed"], "hold": [], "pass_on": [None]}
 
 
 def test_resume_tries_again_and_holds_where_it_still_does_not_fit() -> None:
