@@ -710,7 +710,10 @@ class AgentOperator:
         is_full = (
             figures.inbox_events >= limits.inbox_hard_events or figures.inbox_bytes >= limits.inbox_hard_bytes
         )
-        is_held = shard.held_from is not None or shard.held_topics
+        # Runs of other tables go on beside a held one, and are in memory: they alone may reach the bound.
+        is_held = shard.held_from is not None or (
+            shard.held_topics and len(self._in_flight) < limits.inbox_hard_events
+        )
         if is_full and not is_held and not self._is_stalled:
             figures.hard_bound_waits += 1
             self._is_stalled = not self._runner.wait(self._longest_wait_s)

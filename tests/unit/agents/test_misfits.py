@@ -13,7 +13,19 @@ from headrace_agents.agent import Agent, Change, on
 from headrace_agents.records import InputRecord
 from headrace_agents.spec import OnMisfit
 from headrace_agents.testing import DictState
-from tests.unit.agents.worlds import TABLE, Decided, Run, Seen, Tracker, World, created, envelope, key, record
+from tests.unit.agents.worlds import (
+    LIMITS,
+    TABLE,
+    Decided,
+    Run,
+    Seen,
+    Tracker,
+    World,
+    created,
+    envelope,
+    key,
+    record,
+)
 
 
 class Strict(BaseModel):
@@ -236,6 +248,21 @@ def test_the_hard_bound_of_the_inbox_waits_for_no_run_of_a_held_table() -> None:
     assert found.runner.waits == 0
     assert found.slept_s > 0
     assert found.outcomes() == []
+
+
+def test_runs_of_other_tables_beside_a_held_one_are_bounded() -> None:
+    most = LIMITS.inbox_hard_events
+    waiting = [fitting(offset, 1) for offset in range(1, most + 1)]
+    found = world(
+        "hold", [row(0, 1), *waiting, *(fitting(n, n, "others") for n in range(most + 1, 3 * most))]
+    )
+    while found.durable.taken < len(found.records):
+        found.take()
+        if found.durable.taken <= most:
+            found.end_run(0)
+            found.pass_time(1_000)
+        assert len(found.runner.in_flight) <= most
+    assert found.runner.waits > 0
 
 
 def test_passed_on_the_handler_gets_the_row_with_what_does_not_fit_as_it_came() -> None:
