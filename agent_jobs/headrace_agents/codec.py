@@ -123,6 +123,11 @@ def inbox_key(sequence: int) -> bytes:
     return INBOX + _NUMBER.pack(sequence)
 
 
+def sequence_number(key: bytes) -> int:
+    """Of the key of an entry of the inbox."""
+    return int(_NUMBER.unpack(key[1:])[0])
+
+
 def journal_key(sequence: int, number: int) -> bytes:
     return JOURNAL + _STEP.pack(sequence, number)
 

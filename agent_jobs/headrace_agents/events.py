@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -67,9 +67,7 @@ class ChangeWork:
         return Change(self.operation, self.table, before, after, self.key, position, committed_at)
 
     def _read(self, row: Mapping[str, Any]) -> BaseModel:
-        if self.in_part:
-            return read_partly(self.handler.payload_type, row)
-        return _payload(self.handler, row, self.table)
+        return _payload(self.handler, row, self.table, read_partly if self.in_part else read_row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +102,19 @@ class ReminderBody(BaseModel):
     due_at_ms: int
 
 
-def _payload(handler: Handler, content: Mapping[str, Any], what: str) -> BaseModel:
+def _payload(
+    handler: Handler,
+    content: Mapping[str, Any],
+    what: str,
+    read: Callable[[type[BaseModel], Mapping[str, Any]], BaseModel] = read_row,
+) -> BaseModel:
     try:
-        return read_row(handler.payload_type, content)
+        return read(handler.payload_type, content)
     except ValidationError as error:
         raise RejectedError("malformed", f"{what}: {error}") from error
+    except Exception as error:
+        # A validator that fails at a value which it was not written for.
+        raise RejectedError("malformed", f"{what}: {type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

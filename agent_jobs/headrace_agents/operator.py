@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from headrace_agents import codec
 from headrace_agents.agent import LoadedAgent, SettingsError
-from headrace_agents.codec import AS_DECLARED, InboxEntry, JournalEntry, SettingsVersion, StoredReminder
+from headrace_agents.codec import AS_DECLARED, Head, InboxEntry, JournalEntry, SettingsVersion, StoredReminder
 from headrace_agents.configuration import Configurations, canonical
 from headrace_agents.control import Command, Problem, SettingsChange
 from headrace_agents.events import EventReader, Reading, RejectedError, Work
@@ -63,6 +63,8 @@ _DISTANT_MS = 15_000
 """Between timers that every shard has: longer than any bundle takes."""
 _WAKE_MS = 1_000
 """How soon a shard with an event that waits for its run wakes by itself after a restore, at the latest."""
+_LOOKED_UP = 10_000
+"""Numbers of the inbox that are looked for one by one at a restore."""
 _SWEEPS_IN_EXPIRY = 10
 _TAIL_KEPT_MS = 3_600_000
 _SWEEP_MIN_MS, _SWEEP_MAX_MS = 60_000, 3_600_000
@@ -314,7 +316,7 @@ class AgentOperator:
         head = shard.restore_head(state)
         if self._sets_reminders:
             self._unarmed.append(shard)
-        for sequence in range(head.first, head.following):
+        for sequence in _may_be_unsettled(head, state):
             if (data := state.get(codec.inbox_key(sequence))) is not None:
                 entry = codec.decode_entry(data)
                 since_ms = min(since_ms, entry.record.timestamp_ms)
@@ -708,7 +710,10 @@ class AgentOperator:
         is_full = (
             figures.inbox_events >= limits.inbox_hard_events or figures.inbox_bytes >= limits.inbox_hard_bytes
         )
-        is_held = shard.held_from is not None or shard.held_topics
+        # Runs of other tables go on beside a held one, and are in memory: they alone may reach the bound.
+        is_held = shard.held_from is not None or (
+            shard.held_topics and len(self._in_flight) < limits.inbox_hard_events
+        )
         if is_full and not is_held and not self._is_stalled:
             figures.hard_bound_waits += 1
             self._is_stalled = not self._runner.wait(self._longest_wait_s)
@@ -771,6 +776,14 @@ def kept_steps(shard: Shard, sequence: int, state: ShardState) -> list[JournalEn
         while (data := state.get(codec.journal_key(sequence, len(kept)))) is not None:
             kept.append(codec.decode_journal(data))
     return kept
+
+
+def _may_be_unsettled(head: Head, state: ShardState) -> Sequence[int]:
+    """Numbers that the inbox may hold, ascending. Those behind an event that is held for long are mostly
+    settled: then what is there is listed, among all keys of the shard."""
+    if head.following - head.first <= _LOOKED_UP:
+        return range(head.first, head.following)
+    return sorted(codec.sequence_number(key) for key in state.list_keys() if key[:1] == codec.INBOX)
 
 
 def _keep_tail(shard: Shard, sequence: int, position: Position, state: ShardState) -> None:

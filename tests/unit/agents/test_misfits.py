@@ -6,18 +6,39 @@ import json
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
+from headrace_agents import operator
 from headrace_agents.agent import Agent, Change, on
 from headrace_agents.records import InputRecord
 from headrace_agents.spec import OnMisfit
-from tests.unit.agents.worlds import TABLE, Decided, Run, Seen, Tracker, World, created, envelope, key, record
+from headrace_agents.testing import DictState
+from tests.unit.agents.worlds import (
+    LIMITS,
+    TABLE,
+    Decided,
+    Run,
+    Seen,
+    Tracker,
+    World,
+    created,
+    envelope,
+    key,
+    record,
+)
 
 
 class Strict(BaseModel):
     id: int
     key: int
     size: int
+
+
+class Trimmed(Strict):
+    @field_validator("size", mode="before")
+    @classmethod
+    def trimmed(cls, value: Any) -> Any:
+        return value.strip()
 
 
 class Sized(Agent[Seen, Decided]):
@@ -141,6 +162,53 @@ def test_a_restart_that_mends_nothing_holds_again_and_loses_nothing() -> None:
     assert found.dead_letters() == []
 
 
+def test_a_restore_looks_for_what_waits_and_not_for_all_that_was_decided_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(operator, "_LOOKED_UP", 10)
+    decided_meanwhile = [fitting(offset, 2, "others") for offset in range(2, 202)]
+    found = world("hold", [row(0, 1), fitting(1, 1), *decided_meanwhile, fitting(202, 1)])
+    for _ in range(203):
+        found.take()
+        found.end_run(0)
+        found.pass_time(1_000)
+    found.checkpoint()
+    found.crash()
+    asked: list[bytes] = []
+    get = DictState.get
+
+    def noted(state: DictState, key: bytes) -> bytes | None:
+        asked.append(key)
+        return get(state, key)
+
+    monkeypatch.setattr(DictState, "get", noted)
+    found.pass_time(60_000)
+    assert len(set(asked)) < 20
+    assert found.operator.figures.inbox_events == 3
+
+    found.upgrade(Tracker)
+    found.finish()
+    assert [each for each in decided(found) if each < 2 or each > 201] == [0, 1, 202]
+
+
+def test_a_row_that_a_validator_fails_at_is_one_that_does_not_fit() -> None:
+    class Trims(Agent[Seen, Decided]):
+        @on(TABLE)
+        async def sized(self, ctx: Run, change: Change[Trimmed]) -> None:
+            ctx.emit(Decided(thing=change.row.id, seen=0))
+
+    outcomes = {}
+    policies: tuple[OnMisfit, ...] = ("dead_letter", "hold", "pass_on")
+    for policy in policies:
+        found = world(policy, [row(0, 1, size=None)], Trims)
+        for _ in range(3):
+            found.take()
+            found.end_run(0)
+            found.pass_time(1_000)
+        outcomes[policy] = [outcome.reason for outcome in found.outcomes()]
+    assert outcomes == {"dead_letter": ["malformed"], "hold": [], "pass_on": [None]}
+
+
 def test_resume_tries_again_and_holds_where_it_still_does_not_fit() -> None:
     found = world("hold", [row(0, 1), fitting(1, 2)])
     for _ in range(4):
@@ -180,6 +248,21 @@ def test_the_hard_bound_of_the_inbox_waits_for_no_run_of_a_held_table() -> None:
     assert found.runner.waits == 0
     assert found.slept_s > 0
     assert found.outcomes() == []
+
+
+def test_runs_of_other_tables_beside_a_held_one_are_bounded() -> None:
+    most = LIMITS.inbox_hard_events
+    waiting = [fitting(offset, 1) for offset in range(1, most + 1)]
+    found = world(
+        "hold", [row(0, 1), *waiting, *(fitting(n, n, "others") for n in range(most + 1, 3 * most))]
+    )
+    while found.durable.taken < len(found.records):
+        found.take()
+        if found.durable.taken <= most:
+            found.end_run(0)
+            found.pass_time(1_000)
+        assert len(found.runner.in_flight) <= most
+    assert found.runner.waits > 0
 
 
 def test_passed_on_the_handler_gets_the_row_with_what_does_not_fit_as_it_came() -> None:

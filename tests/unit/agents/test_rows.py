@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Json,
+    RootModel,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
-from headrace_agents.rows import VALUES, misfits, read_row, unfilled
+from headrace_agents.rows import VALUES, misfits, read_partly, read_row, unfilled
 
 
 def model(column: Any, config: ConfigDict | None = None) -> type[BaseModel]:
@@ -38,6 +52,12 @@ def model(column: Any, config: ConfigDict | None = None) -> type[BaseModel]:
         ("interval", timedelta),
         ("text[]", list[str]),
         ("tsvector", int),
+        ("smallint", bool),
+        ("jsonb", Json[list[str]]),
+        ("jsonb", Json[int] | None),
+        ("jsonb", Annotated[list[str], BeforeValidator(json.loads)]),
+        ("text", int | dict[str, int]),
+        ("text", Annotated[Decimal, BeforeValidator(lambda text: Decimal(text.replace(",", ".")))]),
     ],
 )
 def test_a_model_that_can_read_the_column_fits(kind: str, python: Any) -> None:
@@ -56,6 +76,9 @@ def test_a_model_that_can_read_the_column_fits(kind: str, python: Any) -> None:
         ("date", datetime),
         ("uuid", int),
         ("bigint[]", int),
+        ("bigint[]", list[str]),
+        ("jsonb", dict[str, Any]),
+        ("bigint", str | list[int]),
     ],
 )
 def test_a_column_of_another_type_is_named(kind: str, python: Any) -> None:
@@ -81,6 +104,30 @@ def test_a_column_more_is_named_where_the_model_forbids_it() -> None:
     ]
 
 
+def test_a_field_that_the_models_own_code_may_fill_is_not_missing() -> None:
+    class Flat(BaseModel):
+        must: int
+        may: int = 0
+
+        @model_validator(mode="before")
+        @classmethod
+        def flat(cls, row: dict[str, Any]) -> dict[str, Any]:
+            return {**row, **json.loads(row["body"])}
+
+    assert list(misfits(Flat, {"body": "jsonb"})) == []
+    assert unfilled(Flat, {"body": "jsonb"}) == []
+
+
+def test_a_field_is_filled_by_its_name_too_where_the_model_says_so() -> None:
+    class Row(BaseModel):
+        model_config = ConfigDict(populate_by_name=True)
+        it: int = Field(0, alias="old_name")
+
+    assert unfilled(Row, {"it": "bigint"}) == []
+    assert unfilled(Row, {"other": "bigint"}) == ["old_name"]
+    assert unfilled(RootModel[dict[str, int]], {"it": "bigint"}) == []
+
+
 @pytest.mark.parametrize("kind", VALUES)
 def test_every_value_can_be_read_as_it_is(kind: str) -> None:
     assert list(misfits(model(Any), {"it": kind})) == []
@@ -92,3 +139,39 @@ def test_a_day_is_read_with_its_zone_and_another_text_is_not() -> None:
     for wrong in ("2026-03-04X", "2026-13-04Z", "Z"):
         with pytest.raises(ValidationError):
             read_row(model(date), {"it": wrong})
+
+
+def test_in_part_each_field_is_read_as_the_model_reads_it() -> None:
+    class Row(BaseModel):
+        model_config = ConfigDict(populate_by_name=True, coerce_numbers_to_str=True, extra="forbid")
+        cents: Decimal = Field(gt=0)
+        size: int = Field(0, validation_alias=AliasChoices("length", "width"))
+        named: int = Field(0, alias="old_name")
+        text: str
+        bound: Annotated[int, Field(gt=5)]
+        day: date
+        sibling: int
+        wrong: int
+
+        @field_validator("cents")
+        @classmethod
+        def in_cents(cls, amount: Decimal) -> Decimal:
+            return amount * 100
+
+        @field_validator("sibling")
+        @classmethod
+        def beside(cls, value: int, info: ValidationInfo) -> int:
+            return value + int(info.data["cents"])
+
+    row = {"cents": "1.5", "width": 5, "named": 6, "text": 7, "bound": 1, "day": "2026-03-04Z", "sibling": 8}
+    read = read_partly(Row, {**row, "wrong": "x"})
+    assert vars(read) == {
+        "cents": Decimal(150),
+        "size": 5,
+        "named": 6,
+        "text": "7",
+        "bound": 1,
+        "day": date(2026, 3, 4),
+        "sibling": 8,
+        "wrong": "x",
+    }
