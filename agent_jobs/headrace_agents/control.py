@@ -73,10 +73,10 @@ class ExportedMemory(Record):
 
 
 class Problem(Record):
-    """Something in state that can't be read."""
+    """Something in state that can't be read, or a table whose events are held."""
 
     what: str
-    """``memory``, ``inbox``, ``journal``, ``reminders`` or ``settings``"""
+    """``memory``, ``inbox``, ``journal``, ``reminders``, ``settings`` or ``table``"""
     key: str
     reason: str
 

@@ -169,6 +169,9 @@ class AgentOperator:
         self._shards: dict[int, Shard] = {}
         self._to_start: list[_Start] = []
         self._in_flight: dict[RunHandle, tuple[Shard, bytes]] = {}
+        self._postponed: dict[tuple[int, bytes], Shard] = {}
+        """Keys, by shard's id, whose next event may start, in the order of their turns: runs are no more
+        than the inbox may have events. After a long hold or pause far more wait."""
         self._working: dict[int, Shard] = {}
         """Shards with tasks, by id."""
         self._changed_at_ms = clock()
@@ -222,7 +225,7 @@ class AgentOperator:
     @property
     def is_idle(self) -> bool:
         """Nothing is under way that a timer is to look at."""
-        return not (self._in_flight or self._working)
+        return not (self._in_flight or self._working or self._postponed)
 
     def refresh_figures(self) -> None:
         """Those that are not kept up with every event."""
@@ -275,6 +278,7 @@ class AgentOperator:
                 yield from self._work(shard, state)
             if shard is not current:
                 self._schedule(shard, schedule)
+        yield from self._start_postponed(state, schedule)
         self._arm_reminders(state, schedule)
         self._select(current.id)
 
@@ -443,12 +447,32 @@ class AgentOperator:
     ) -> None:
         if reading.work is None:
             raise AssertionError("only an event that a handler is to see is run")
+        if not self._has_room or (self._postponed and (shard.id, key) not in self._postponed):
+            self._postponed.setdefault((shard.id, key), shard)
+            return
+        self._postponed.pop((shard.id, key), None)
         known = kept_steps(shard, sequence, state)
         self.figures.steps_read_back += len(known)
         shard.runs[key] = run = Run(sequence, entry, reading, None, len(known))
         state.prefetch(codec.memory_key(key))
         self._to_start.append(_Start(shard, key, run, reading.work, known))
         self._changed_at_ms = self._clock()
+
+    @property
+    def _has_room(self) -> bool:
+        """For one run more: with its event and its memory it is in Python's memory."""
+        return len(self._in_flight) + len(self._to_start) < self._spec.limits.inbox_hard_events
+
+    def _start_postponed(self, state: ShardState, schedule: Schedule) -> Iterator[OutputRecord]:
+        """As many as there is room for; what is still under way for others will come back here."""
+        while self._postponed and self._has_room:
+            (shard_id, key), shard = next(iter(self._postponed.items()))
+            self._select(shard_id)
+            if key not in shard.runs:
+                yield from self._advance(shard, key, state)
+            # It was held, erased or settled meanwhile where it is still there.
+            self._postponed.pop((shard_id, key), None)
+            self._schedule(shard, schedule)
 
     def _keep_steps(self, run: Run, state: ShardState) -> None:
         finished = () if run.handle is None else run.handle.finished_steps
@@ -680,7 +704,7 @@ class AgentOperator:
         while self._timers_may_be_lost and furthest < now + 2 * _DISTANT_MS:
             furthest = _shared(furthest + _DISTANT_MS, _DISTANT_MS)
             self._register(shard, furthest, schedule)
-        if self._in_flight or self._to_start or self._working or self._unarmed:
+        if self._in_flight or self._to_start or self._working or self._unarmed or self._postponed:
             quiet = (now - self._changed_at_ms) // _TICK_PART_OF_WAIT
             tick = self._spec.runtime.tick_ms
             at = _shared(now + max(tick, min(quiet, _MAX_TICK_MS)), tick)

@@ -70,6 +70,11 @@ class _Saved(BaseModel):
     counts: dict[str, int]
 
 
+def _held(shard: Shard) -> list[Problem]:
+    why = "its events wait, since one of them does not fit the agent: they are not drained"
+    return [Problem(what="table", key=topic, reason=why) for topic in sorted(shard.held_topics)]
+
+
 def save_tasks(tasks: Iterable[Task], state: ShardState) -> None:
     """All but the shard's own."""
     saved = [
@@ -127,7 +132,7 @@ class Workbench:
             if done:
                 shard.tasks.remove(task)
                 if task.command is not None:
-                    yield self.report(shard, task)
+                    yield self.report(shard, task, problems=_held(shard) if task.kind == "drain" else ())
         if before:
             save_tasks(shard.tasks, state)
 
@@ -167,9 +172,12 @@ class Workbench:
         return (yield from self._scan(shard, task, state))
 
     def _is_quiet(self, shard: Shard) -> bool:
+        """Events of a held table come to no end: a drain is done without them, and says so."""
         held_from = shard.held_from
         return not shard.runs and (
-            held_from is None or all(sequence >= held_from for sequence in shard.unsettled)
+            held_from is None
+            or bool(shard.held_topics)
+            or all(sequence >= held_from for sequence in shard.unsettled)
         )
 
     def _get(self, shard: Shard, task: Task, state: ShardState) -> Iterator[OutputRecord]:

@@ -75,12 +75,15 @@ def drain(
     timeout: Patience = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decide what the agent has taken in so far, then start no run any more.
+    """Decide what the agent has taken in so far, then start no run any more. Fails where a table is held.
 
     [dim]headrace agents drain support-triage --timeout 10m[/]
     """
     with reported():
-        _simple(Stack.find(stack, file), name, "drain", timeout, as_json=as_json)
+        hearing = _simple(Stack.find(stack, file), name, "drain", timeout, as_json=as_json)
+    if hearing.problems:
+        errors.print("[red]error:[/] of tables that are held nothing is drained: see docs/capture.md")
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -140,7 +143,7 @@ def carry_out(
 
 
 def problems_view(hearing: Hearing) -> Table:
-    table = Table("what", "key", "reason", title="Unreadable", title_justify="left")
+    table = Table("what", "key", "reason", title="Problems", title_justify="left")
     for problem in hearing.problems[:SHOWN_PROBLEMS]:
         table.add_row(problem.what, escape(problem.key), escape(problem.reason))
     return table

@@ -95,6 +95,44 @@ def test_its_table_is_held_from_it_on_and_other_tables_of_other_keys_go_on() -> 
     assert (found.operator.figures.tables_held, found.operator.figures.inbox_events) == (1, 3)
 
 
+def test_no_more_runs_start_at_once_than_the_inbox_may_hold_however_much_was_held() -> None:
+    keys = 3 * LIMITS.inbox_hard_events
+    found = world("hold", [row(0, 0), *(fitting(1 + n, n) for n in range(keys)), fitting(1 + keys, 1)])
+    for _ in range(keys + 2):
+        found.take()
+        found.end_run(0)
+        found.pass_time(100)
+    assert found.outcomes() == []
+
+    found.upgrade(Tracker)
+    most = 0
+    found.records.append(created(2 + keys, keys))
+    found.take()
+    while len(found.outcomes()) < keys + 3:
+        most = max(most, len(found.runner.in_flight))
+        assert found.runner.in_flight, "what waits for its turn is forgotten"
+        for _ in range(10):
+            found.end_run(0)
+        found.pass_time(1_000)
+
+    assert most == LIMITS.inbox_hard_events
+    assert sorted(decided(found)) == list(range(keys + 3))
+    assert [each for each in decided(found) if each in (2, 1 + keys)] == [2, 1 + keys]
+
+
+def test_a_drain_is_done_without_what_is_held_and_says_so() -> None:
+    found = world("hold", [row(0, 1), fitting(1, 2), fitting(2, 3, "others")])
+    for _ in range(4):
+        found.take()
+        found.end_run(0)
+        found.pass_time(1_000)
+    found.command("drain")
+    found.pass_time(1_000)
+    (report,) = found.reports()
+    assert (report.kind, report.done, [each.key for each in report.problems]) == ("drain", True, [TABLE])
+    assert decided(found) == [2]
+
+
 def test_what_waits_behind_a_run_when_its_table_is_held_is_not_started_after_it() -> None:
     found = world("hold", [row(0, 1), fitting(1, 2), fitting(2, 2)])
     for _ in range(3):
