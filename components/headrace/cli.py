@@ -10,7 +10,17 @@ from typing import Annotated
 
 import typer
 
-from headrace.commands import agent_settings, agents, deadletters, image, memory, plugin, reviews, state
+from headrace.commands import (
+    agent_settings,
+    agents,
+    backfill,
+    deadletters,
+    image,
+    memory,
+    plugin,
+    reviews,
+    state,
+)
 from headrace.commands.common import AsJson, DeclarationFile, StackName, console, print_json, reported
 from headrace.commands.costs import costs
 from headrace.commands.drill import drill
@@ -47,6 +57,7 @@ app.add_typer(memory.app, name="memory")
 app.add_typer(deadletters.app, name="deadletters")
 app.add_typer(reviews.app, name="reviews")
 app.add_typer(state.app, name="state")
+app.add_typer(backfill.app, name="backfill")
 app.command()(drill)
 app.command()(costs)
 app.command()(trace)

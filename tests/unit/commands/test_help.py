@@ -16,7 +16,7 @@ COMMANDS = [
 ]
 
 
-WITHOUT_AN_AGENT = {"image", "plugin"}
+WITHOUT_AN_AGENT = {"backfill", "image", "plugin"}
 
 
 @pytest.mark.parametrize(("group", "command"), COMMANDS)

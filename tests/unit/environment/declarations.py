@@ -65,7 +65,12 @@ def _source(draw: st.DrawFn, at: int) -> dict[str, Any]:
         }
         for number in range(draw(st.integers(1, 3)))
     ]
-    return {"name": f"source-{at}", "engine": "postgresql", "database": f"db_{at}", "tables": tables}
+    source = {"name": f"source-{at}", "engine": "postgresql", "database": f"db_{at}", "tables": tables}
+    told_apart = [table["name"] for table in tables if table["key"] == ["owner_id", "id"]]
+    if told_apart and draw(st.booleans()):
+        where = draw(st.sampled_from([{}, {told_apart[0]: "id < 7"}]))
+        source["backfills"] = [{"id": "again", "tables": told_apart, "where": where}]
+    return source
 
 
 def _agent(draw: st.DrawFn, at: int, sources: list[dict[str, Any]]) -> dict[str, Any]:
@@ -178,6 +183,8 @@ def aws_environments(draw: st.DrawFn) -> Environment:
     }
     # Every field as it would be written: what was left out is left out again.
     declaration = local.model_dump(mode="json", exclude={"name"}, exclude_none=True, exclude_defaults=True)
+    for source in declaration["sources"]:
+        source.pop("backfills", None)
     for agent in declaration["agents"]:
         if "model" in agent:
             agent["model"] |= {"endpoint": "https://models.example/v1", "api_key": {"env": "KEY"}}
