@@ -38,6 +38,8 @@ class Sizes:
     capture_connect_kills: int
     capture_other_kills: int
     """Of Kafka and of PostgreSQL each."""
+    backfill_rows: int
+    """Of a table that is read once more, beside live changes."""
 
 
 SMALL = Sizes(
@@ -55,6 +57,7 @@ SMALL = Sizes(
     capture_s=30,
     capture_connect_kills=2,
     capture_other_kills=1,
+    backfill_rows=5_000,
 )
 FULL = Sizes(
     transactions_per_second=40,
@@ -71,6 +74,7 @@ FULL = Sizes(
     capture_s=120,
     capture_connect_kills=10,
     capture_other_kills=3,
+    backfill_rows=50_000,
 )
 
 IS_FULL = os.environ.get("HEADRACE_TEST_SIZE") == "full"

@@ -265,7 +265,7 @@ def find_backfill(stack: Stack, backfill: str, source: str | None = None) -> Pro
 
 def pause_backfill(stack: Stack, found: Progress, wait_s: float) -> Progress:
     """Returns how far it is then. Raises HeadraceError when it does not run, or nothing is heard in time."""
-    _only_from(found, "running", "paused" if found.paused else "pause")
+    _only_from(found, "running", "pause")
     return _tell(stack, found, [pause(found.id)], ("paused", *ENDED), wait_s)
 
 
