@@ -105,7 +105,7 @@ def resume(
     timeout: Patience = None,
     as_json: AsJson = False,
 ) -> None:
-    """Go on where it was paused.
+    """Go on where it was paused. The connector is restarted for it: live changes wait for some seconds.
 
     [dim]headrace backfill resume --source support customers-2026[/]
     """
@@ -126,7 +126,7 @@ def cancel(
 ) -> None:
     """Stop it for good: what it read stays read, and `up` does not start it again.
 
-    A pause of the source's backfills ends by it: the connector looks at what it is to stop when it goes on.
+    A pause of the source's backfills ends by it, as by `resume`.
 
     [dim]headrace backfill cancel --source support customers-2026[/]
     """

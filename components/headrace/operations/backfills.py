@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+import httpx
+
 from headrace.errors import HeadraceError
 from headrace.local.context import HOST
-from headrace.local.signals import SaidSignal, Signal, pause, read_signals, resume, say, stop
+from headrace.local.signals import PROBE, SaidSignal, Signal, pause, read_signals, say, stop
 from headrace.local.topics import Broker, KeptRecord, read_topic
 from headrace.operations.stack import Stack
 from headrace.plan.connectors import CHUNK_ROWS
@@ -26,7 +28,7 @@ RATE_CHUNKS = 16
 """The newest ones, by whose times the rate is told."""
 READ_AFTER_A_PAUSE = 1
 """Chunks whose reading had begun when the pause was heard. More than that: a restart has ended the pause."""
-POLL_S = 0.5
+POLL_S, RESTART_TIMEOUT_S = 0.5, 30
 ENDED: tuple[State, ...] = ("done", "cancelled", "failed")
 
 
@@ -142,14 +144,20 @@ def progress(
     source: SourcePlan, said: Sequence[SaidSignal], notifications: Iterable[KeptRecord]
 ) -> list[Progress]:
     """Of every backfill that was started, in that order, and then of those that are only declared."""
-    started = {}
-    for each in said:
-        if each.signal.type == "execute-snapshot" and each.signal.id not in started:
+    starts = [each for each in said if each.signal.type == "execute-snapshot"]
+    started: dict[str, Progress] = {}
+    for each in starts:
+        if each.signal.id == each.signal.backfill and each.signal.id not in started:
             tables = tuple(TableProgress(table) for table in each.signal.tables)
             started[each.signal.id] = Progress(source.name, each.signal.id, tables, each.at_ms)
-    reading = _Reading(
-        list(started.values()), {s.signal.backfill for s in said if s.signal.type == "stop-snapshot"}
-    )
+    queue = [
+        (started[each.signal.backfill], table)
+        for each in starts
+        if each.signal.backfill in started
+        for table in _read_by(each.signal, started)
+    ]
+    cancelled = {each.signal.backfill for each in said if each.signal.type == "stop-snapshot"}
+    reading = _Reading(queue, cancelled)
     for record in notifications:
         reading.take(json.loads(record.value or b"{}"))
     declared = [
@@ -160,11 +168,18 @@ def progress(
     return [*started.values(), *declared]
 
 
+def _read_by(given: Signal, started: Mapping[str, Progress]) -> Iterable[TableProgress]:
+    """The tables of a backfill; of the one row before it, one that is in no count."""
+    if given.id.endswith(PROBE):
+        return map(TableProgress, given.tables)
+    return started[given.backfill].tables
+
+
 class _Reading:
     """The tables in the order in which the connector reads them."""
 
-    def __init__(self, backfills: Sequence[Progress], cancelled: set[str]) -> None:
-        self._queue = [(backfill, table) for backfill in backfills for table in backfill.tables]
+    def __init__(self, queue: list[tuple[Progress, TableProgress]], cancelled: set[str]) -> None:
+        self._queue = queue
         self._cancelled = cancelled
         self._since_pause: int | None = None
         """Chunks since the connector was paused; None: it is not."""
@@ -182,8 +197,6 @@ class _Reading:
                 self._end(said, at_ms)
             case "PAUSED":
                 self._pause(paused=True)
-            case "RESUMED":
-                self._pause(paused=False)
             case "ABORTED":
                 self._stopped(
                     [table for table in said.get("data_collections", "").split(",") if table], at_ms
@@ -208,8 +221,9 @@ class _Reading:
             self._since_pause += 1
             if self._since_pause > READ_AFTER_A_PAUSE:
                 self._pause(paused=False)
-                backfill.note = "its pause ended when the connector was restarted: Debezium keeps none"
-        backfill.chunk_at(at_ms)
+                backfill.note = "its pause ended when the connector was restarted"
+        if any(each is table for each in backfill.tables):
+            backfill.chunk_at(at_ms)
 
     def _end(self, said: dict[str, str], at_ms: int) -> None:
         entry = self._first(said["scanned_collection"])
@@ -270,9 +284,14 @@ def pause_backfill(stack: Stack, found: Progress, wait_s: float) -> Progress:
 
 
 def resume_backfill(stack: Stack, found: Progress, wait_s: float) -> Progress:
-    """Likewise; it has to be paused."""
+    """Likewise; it has to be paused.
+
+    The connector is restarted, which ends a pause: Debezium's own signal would read a chunk in another thread
+    than the one that streams, and a change might be followed by its row as it was before.
+    """
     _only_from(found, "paused", "resume")
-    return _tell(stack, found, [resume(found.id)], ("running", *ENDED), wait_s)
+    _restart(stack, found)
+    return _wait(stack, found, ("running", *ENDED), wait_s)
 
 
 def cancel_backfill(stack: Stack, found: Progress, wait_s: float) -> Progress:
@@ -293,11 +312,11 @@ def cancel_backfill(stack: Stack, found: Progress, wait_s: float) -> Progress:
                 f"backfill {other.id} reads {', '.join(sorted(shared))} too, and Debezium would stop both:"
                 f" cancel {found.id} when {other.id} has ended. Nothing was said"
             )
-    said = [stop(found.id, tables)]
     if any(each.state == "paused" for each in backfills(stack, found.source)):
-        # A connector that is paused looks at what it is to stop when it goes on.
-        said.append(resume(found.id))
-    return _tell(stack, found, said, ENDED, wait_s)
+        # A paused connector does not look at what it is to stop.
+        _restart(stack, found)
+        _wait(stack, found, ("running", "waiting", *ENDED), wait_s)
+    return _tell(stack, found, [stop(found.id, tables)], ENDED, wait_s)
 
 
 def _only_from(found: Progress, state: State, what: str) -> None:
@@ -310,15 +329,31 @@ def _tell(
 ) -> Progress:
     (source,) = _sources(stack, found.source)
     say(_broker(stack), source.signals_topic or "", source.name, said)
+    return _wait(stack, found, until, wait_s)
+
+
+def _wait(stack: Stack, found: Progress, until: Sequence[State], wait_s: float) -> Progress:
     deadline = time.monotonic() + wait_s
     while (now := find_backfill(stack, found.id, found.source)).state not in until:
         if time.monotonic() > deadline:
             raise HeadraceError(
-                f"the connector of {source.name} was told and has not answered after {wait_s:.0f} s; it hears"
-                f" it when it runs. Backfill {found.id} is {now.state} (`headrace status`)"
+                f"the connector of {found.source} was told and has not answered after {wait_s:.0f} s; it"
+                f" hears it when it runs. Backfill {found.id} is {now.state} (`headrace status`)"
             )
         time.sleep(POLL_S)
     return now
+
+
+def _restart(stack: Stack, found: Progress) -> None:
+    (source,) = _sources(stack, found.source)
+    url = f"http://{HOST}:{stack.plan.ports.connect}/connectors/{source.connector}/restart"
+    try:
+        query = {"includeTasks": "true", "onlyFailed": "false"}
+        httpx.post(url, params=query, timeout=RESTART_TIMEOUT_S, trust_env=False).raise_for_status()
+    except httpx.HTTPError as error:
+        raise HeadraceError(
+            f"connector {source.connector} can't be restarted: {error}. Backfill {found.id} is {found.state}"
+        ) from error
 
 
 def _sources(stack: Stack, name: str | None) -> list[SourcePlan]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headrace.errors import HeadraceError
-from headrace.local.signals import SaidSignal, Signal, pause, start, stop
+from headrace.local.signals import SaidSignal, Signal, pause, start, start_safely, stop
 from headrace.local.topics import KeptRecord
 from headrace.operations import backfills
 from headrace.operations.backfills import Progress, cancel_backfill, pause_backfill, progress, resume_backfill
@@ -119,7 +119,15 @@ def test_a_pause_holds_until_it_is_ended_or_a_restart_forgets_it(source: SourceP
     assert second.note is not None
     assert "restarted" in second.note
 
-    assert told(source, notifications.say("RESUMED"), SECOND)["second"].state == "running"
+
+def test_the_one_row_before_a_backfill_is_in_no_figure(source: SourcePlan) -> None:
+    given = start_safely("second", [PAYMENTS], {})
+    notifications = Told().say("STARTED", data_collections=PAYMENTS).chunk(PAYMENTS, 5).end(PAYMENTS, 1)
+    second = told(source, notifications, *given)["second"]
+    assert (second.state, second.rows, second.chunks) == ("running", 0, 0)
+    notifications.chunk(PAYMENTS, 7).end(PAYMENTS, 6)
+    second = told(source, notifications, *given)["second"]
+    assert (second.state, second.rows, second.chunks) == ("done", 6, 1)
 
 
 def test_a_cancelled_one_is_told_apart_from_one_that_reads_the_same_table(source: SourcePlan) -> None:
@@ -179,12 +187,22 @@ class Connector:
 
     def __init__(self, before: Told, answer: Told, *given: Signal) -> None:
         self.given, self.notifications, self.answer = list(given), before.records, answer.records
+        self.later: list[KeptRecord] = []
         self.said: list[Signal] = []
+        self.restarts = 0
+
+    def restart(self, *_: object) -> None:
+        self.restarts += 1
+        self._answer()
+
+    def _answer(self) -> None:
+        self.notifications = [*self.notifications, *self.answer]
+        self.answer = self.later
 
     def say(self, _broker: object, _topic: str, _source: str, given: list[Signal]) -> None:
         self.said += given
         self.given += given
-        self.notifications = [*self.notifications, *self.answer]
+        self._answer()
 
     def read_signals(self, _broker: object, _topic: str) -> list[SaidSignal]:
         return said(*self.given)
@@ -197,6 +215,7 @@ def connector(monkeypatch: pytest.MonkeyPatch, *given: Any) -> Connector:
     made = Connector(*given)
     for name in ("say", "read_signals", "read_topic"):
         monkeypatch.setattr(backfills, name, getattr(made, name))
+    monkeypatch.setattr(backfills, "_restart", made.restart)
     return made
 
 
@@ -210,9 +229,9 @@ def test_a_running_one_is_paused_and_goes_on(stack: Stack, monkeypatch: pytest.M
     assert pause_backfill(stack, one(stack, "second"), 1).state == "paused"
     with pytest.raises(HeadraceError, match=r"second is paused: can't pause it\. Nothing was said"):
         pause_backfill(stack, one(stack, "second"), 1)
-    made.answer = Told().say("RESUMED").records
+    made.answer = Told().chunk(PAYMENTS, 2_048).chunk(PAYMENTS, 3_072).records
     assert resume_backfill(stack, one(stack, "second"), 1).state == "running"
-    assert [each.type for each in made.said] == ["pause-snapshot", "resume-snapshot"]
+    assert ([each.type for each in made.said], made.restarts) == (["pause-snapshot"], 1)
 
 
 def test_a_connector_that_does_not_answer_is_told_of(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,9 +244,11 @@ def test_a_paused_one_goes_on_so_that_it_can_be_stopped(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paused = Told().chunk(PAYMENTS, 1_024).say("PAUSED")
-    made = connector(monkeypatch, paused, Told().say("ABORTED", data_collections=PAYMENTS), SECOND)
+    goes_on = Told().chunk(PAYMENTS, 2_048).chunk(PAYMENTS, 3_072)
+    made = connector(monkeypatch, paused, goes_on, SECOND)
+    made.later = Told().say("ABORTED", data_collections=PAYMENTS).records
     assert cancel_backfill(stack, one(stack, "second"), 1).state == "cancelled"
-    assert [each.type for each in made.said] == ["stop-snapshot", "resume-snapshot"]
+    assert ([each.type for each in made.said], made.restarts) == (["stop-snapshot"], 1)
     with pytest.raises(HeadraceError, match="there is nothing to cancel"):
         cancel_backfill(stack, one(stack, "second"), 1)
 
