@@ -57,7 +57,7 @@ class ChangeWork:
     table: str
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
-    backfilled: bool
+    backfilled: bool = False
 
     def event(self, position: Position, committed_at_ms: int | None) -> Event:
         committed_at = None if committed_at_ms is None else _moment(committed_at_ms)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -172,20 +171,14 @@ def assert_live_goes_on(stack: LiveStack, writer: Writer) -> None:
 
 def captured(stack: LiveStack, enough: Callable[[list[Record]], bool]) -> list[Record]:
     """What the topic holds when it is enough."""
-    with reading(stack) as topics:
 
-        def found() -> bool:
-            topics.drain()
-            return enough(topics.records[TOPIC])
+    def found() -> list[Record] | None:
+        topics = Topics(stack.bootstrap_servers, [TOPIC])
+        try:
+            topics.read_to_end()
+        finally:
+            topics.close()
+        records = topics.records[TOPIC]
+        return records if enough(records) else None
 
-        until("the changes", found, CAPTURED_TIMEOUT_S, lambda: f"{len(topics.records[TOPIC])} are there")
-        return topics.records[TOPIC]
-
-
-@contextmanager
-def reading(stack: LiveStack) -> Iterator[Topics]:
-    topics = Topics(stack.bootstrap_servers, [TOPIC])
-    try:
-        yield topics
-    finally:
-        topics.close()
+    return until("the changes", found, CAPTURED_TIMEOUT_S)

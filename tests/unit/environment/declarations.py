@@ -65,10 +65,17 @@ def _source(draw: st.DrawFn, at: int) -> dict[str, Any]:
         }
         for number in range(draw(st.integers(1, 3)))
     ]
-    source = {"name": f"source-{at}", "engine": "postgresql", "database": f"db_{at}", "tables": tables}
-    told_apart = [table["name"] for table in tables if table["key"] == ["owner_id", "id"]]
-    if told_apart and draw(st.booleans()):
-        where = draw(st.sampled_from([{}, {told_apart[0]: "id < 7"}]))
+    source: dict[str, Any] = {
+        "name": f"source-{at}",
+        "engine": "postgresql",
+        "database": f"db_{at}",
+        "tables": tables,
+    }
+    told_apart: list[str] = [str(table["name"]) for table in tables if "id" in table["key"]]
+    has_backfill = draw(st.booleans())
+    if told_apart and has_backfill:
+        conditions: list[dict[str, str]] = [{}, {told_apart[0]: "id < 7"}]
+        where = draw(st.sampled_from(conditions))
         source["backfills"] = [{"id": "again", "tables": told_apart, "where": where}]
     return source
 
