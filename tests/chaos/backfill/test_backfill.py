@@ -35,8 +35,8 @@ LIVE_CHANGES = 100
 """That have to come through while a backfill is paused."""
 
 pause_does_not_hold_yet = pytest.mark.skip(
-    reason="not proved: beside live changes the connector's task fails at a backfill's start and is restarted,"
-    " which ends a pause (docs/decisions/0037-backfills-are-signals-and-topics.md)"
+    reason="not proved: beside live changes the connector's task fails at a backfill's start and is"
+    " restarted, which ends a pause (docs/decisions/0037-backfills-are-signals-and-topics.md)"
 )
 
 
