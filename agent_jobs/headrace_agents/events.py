@@ -57,6 +57,7 @@ class ChangeWork:
     table: str
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
+    backfilled: bool = False
 
     def event(self, position: Position, committed_at_ms: int | None) -> Event:
         committed_at = None if committed_at_ms is None else _moment(committed_at_ms)
@@ -64,7 +65,9 @@ class ChangeWork:
             None if row is None else _payload(self.handler, row, self.table)
             for row in (self.before, self.after)
         )
-        return Change(self.operation, self.table, before, after, self.key, position, committed_at)
+        return Change(
+            self.operation, self.table, before, after, self.key, position, committed_at, self.backfilled
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,7 @@ class EventReader:
         self._tables = {topic.topic: topic.table for topic in spec.inputs}
         self._key_fields = spec.key
         self._agent = agent
+        self._skips_backfilled = spec.backfilled == "skip"
         self._max_event_bytes = spec.limits.max_event_bytes
         self._answers, self._replays = spec.feedback.answers, spec.feedback.replays
 
@@ -241,14 +245,21 @@ class EventReader:
             raise RejectedError("unknown_table", f"{table} on {position.topic}")
         operation = _OPERATIONS.get(code)
         handler = None if operation is None else self._agent.changes.get((table, operation))
-        if operation is None or handler is None:
+        backfilled = is_backfilled(envelope)
+        if operation is None or handler is None or (backfilled and self._skips_backfilled):
             return None
         if isinstance(key, RejectedError):
             raise key
         before, after = _row(envelope, "before"), _row(envelope, "after")
         if before is None and after is None:
             raise RejectedError("malformed", f"{operation} without a row")
-        return ChangeWork(handler, key, operation, table, before, after)
+        return ChangeWork(handler, key, operation, table, before, after, backfilled)
+
+
+def is_backfilled(envelope: Mapping[str, Any]) -> bool:
+    """Whether an incremental snapshot read it: Debezium's ``source.snapshot``, with its ``op`` of a read."""
+    source = envelope.get("source")
+    return envelope.get("op") == "r" and isinstance(source, dict) and source.get("snapshot") == "incremental"
 
 
 def _table(envelope: Mapping[str, Any]) -> str:

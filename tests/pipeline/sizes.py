@@ -40,6 +40,8 @@ class Sizes:
     """Of Kafka and of PostgreSQL each."""
     capture_key_kills: int
     """Of Connect, each in the midst of changes of keys."""
+    backfill_rows: int
+    """Of a table that is read once more, beside live changes."""
 
 
 SMALL = Sizes(
@@ -58,6 +60,7 @@ SMALL = Sizes(
     capture_connect_kills=2,
     capture_other_kills=1,
     capture_key_kills=3,
+    backfill_rows=5_000,
 )
 FULL = Sizes(
     transactions_per_second=40,
@@ -75,6 +78,7 @@ FULL = Sizes(
     capture_connect_kills=10,
     capture_other_kills=3,
     capture_key_kills=10,
+    backfill_rows=50_000,
 )
 
 IS_FULL = os.environ.get("HEADRACE_TEST_SIZE") == "full"

@@ -52,5 +52,9 @@ class ConnectorResource(LocalResource):
     kind = "Connector"
 
 
+class BackfillResource(LocalResource):
+    kind = "Backfill"
+
+
 class AgentJobResource(LocalResource):
     kind = "AgentJob"

@@ -6,10 +6,16 @@ import pulumi
 
 from headrace.local.context import LocalContext
 from headrace.local.files import StackFiles
+from headrace.local.provider.backfill import BackfillInputs
 from headrace.local.provider.connector import ConnectorInputs
 from headrace.local.provider.database import Column, DatabaseInputs, Table
 from headrace.local.provider.preflight import PreflightInputs
-from headrace.local.resources import ConnectorResource, DatabaseResource, PreflightResource
+from headrace.local.resources import (
+    BackfillResource,
+    ConnectorResource,
+    DatabaseResource,
+    PreflightResource,
+)
 from headrace.local.source_access import password_file
 from headrace.plan.model import SourcePlan
 
@@ -46,6 +52,19 @@ class Source(pulumi.ComponentResource):
             ConnectorInputs(endpoint=context.connect_endpoint, name=source.connector, config=config),
             pulumi.ResourceOptions(parent=self, depends_on=[preflight, *worker]),
         )
+        # One after the other: they run in the order in which they are declared.
+        told: pulumi.Resource = self.connector
+        for backfill in source.backfills:
+            told = BackfillResource(
+                f"{source.name}-backfill-{backfill.id}",
+                BackfillInputs(
+                    bootstrap_servers=context.bootstrap_servers,
+                    topic=source.signals_topic,
+                    source=source.name,
+                    **backfill.model_dump(),
+                ),
+                pulumi.ResourceOptions(parent=self, depends_on=[told]),
+            )
         self.register_outputs({"connector": source.connector})
 
 

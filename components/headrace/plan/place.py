@@ -35,6 +35,8 @@ class Place:
     """The stack's own receiver of OTLP; empty where it has none."""
     database: Mapping[str, tuple[Any, str]]
     """Of Debezium: where the source database is."""
+    takes_signals: Because[bool]
+    """Whether a connector can be told to backfill while it runs."""
     slot_failover: tuple[bool, str]
     """Whether the source's standbys know the replication slot."""
     replication: Because[int]
@@ -60,6 +62,7 @@ def local_place(ports: Ports) -> Place:
             "database.hostname": (LOOPBACK, "the local database, loopback only"),
             "database.port": (ports.postgres, f"the local database's port, {ports.postgres}"),
         },
+        takes_signals=because(True, "a connector is told by 1 topic, which this machine's tools can write"),
         slot_failover=(False, "the local server has 0 standbys to fail over to"),
         replication=because(1, "the local broker is 1 process"),
         topic_settings=OWN_DISK,

@@ -53,6 +53,7 @@ def aws_place(environment: Environment) -> Place:
             "database.port": ("5432", "PostgreSQL's own port, 5432"),
             "database.sslmode": ("require", "0 rows and 0 passwords go over the network in clear text"),
         },
+        takes_signals=because(False, "0 signals are sent on AWS yet: backfills are refused there"),
         slot_failover=(True, "a standby that takes over has the slot: 0 changes are lost"),
         replication=because(
             REPLICATION, f"{REPLICATION} copies over {aws.zones} zones: 1 lost broker loses no record"
