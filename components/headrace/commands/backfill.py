@@ -86,8 +86,6 @@ def pause(
 ) -> None:
     """Read no further; live changes go on, backfills that wait behind it do not.
 
-    A restart of the connector ends the pause.
-
     [dim]headrace backfill pause --source support customers-2026[/]
     """
     with reported():
@@ -105,7 +103,7 @@ def resume(
     timeout: Patience = None,
     as_json: AsJson = False,
 ) -> None:
-    """Go on where it was paused. The connector is restarted for it: live changes wait for some seconds.
+    """Go on where it was paused.
 
     [dim]headrace backfill resume --source support customers-2026[/]
     """
@@ -152,8 +150,6 @@ def _show(found: Progress, *, as_json: bool) -> None:
         about = "-" if each.total_rows is None else str(each.total_rows)
         table.add_row(each.table, each.state, str(each.rows), about, str(each.chunks), each.reason or "-")
     console.print(table)
-    if found.note:
-        console.print(found.note)
 
 
 def _list_view(found: list[Progress]) -> Table:

@@ -17,9 +17,7 @@ from typing import Any, Literal
 
 from headrace.local.topics import Broker, read_topic, write
 
-SignalType = Literal["execute-snapshot", "pause-snapshot", "stop-snapshot"]
-PROBE = ".one-row"
-"""Ends the id of the signal that comes before the one that starts a backfill."""
+SignalType = Literal["execute-snapshot", "pause-snapshot", "resume-snapshot", "stop-snapshot"]
 
 
 @dataclass(frozen=True)
@@ -65,28 +63,21 @@ def start(backfill: str, tables: Sequence[str], where: Mapping[str, str]) -> Sig
     )
 
 
-def start_safely(backfill: str, tables: Sequence[str], where: Mapping[str, str]) -> list[Signal]:
-    """The signals that start a backfill: one row of its first table, and then, while that is read, all of it.
-
-    Debezium reads the first chunk of a snapshot in the thread that hears signals, while another one streams.
-    A change that is streamed between that chunk's query and its last row would be followed by the row as it
-    was before. Later chunks are read by the thread that streams, and so are tables that are added to a
-    snapshot that runs. So the first chunk is one row, and the time in which that could happen some hundred
-    microseconds of that row alone.
-    """
-    table = tables[0]
-    condition = f" WHERE {where[table]}" if table in where else ""
-    one_row = f"ctid = (SELECT ctid FROM {table}{condition} LIMIT 1)"  # noqa: S608 (a declared table and condition)
-    return [start(f"{backfill}{PROBE}", [table], {table: one_row}), start(backfill, tables, where)]
-
-
 def pause(backfill: str) -> Signal:
-    """Reads no further chunk; of all that the connector reads, as Debezium knows no other pause."""
+    """Reads no further chunk; of all that the connector reads, as Debezium knows no other pause.
+
+    The connector keeps it in its offsets.
+    """
     return Signal(_unique(backfill), "pause-snapshot", {"type": "INCREMENTAL"})
 
 
+def resume(backfill: str) -> Signal:
+    """Ends a pause, of all that the connector reads."""
+    return Signal(_unique(backfill), "resume-snapshot", {"type": "INCREMENTAL"})
+
+
 def stop(backfill: str, tables: Sequence[str]) -> Signal:
-    """Reads these tables no further; while it is paused it does not hear it, and a restart forgets it."""
+    """Reads these tables no further, once the next chunk is due: while it is paused, when that ends."""
     return Signal(
         _unique(backfill), "stop-snapshot", {"type": "INCREMENTAL", "data-collections": list(tables)}
     )

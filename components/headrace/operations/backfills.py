@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-import httpx
-
 from headrace.errors import HeadraceError
 from headrace.local.context import HOST
-from headrace.local.signals import PROBE, SaidSignal, Signal, pause, read_signals, say, stop
+from headrace.local.signals import SaidSignal, Signal, pause, read_signals, resume, say, stop
 from headrace.local.topics import Broker, KeptRecord, read_topic
 from headrace.operations.stack import Stack
 from headrace.plan.connectors import CHUNK_ROWS
@@ -26,9 +24,7 @@ State = Literal["waiting", "running", "paused", "done", "cancelled", "failed"]
 
 RATE_CHUNKS = 16
 """The newest ones, by whose times the rate is told."""
-READ_AFTER_A_PAUSE = 1
-"""Chunks whose reading had begun when the pause was heard. More than that: a restart has ended the pause."""
-POLL_S, RESTART_TIMEOUT_S = 0.5, 30
+POLL_S = 0.5
 ENDED: tuple[State, ...] = ("done", "cancelled", "failed")
 
 
@@ -75,7 +71,6 @@ class Progress:
     started_at_ms: int | None = None
     ended_at_ms: int | None = None
     paused: bool = False
-    note: str | None = None
     _chunk_times_ms: list[int] = field(default_factory=list, repr=False)
 
     @property
@@ -135,7 +130,6 @@ class Progress:
             "id": self.id,
             "state": self.state,
             **{name: getattr(self, name) for name in (*said, *times)},
-            "note": self.note,
             "tables": tables,
         }
 
@@ -154,7 +148,7 @@ def progress(
         (started[each.signal.backfill], table)
         for each in starts
         if each.signal.backfill in started
-        for table in _read_by(each.signal, started)
+        for table in started[each.signal.backfill].tables
     ]
     cancelled = {each.signal.backfill for each in said if each.signal.type == "stop-snapshot"}
     reading = _Reading(queue, cancelled)
@@ -168,21 +162,12 @@ def progress(
     return [*started.values(), *declared]
 
 
-def _read_by(given: Signal, started: Mapping[str, Progress]) -> Iterable[TableProgress]:
-    """The tables of a backfill; of the one row before it, one that is in no count."""
-    if given.id.endswith(PROBE):
-        return map(TableProgress, given.tables)
-    return started[given.backfill].tables
-
-
 class _Reading:
     """The tables in the order in which the connector reads them."""
 
     def __init__(self, queue: list[tuple[Progress, TableProgress]], cancelled: set[str]) -> None:
         self._queue = queue
         self._cancelled = cancelled
-        self._since_pause: int | None = None
-        """Chunks since the connector was paused; None: it is not."""
 
     def take(self, notification: dict[str, Any]) -> None:
         if notification.get("aggregate_type") != "Incremental Snapshot":
@@ -197,6 +182,8 @@ class _Reading:
                 self._end(said, at_ms)
             case "PAUSED":
                 self._pause(paused=True)
+            case "RESUMED":
+                self._pause(paused=False)
             case "ABORTED":
                 self._stopped(
                     [table for table in said.get("data_collections", "").split(",") if table], at_ms
@@ -217,11 +204,6 @@ class _Reading:
         backfill, table = entry
         total = said.get("total_rows")
         table.read_to(said["last_processed_key"], None if total is None else int(total))
-        if self._since_pause is not None:
-            self._since_pause += 1
-            if self._since_pause > READ_AFTER_A_PAUSE:
-                self._pause(paused=False)
-                backfill.note = "its pause ended when the connector was restarted"
         if any(each is table for each in backfill.tables):
             backfill.chunk_at(at_ms)
 
@@ -233,11 +215,9 @@ class _Reading:
             self._remove(entry, at_ms)
 
     def _pause(self, *, paused: bool) -> None:
-        self._since_pause = 0 if paused else None
         for backfill, _ in self._queue:
             if backfill.started_at_ms is not None:
                 backfill.paused = paused
-                backfill.note = None
                 backfill.forget_rate()
 
     def _stopped(self, tables: Sequence[str], at_ms: int) -> None:
@@ -252,8 +232,6 @@ class _Reading:
         self._queue.remove(entry)
         if entry[0].state in ENDED:
             entry[0].ended_at_ms = at_ms
-        if not any(backfill.started_at_ms is not None for backfill, _ in self._queue):
-            self._since_pause = None
 
 
 def backfills(stack: Stack, source: str | None = None) -> list[Progress]:
@@ -284,14 +262,9 @@ def pause_backfill(stack: Stack, found: Progress, wait_s: float) -> Progress:
 
 
 def resume_backfill(stack: Stack, found: Progress, wait_s: float) -> Progress:
-    """Likewise; it has to be paused.
-
-    The connector is restarted, which ends a pause: Debezium's own signal would read a chunk in another thread
-    than the one that streams, and a change might be followed by its row as it was before.
-    """
+    """Likewise; it has to be paused."""
     _only_from(found, "paused", "resume")
-    _restart(stack, found)
-    return _wait(stack, found, ("running", *ENDED), wait_s)
+    return _tell(stack, found, [resume(found.id)], ("running", *ENDED), wait_s)
 
 
 def cancel_backfill(stack: Stack, found: Progress, wait_s: float) -> Progress:
@@ -312,11 +285,11 @@ def cancel_backfill(stack: Stack, found: Progress, wait_s: float) -> Progress:
                 f"backfill {other.id} reads {', '.join(sorted(shared))} too, and Debezium would stop both:"
                 f" cancel {found.id} when {other.id} has ended. Nothing was said"
             )
+    said = [stop(found.id, tables)]
     if any(each.state == "paused" for each in backfills(stack, found.source)):
         # A paused connector does not look at what it is to stop.
-        _restart(stack, found)
-        _wait(stack, found, ("running", "waiting", *ENDED), wait_s)
-    return _tell(stack, found, [stop(found.id, tables)], ENDED, wait_s)
+        said.append(resume(found.id))
+    return _tell(stack, found, said, ENDED, wait_s)
 
 
 def _only_from(found: Progress, state: State, what: str) -> None:
@@ -342,18 +315,6 @@ def _wait(stack: Stack, found: Progress, until: Sequence[State], wait_s: float) 
             )
         time.sleep(POLL_S)
     return now
-
-
-def _restart(stack: Stack, found: Progress) -> None:
-    (source,) = _sources(stack, found.source)
-    url = f"http://{HOST}:{stack.plan.ports.connect}/connectors/{source.connector}/restart"
-    try:
-        query = {"includeTasks": "true", "onlyFailed": "false"}
-        httpx.post(url, params=query, timeout=RESTART_TIMEOUT_S, trust_env=False).raise_for_status()
-    except httpx.HTTPError as error:
-        raise HeadraceError(
-            f"connector {source.connector} can't be restarted: {error}. Backfill {found.id} is {found.state}"
-        ) from error
 
 
 def _sources(stack: Stack, name: str | None) -> list[SourcePlan]:

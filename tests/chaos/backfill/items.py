@@ -3,86 +3,165 @@
 from __future__ import annotations
 
 import random
+import statistics
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from pydantic_core import from_json
 
-from tests.pipeline.ledger import Record
-from tests.pipeline.waiting import until
+from headrace.local.topics import OUTAGES
+from tests.pipeline.waiting import NeverHeldError, until
 
 TABLE, TOPIC = "public.items", "shelf.public.items"
 FILL = "INSERT INTO public.items (id, revision) SELECT n, 0 FROM generate_series(1, %s::bigint) AS n"
-STARTED_TIMEOUT_S = 30
+STARTED_TIMEOUT_S, METADATA_TIMEOUT_S = 30, 15
+DELETED = -1
+"""In the place of a revision."""
+FETCH_MS, TAKEN_AT_ONCE, TAKEN_FOR_S = 5, 500, 0.005
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 class Writer:
-    """Changes the first half of the rows, deletes some of them and adds others, at a rate; the second half
-    stays as it was made."""
+    """Changes the first half of the rows, deletes some of them and adds others, at a constant rate that waits
+    for nothing; the second half stays as it was made. A row's revision grows with every change, and what is
+    deleted does not come back."""
 
-    def __init__(self, connection: Connection, rows: int, changes_per_second: float) -> None:
-        self._connection, self._pause_s = connection, 1 / changes_per_second
-        self._random = random.Random(7)
-        self._half, self._next = rows // 2, rows + 1
+    def __init__(
+        self, connection: Connection, rows: int, changes_per_second: float, made_before: int
+    ) -> None:
+        self._connection, self._rate = connection, rate
+        self._random = random.Random(made_before)
+        self._half, self._new, self._before = rows // 2, rows + 1 + made_before, made_before
         self.changes = 0
 
     def run(self, stop: threading.Event) -> None:
-        while not stop.wait(self._pause_s):
+        started = time.monotonic()
+        while not stop.wait(max(0.0, started + self.changes / self._rate - time.monotonic())):
             self.changes += 1
-            kind, id_ = self._random.random(), self._random.randint(1, self._half)
-            if kind < 0.8:
-                self._do("UPDATE public.items SET revision = %s WHERE id = %s", self.changes, id_)
-            elif kind < 0.9:
-                self._do("DELETE FROM public.items WHERE id = %s", id_)
-            else:
-                self._do("INSERT INTO public.items (revision, id) VALUES (%s, %s)", self.changes, self._next)
-                self._next += 1
+            self._change(self._before + self.changes)
+
+    def _change(self, revision: int) -> None:
+        kind, id_ = self._random.random(), self._random.randint(1, self._half)
+        if kind < 0.8:
+            self._do("UPDATE public.items SET revision = %s WHERE id = %s", revision, id_)
+        elif kind < 0.9:
+            self._do("DELETE FROM public.items WHERE id = %s", id_)
+        else:
+            self._do("INSERT INTO public.items (revision, id) VALUES (%s, %s)", revision, self._new)
+            self._new += 1
 
     def _do(self, statement: str, *values: int) -> None:
         self._connection.execute(statement, values)
 
 
-@contextmanager
-def writing(connect: Callable[[], Connection], rows: int, changes_per_second: float) -> Iterator[Writer]:
-    """Until the block ends; what ended the writer before is raised then."""
-    stop, failed = threading.Event(), list[BaseException]()
-    with connect() as connection:
-        writer = Writer(connection, rows, changes_per_second)
+class Writing:
+    """Writers of one table, one after the other."""
 
-        def run() -> None:
+    def __init__(self, connect: Callable[[], Connection], rows: int, changes_per_second: float) -> None:
+        self._connect, self._rows, self._rate = connect, rows, changes_per_second
+        self._made = 0
+
+    @contextmanager
+    def live(self) -> Iterator[Writer]:
+        """Until the block ends; what ended the writer before is raised then."""
+        stop, failed = threading.Event(), list[BaseException]()
+        with self._connect() as connection:
+            writer = Writer(connection, self._rows, self._rate, self._made)
+
+            def run() -> None:
+                try:
+                    writer.run(stop)
+                except BaseException as error:  # noqa: BLE001  (handed to who waits for this thread)
+                    failed.append(error)
+
+            thread = threading.Thread(target=run)
+            thread.start()
             try:
-                writer.run(stop)
-            except BaseException as error:  # noqa: BLE001  (handed to who waits for this thread)
-                failed.append(error)
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        try:
-            until("changes", lambda: writer.changes or failed, STARTED_TIMEOUT_S)
-            yield writer
-        finally:
-            stop.set()
-            thread.join()
-    if failed:
-        raise failed[0]
+                until("changes", lambda: writer.changes or failed, STARTED_TIMEOUT_S)
+                yield writer
+            finally:
+                stop.set()
+                thread.join()
+                self._made += writer.changes
+        if failed:
+            raise failed[0]
 
 
-def is_backfilled(record: Record) -> bool:
-    return bool(record.json["op"] == "r" and record.json["source"]["snapshot"] == "incremental")
+class Captured:
+    """The table's topic, followed from its beginning by a ``read_committed`` consumer."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "group.id": "backfilled",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "fetch.wait.max.ms": FETCH_MS,
+                "log_level": 0,
+            }
+        )
+        partitions = self._consumer.list_topics(TOPIC, METADATA_TIMEOUT_S).topics[TOPIC].partitions
+        self._consumer.assign([TopicPartition(TOPIC, each, OFFSET_BEGINNING) for each in partitions])
+        self.rows = dict[int, int]()
+        """By id, the revision of the last record, or that it was deleted."""
+        self.reads = dict[int, int]()
+        """By id, how often backfills read it."""
+        self.read, self.live = 0, 0
+        """Records of backfills, and of changes."""
+        self.stale = list[str]()
+        """Rows that a backfill gave after a newer record of the same row."""
+        self.late_ms = list[float]()
+        """From the commit of each change to its record, as PostgreSQL's clock and this one say."""
+
+    def follow(self, until_: Callable[[], object], timeout_s: float) -> None:
+        """Take records until it holds."""
+        deadline = time.monotonic() + timeout_s
+        while not until_():
+            if time.monotonic() > deadline:
+                raise NeverHeldError(
+                    f"not within {timeout_s:.0f} s, after {self.read} rows read and {self.live} changes"
+                )
+            for message in self._consumer.consume(TAKEN_AT_ONCE, TAKEN_FOR_S):
+                error = message.error()
+                if error is None:
+                    self._take(from_json(message.value() or b""))
+                else:
+                    assert error.retriable() or error.code() in OUTAGES, error.str()
+
+    def forget(self) -> None:
+        """What was measured, and how often rows were read."""
+        self.reads.clear()
+        self.late_ms.clear()
+        self.read = self.live = 0
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _take(self, change: dict[str, Any]) -> None:
+        row = change["after"] or change["before"]
+        id_, revision = row["id"], row["revision"]
+        if change["op"] == "r" and change["source"]["snapshot"] == "incremental":
+            self.read += 1
+            self.reads[id_] = self.reads.get(id_, 0) + 1
+            last = self.rows.get(id_, 0)
+            if last == DELETED or revision < last:
+                self.stale.append(f"{row} after {last}")
+        else:
+            self.live += 1
+            self.late_ms.append(time.time() * 1_000 - change["source"]["ts_us"] / 1_000)
+        self.rows[id_] = DELETED if change["op"] == "d" else revision
 
 
-def id_of(record: Record) -> int:
-    return int((record.json["after"] or record.json["before"])["id"])
+def there(rows: dict[int, int]) -> dict[int, int]:
+    """Without those that were deleted."""
+    return {id_: revision for id_, revision in rows.items() if revision != DELETED}
 
 
-def newest(records: Iterable[Record]) -> dict[int, Mapping[str, Any]]:
-    """By id, the row as the last record of it has it; deleted ones are not there."""
-    rows: dict[int, Mapping[str, Any]] = {}
-    for record in sorted(records, key=lambda record: record.position):
-        rows.pop(id_of(record), None)
-        if record.json["op"] != "d":
-            rows[id_of(record)] = record.json["after"]
-    return rows
+def p99(values: list[float]) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[98]

@@ -11,7 +11,7 @@ from headrace.errors import HeadraceError
 from headrace.local import signals
 from headrace.local.provider import backfill
 from headrace.local.provider.backfill import BackfillInputs, BackfillKind
-from headrace.local.signals import SaidSignal, Signal, pause, read_signals, start, start_safely, stop
+from headrace.local.signals import SaidSignal, Signal, pause, read_signals, resume, start, stop
 from headrace.local.topics import Broker, KeptRecord
 from headrace_agents.records import Position
 
@@ -58,26 +58,11 @@ def test_the_signal_that_starts_a_backfill_is_debeziums() -> None:
     assert "additional-conditions" not in start("again", INPUTS.tables, {}).data
 
 
-def test_before_a_backfill_one_row_that_it_reads_is_read_alone() -> None:
-    first, whole = start_safely("again", ["public.payments"], INPUTS.where)
-    assert (first.backfill, first.tables) == (whole.backfill, whole.tables)
-    assert first.data["additional-conditions"] == [
-        {
-            "data-collection": "public.payments",
-            "filter": "ctid = (SELECT ctid FROM public.payments WHERE amount > 5 LIMIT 1)",
-        }
-    ]
-    first, _ = start_safely("again", INPUTS.tables, INPUTS.where)
-    assert first.data["additional-conditions"][0]["filter"] == (
-        "ctid = (SELECT ctid FROM public.orders LIMIT 1)"
-    )
-
-
 def test_other_signals_have_ids_of_their_own_and_say_whose_they_are() -> None:
-    said = [pause("again"), stop("again", ["public.orders"]), pause("again")]
+    said = [pause("again"), stop("again", ["public.orders"]), resume("again"), pause("again")]
     assert len({each.id for each in said}) == len(said)
     assert {each.backfill for each in said} == {"again"}
-    assert [each.type for each in said[:2]] == ["pause-snapshot", "stop-snapshot"]
+    assert [each.type for each in said[:3]] == ["pause-snapshot", "stop-snapshot", "resume-snapshot"]
     assert said[1].tables == ("public.orders",)
 
 
@@ -97,7 +82,7 @@ def test_a_backfill_is_started_once_however_often_it_is_created(topic: Topic) ->
         assert kind.create(INPUTS) == {"status": "told"}
     kind.delete(INPUTS)
     assert kind.create(INPUTS) == {"status": "told"}
-    assert [each.id for each in topic.said] == ["again.one-row", "again"]
+    assert [each.id for each in topic.said] == ["again"]
 
 
 def test_a_backfill_that_was_started_otherwise_is_refused_and_nothing_is_sent(topic: Topic) -> None:
@@ -107,7 +92,7 @@ def test_a_backfill_that_was_started_otherwise_is_refused_and_nothing_is_sent(to
     for change in changes:
         with pytest.raises(HeadraceError, match="declare this one with another id"):
             kind.update({}, INPUTS.model_copy(update=change))
-    assert len(topic.said) == 2
+    assert len(topic.said) == 1
 
 
 def test_what_is_seen_of_a_backfill_is_what_its_topic_says(

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from headrace.errors import HeadraceError
 from headrace.local.provider.resource import Inputs, JsonObject, Kind
-from headrace.local.signals import Signal, read_signals, say, start, start_safely
+from headrace.local.signals import Signal, read_signals, say, start
 from headrace.local.topics import Broker
 
 
@@ -37,12 +37,7 @@ class BackfillKind(Kind[BackfillInputs]):
         wanted = start(inputs.id, inputs.tables, inputs.where)
         found = _told(inputs)
         if found is None:
-            say(
-                Broker(inputs.bootstrap_servers),
-                inputs.topic,
-                inputs.source,
-                start_safely(inputs.id, inputs.tables, inputs.where),
-            )
+            say(Broker(inputs.bootstrap_servers), inputs.topic, inputs.source, [wanted])
         elif found.encode() != wanted.encode():
             raise HeadraceError(
                 f"backfill {inputs.id} of source {inputs.source} was started with other tables or conditions,"
