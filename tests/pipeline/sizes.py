@@ -63,7 +63,7 @@ SMALL = Sizes(
     capture_other_kills=1,
     capture_key_kills=3,
     backfill_rows=50_000,
-    backfill_live_s=10,
+    backfill_live_s=20,
 )
 FULL = Sizes(
     transactions_per_second=40,

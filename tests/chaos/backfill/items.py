@@ -6,7 +6,7 @@ import random
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,7 +34,7 @@ class Writer:
     def __init__(
         self, connection: Connection, rows: int, changes_per_second: float, made_before: int
     ) -> None:
-        self._connection, self._rate = connection, rate
+        self._connection, self._rate = connection, changes_per_second
         self._random = random.Random(made_before)
         self._half, self._new, self._before = rows // 2, rows + 1 + made_before, made_before
         self.changes = 0
@@ -112,6 +112,8 @@ class Captured:
         """By id, the revision of the last record, or that it was deleted."""
         self.reads = dict[int, int]()
         """By id, how often backfills read it."""
+        self.unread = set[int]()
+        """Ids that a backfill has to read yet."""
         self.read, self.live = 0, 0
         """Records of backfills, and of changes."""
         self.stale = list[str]()
@@ -134,8 +136,9 @@ class Captured:
                 else:
                     assert error.retriable() or error.code() in OUTAGES, error.str()
 
-    def forget(self) -> None:
-        """What was measured, and how often rows were read."""
+    def begin(self, unread: Iterable[int]) -> None:
+        """Forget what was counted and measured so far."""
+        self.unread = set(unread)
         self.reads.clear()
         self.late_ms.clear()
         self.read = self.live = 0
@@ -149,6 +152,7 @@ class Captured:
         if change["op"] == "r" and change["source"]["snapshot"] == "incremental":
             self.read += 1
             self.reads[id_] = self.reads.get(id_, 0) + 1
+            self.unread.discard(id_)
             last = self.rows.get(id_, 0)
             if last == DELETED or revision < last:
                 self.stale.append(f"{row} after {last}")

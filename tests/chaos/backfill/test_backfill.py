@@ -3,7 +3,8 @@ when it is paused, killed and gone on with, or cancelled."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ SLOWER_AT_MOST = 2
 SOURCE, SIGNALS = "shelf", "shelf.signals"
 FEW, OF_FEW = "few", 100
 ROWS = SIZES.backfill_rows
+UNCHANGED = range(ROWS // 2 + 1, ROWS + 1)
+"""Ids of the rows that no live change touches."""
 CAPTURED_TIMEOUT_S, ANSWERED_TIMEOUT_S, BACK_TIMEOUT_S = 900, 60, 120
 LIVE_CHANGES = 200
 """That have to come through while a backfill is paused."""
@@ -43,7 +46,6 @@ LIVE_CHANGES = 200
 @pytest.fixture(scope="module")
 def stack(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> LiveStack:
     """With a backfill that was declared after the rows were captured; without what only agents need."""
-    capturing_alone(pipeline.stack)
     with pipeline.stack.database() as database:
         database.execute(FILL, [ROWS])
     backfill = {"id": FEW, "tables": [TABLE], "where": f"id <= {OF_FEW}"}
@@ -69,7 +71,7 @@ def topic(stack: LiveStack) -> Iterator[Captured]:
 @pytest.fixture
 def captured(topic: Captured, stack: LiveStack) -> Iterator[Captured]:
     """What a test saw of the topic; at its end the topic's newest value of every row is the table's."""
-    topic.forget()
+    topic.begin(UNCHANGED)
     yield topic
     with stack.database() as database:
         table = dict(database.execute("SELECT id, revision FROM public.items").fetchall())
@@ -90,26 +92,6 @@ def test_a_declared_backfill_is_run_once_and_reads_what_its_condition_says(
     assert (told["id"], told["state"], told["rows"]) == (FEW, "done", OF_FEW)
 
 
-def test_live_changes_are_not_held_up_by_a_backfill(
-    stack: LiveStack, captured: Captured, writing: Writing
-) -> None:
-    with writing.live():
-        captured.follow(
-            lambda: captured.live >= SIZES.backfill_live_s * CHANGES_PER_SECOND, CAPTURED_TIMEOUT_S
-        )
-        alone = p99(captured.late_ms)
-        captured.forget()
-        started(stack, "all")
-        captured.follow(lambda: every_row_was_read(captured), CAPTURED_TIMEOUT_S)
-        beside, changes = p99(captured.late_ms), captured.live
-    all_ = in_state(stack, "all", "done")
-    print(
-        f"{all_.rows} rows in {((all_.ended_at_ms or 0) - (all_.started_at_ms or 0)) / 1_000:.1f} s beside"
-        f" {changes} live changes: their p99 was {beside:.0f} ms, {alone:.0f} ms without"
-    )
-    assert beside < SLOWER_AT_MOST * alone
-
-
 def test_the_newest_value_wins_though_it_is_interrupted_and_gone_on_with_twice(
     stack: LiveStack, captured: Captured, writing: Writing
 ) -> None:
@@ -128,9 +110,9 @@ def test_the_newest_value_wins_though_it_is_interrupted_and_gone_on_with_twice(
         in_state(stack, "broken", "paused")
         killed(stack, captured)
         assert_it_rests_while_live_changes_go_on(stack, captured, "broken")
-        assert not every_row_was_read(captured), "it was at its end before"
+        assert captured.unread, "it was at its end before"
         stack.json("backfill", "resume", "broken")
-        captured.follow(lambda: every_row_was_read(captured), CAPTURED_TIMEOUT_S)
+        captured.follow(lambda: not captured.unread, CAPTURED_TIMEOUT_S)
     in_state(stack, "broken", "done")
     print(f"{captured.read} rows were read of {ROWS}, beside {captured.live} live changes")
 
@@ -153,9 +135,35 @@ def test_a_cancelled_backfill_reads_no_further_and_is_not_started_again(
         assert captured.read == read < ROWS
 
 
-def every_row_was_read(captured: Captured) -> bool:
-    """Of those that no change deleted or made since."""
-    return captured.read >= ROWS // 2 and all(id_ in captured.reads for id_ in range(ROWS // 2 + 1, ROWS + 1))
+def test_live_changes_are_not_held_up_by_a_backfill(
+    stack: LiveStack, captured: Captured, writing: Writing
+) -> None:
+    """The last test, as Java's compiler has seen backfills by then: it is not what is measured."""
+    with writing.live():
+        alone_ms = late_ms_of_live_changes_alone(captured)
+        captured.begin(UNCHANGED)
+        with ThreadPoolExecutor(1) as beside_following:
+            told = beside_following.submit(started, stack, "beside")
+            captured.follow(lambda: not captured.unread, CAPTURED_TIMEOUT_S)
+            told.result()
+        beside_ms = list(captured.late_ms)
+        done = in_state(stack, "beside", "done")
+        alone_ms += late_ms_of_live_changes_alone(captured)
+    seconds = ((done.ended_at_ms or 0) - (done.started_at_ms or 0)) / 1_000
+    alone, beside = p99(alone_ms), p99(beside_ms)
+    print(
+        f"{done.rows} rows in {seconds:.1f} s beside {len(beside_ms)} live changes: their p99 was"
+        f" {beside:.0f} ms, and {alone:.0f} ms of {len(alone_ms)} without"
+    )
+    assert beside < SLOWER_AT_MOST * alone
+
+
+def late_ms_of_live_changes_alone(captured: Captured) -> list[float]:
+    read_all_that_was_sent(captured)
+    captured.begin(())
+    enough = SIZES.backfill_live_s * CHANGES_PER_SECOND // 2
+    captured.follow(lambda: captured.live >= enough, CAPTURED_TIMEOUT_S)
+    return list(captured.late_ms)
 
 
 def declaring(backfills: Sequence[dict[str, Any]], folder: Path) -> LiveStack:
