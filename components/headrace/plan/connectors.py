@@ -21,7 +21,7 @@ RETRY_WAIT_MS = 2_000
 QUEUE_BYTES = 32 * MIB
 BATCH_EVENTS, BATCHES_AHEAD = 2048, 4
 SIGNAL_POLL_MS = 1_000
-CHUNK_ROWS = 128
+CHUNK_ROWS = 256
 """Of a backfill; they are held in memory until the changes beside them were seen."""
 MESSAGE_PREFIX = "headrace"
 """Prefix of the logical decoding messages that keep the slot moving; never sent to Kafka."""
@@ -313,7 +313,7 @@ def _signals(environment: Environment, source: Source, place: Place) -> Because[
             "read.only": (True, "0 tables for signals in the source: PostgreSQL 13 has snapshots' bounds"),
             "incremental.snapshot.chunk.size": (
                 CHUNK_ROWS,
-                f"{CHUNK_ROWS} rows at most go before a live change, in some milliseconds; the default is 1024",
+                f"{CHUNK_ROWS} rows are read between 2 live changes: some milliseconds; the default is 1024",
             ),
             "notification.enabled.channels": (
                 "sink",

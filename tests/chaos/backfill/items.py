@@ -108,6 +108,8 @@ class Captured:
         )
         partitions = self._consumer.list_topics(TOPIC, METADATA_TIMEOUT_S).topics[TOPIC].partitions
         self._consumer.assign([TopicPartition(TOPIC, each, OFFSET_BEGINNING) for each in partitions])
+        self._newest_ms = dict.fromkeys(partitions, 0.0)
+        """By partition, when its newest change was committed."""
         self.rows = dict[int, int]()
         """By id, the revision of the last record, or that it was deleted."""
         self.reads = dict[int, int]()
@@ -132,9 +134,14 @@ class Captured:
             for message in self._consumer.consume(TAKEN_AT_ONCE, TAKEN_FOR_S):
                 error = message.error()
                 if error is None:
-                    self._take(from_json(message.value() or b""))
+                    self._take(from_json(message.value() or b""), message.partition() or 0)
                 else:
                     assert error.retriable() or error.code() in OUTAGES, error.str()
+
+    def follow_to_now(self, timeout_s: float) -> None:
+        """Take what was sent so far: until each partition gave a change that was made later."""
+        now_ms = time.time() * 1_000
+        self.follow(lambda: min(self._newest_ms.values()) > now_ms, timeout_s)
 
     def begin(self, unread: Iterable[int]) -> None:
         """Forget what was counted and measured so far."""
@@ -146,7 +153,7 @@ class Captured:
     def close(self) -> None:
         self._consumer.close()
 
-    def _take(self, change: dict[str, Any]) -> None:
+    def _take(self, change: dict[str, Any], partition: int) -> None:
         row = change["after"] or change["before"]
         id_, revision = row["id"], row["revision"]
         if change["op"] == "r" and change["source"]["snapshot"] == "incremental":
@@ -158,7 +165,8 @@ class Captured:
                 self.stale.append(f"{row} after {last}")
         else:
             self.live += 1
-            self.late_ms.append(time.time() * 1_000 - change["source"]["ts_us"] / 1_000)
+            self._newest_ms[partition] = change["source"]["ts_us"] / 1_000
+            self.late_ms.append(time.time() * 1_000 - self._newest_ms[partition])
         self.rows[id_] = DELETED if change["op"] == "d" else revision
 
 

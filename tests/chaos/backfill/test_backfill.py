@@ -97,10 +97,11 @@ def test_the_newest_value_wins_though_it_is_interrupted_and_gone_on_with_twice(
 ) -> None:
     """By a pause, by `kill -9` of Connect while it runs, and by that while it is paused."""
     with writing.live():
+        captured.follow_to_now(BACK_TIMEOUT_S)
         started(stack, "broken")
         captured.follow(lambda: captured.read > ROWS // 20, CAPTURED_TIMEOUT_S)
         pause_backfill(stack.found, find_backfill(stack.found, "broken"), ANSWERED_TIMEOUT_S)
-        assert_it_rests_while_live_changes_go_on(stack, captured, "broken")
+        assert_it_rests_while_live_changes_go_on(captured)
         resume_backfill(stack.found, find_backfill(stack.found, "broken"), ANSWERED_TIMEOUT_S)
         amid = captured.read + ROWS // 10
         captured.follow(lambda: captured.read > amid, CAPTURED_TIMEOUT_S)
@@ -109,7 +110,8 @@ def test_the_newest_value_wins_though_it_is_interrupted_and_gone_on_with_twice(
         )
         in_state(stack, "broken", "paused")
         killed(stack, captured)
-        assert_it_rests_while_live_changes_go_on(stack, captured, "broken")
+        assert_it_rests_while_live_changes_go_on(captured)
+        assert find_backfill(stack.found, "broken").state == "paused"
         assert captured.unread, "it was at its end before"
         stack.json("backfill", "resume", "broken")
         captured.follow(lambda: not captured.unread, CAPTURED_TIMEOUT_S)
@@ -121,6 +123,7 @@ def test_a_cancelled_backfill_reads_no_further_and_is_not_started_again(
     stack: LiveStack, captured: Captured, writing: Writing
 ) -> None:
     with writing.live():
+        captured.follow_to_now(BACK_TIMEOUT_S)
         started(stack, "too-much")
         captured.follow(lambda: captured.read > ROWS // 10, CAPTURED_TIMEOUT_S)
         assert stack.json("backfill", "cancel", "too-much")["state"] == "cancelled"
@@ -129,10 +132,8 @@ def test_a_cancelled_backfill_reads_no_further_and_is_not_started_again(
         assert stack.json("backfill", "cancel", "paused")["state"] == "cancelled"
         started(stack, "too-much")
         started(stack, "paused")
-        read_all_that_was_sent(captured)
-        read = captured.read
-        read_all_that_was_sent(captured)
-        assert captured.read == read < ROWS
+        assert_it_rests_while_live_changes_go_on(captured)
+        assert captured.read < ROWS
 
 
 def test_live_changes_are_not_held_up_by_a_backfill(
@@ -159,7 +160,7 @@ def test_live_changes_are_not_held_up_by_a_backfill(
 
 
 def late_ms_of_live_changes_alone(captured: Captured) -> list[float]:
-    read_all_that_was_sent(captured)
+    captured.follow_to_now(BACK_TIMEOUT_S)
     captured.begin(())
     enough = SIZES.backfill_live_s * CHANGES_PER_SECOND // 2
     captured.follow(lambda: captured.live >= enough, CAPTURED_TIMEOUT_S)
@@ -209,18 +210,11 @@ def killed(
     before_it_is_back()
     until("connect is back", lambda: CONNECT.is_back(stack.found, before), BACK_TIMEOUT_S)
     until("connect captures", stack.is_capturing, BACK_TIMEOUT_S)
-    read_all_that_was_sent(captured)
+    captured.follow_to_now(BACK_TIMEOUT_S)
 
 
-def assert_it_rests_while_live_changes_go_on(stack: LiveStack, captured: Captured, backfill: str) -> None:
-    assert find_backfill(stack.found, backfill).state == "paused"
-    read = captured.read
-    read_all_that_was_sent(captured)
+def assert_it_rests_while_live_changes_go_on(captured: Captured) -> None:
+    captured.follow_to_now(BACK_TIMEOUT_S)
+    read, live = captured.read, captured.live
+    captured.follow(lambda: captured.live >= live + LIVE_CHANGES, BACK_TIMEOUT_S)
     assert captured.read == read
-    assert find_backfill(stack.found, backfill).state == "paused"
-
-
-def read_all_that_was_sent(captured: Captured) -> None:
-    """A change that is made now is behind it."""
-    wanted = captured.live + LIVE_CHANGES
-    captured.follow(lambda: captured.live >= wanted, BACK_TIMEOUT_S)

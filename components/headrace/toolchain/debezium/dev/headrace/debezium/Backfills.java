@@ -20,7 +20,7 @@ import io.debezium.pipeline.spi.Partition;
 import io.debezium.spi.schema.DataCollectionId;
 
 /**
- * Debezium's incremental snapshots, but all in the thread that streams, and no faster than Kafka takes them.
+ * Debezium's incremental snapshots, but all in the thread that streams, and no faster than they are taken.
  *
  * <p>Debezium does what a signal asks for in the thread that hears it. That reads the first chunk beside the
  * stream, so a change may be followed by its row as it was before. Here that thread waits until the stream comes
@@ -28,15 +28,14 @@ import io.debezium.spi.schema.DataCollectionId;
  *
  * <p>So a chunk has each change that was streamed before it was read, and a row of it that is streamed again
  * before the chunk is sent is taken out of it: no change is followed by an older row. Debezium's own bounds of a
- * window are not needed for that, and not used. A chunk is sent when all of the one before it is in Kafka, so a
- * live change never waits behind more than one.
+ * window are not needed for that, and not used. A chunk is sent when Kafka Connect came for more since the one
+ * before it, so a live change never waits behind more than two.
  *
  * <p>A pause is kept in the connector's offsets, within the snapshot's correlation id, so it outlives a restart.
  */
 final class Backfills<P extends Partition, T extends DataCollectionId>
         implements IncrementalSnapshotChangeEventSource<P, T> {
     private static final String PAUSED = "paused:";
-    private static final int POLLS_UNTIL_IN_KAFKA = 2; // one may be under way already, and the next one takes the rest
     private static final long TRANSACTION_IDS = 1L << 32; // the stream's ids have 32 bits, a snapshot's 64
     private static final int LATELY = 1000;
 
@@ -171,7 +170,7 @@ final class Backfills<P extends Partition, T extends DataCollectionId>
         }
         keepWhatWasRead(partition, offset);
         boolean isAtRest = context.isSnapshotPaused() && context.currentChunkId().equals(sentChunk);
-        if (!isAtRest && polls.getAsLong() >= sentAtPoll + POLLS_UNTIL_IN_KAFKA) {
+        if (!isAtRest && polls.getAsLong() > sentAtPoll) {
             sentChunk = context.currentChunkId();
             theirs.closeWindow(partition, sentChunk, offset); // sends it, and reads the next one
             sentAtPoll = polls.getAsLong();

@@ -22,7 +22,7 @@ import org.apache.kafka.connect.source.SourceRecord;
  * poll ends between the two and the worker dies before the next, the task goes on behind that place, and the
  * create is lost. So a poll never ends with the delete: it waits for what comes next.
  *
- * <p>It counts its polls for {@link Backfills}: at one, all that the polls before it gave is in Kafka.
+ * <p>It counts its polls for {@link Backfills}.
  */
 public class PostgresConnectorTask extends io.debezium.connector.postgresql.PostgresConnectorTask {
     private static final Map<ChangeEventSourceCoordinator<?, ?>, AtomicLong> POLLS =
