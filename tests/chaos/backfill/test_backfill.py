@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from headrace.local.context import HOST
 from headrace.local.provider.backfill import BackfillInputs, BackfillKind
 from headrace.local.signals import pause, read_signals, say, start
 from headrace.local.topics import Broker
@@ -18,10 +20,12 @@ from headrace.operations.backfills import (
     ENDED,
     Progress,
     State,
+    cancel_backfill,
     find_backfill,
     pause_backfill,
     resume_backfill,
 )
+from headrace.operations.stack import Stack
 from headrace.operations.victims import CONNECT
 from tests.chaos.backfill.conftest import DECLARATION
 from tests.chaos.backfill.items import FILL, TABLE, Captured, Writing, p99, there
@@ -100,9 +104,9 @@ def test_the_newest_value_wins_though_it_is_interrupted_and_gone_on_with_twice(
         captured.follow_to_now(BACK_TIMEOUT_S)
         started(stack, "broken")
         captured.follow(lambda: captured.read, CAPTURED_TIMEOUT_S)
-        pause_backfill(stack.found, find_backfill(stack.found, "broken"), ANSWERED_TIMEOUT_S)
+        pause_backfill(planned(stack), find_backfill(planned(stack), "broken"), ANSWERED_TIMEOUT_S)
         assert_it_rests_while_live_changes_go_on(captured)
-        resume_backfill(stack.found, find_backfill(stack.found, "broken"), ANSWERED_TIMEOUT_S)
+        resume_backfill(planned(stack), find_backfill(planned(stack), "broken"), ANSWERED_TIMEOUT_S)
         paused_at = captured.read
         captured.follow(lambda: captured.read > paused_at, CAPTURED_TIMEOUT_S)
         killed(
@@ -111,7 +115,7 @@ def test_the_newest_value_wins_though_it_is_interrupted_and_gone_on_with_twice(
         in_state(stack, "broken", "paused")
         killed(stack, captured)
         assert_it_rests_while_live_changes_go_on(captured)
-        assert find_backfill(stack.found, "broken").state == "paused"
+        assert find_backfill(planned(stack), "broken").state == "paused"
         assert captured.unread, "it was at its end before"
         stack.json("backfill", "resume", "broken")
         captured.follow(lambda: not captured.unread, CAPTURED_TIMEOUT_S)
@@ -126,7 +130,8 @@ def test_a_cancelled_backfill_reads_no_further_and_is_not_started_again(
         captured.follow_to_now(BACK_TIMEOUT_S)
         started(stack, "too-much")
         captured.follow(lambda: captured.read, CAPTURED_TIMEOUT_S)
-        assert stack.json("backfill", "cancel", "too-much")["state"] == "cancelled"
+        running = find_backfill(planned(stack), "too-much")
+        assert cancel_backfill(planned(stack), running, ANSWERED_TIMEOUT_S).state == "cancelled"
         say(broker(stack), SIGNALS, SOURCE, [start("paused", [TABLE], {}), pause("paused")])
         in_state(stack, "paused", "paused")
         assert stack.json("backfill", "cancel", "paused")["state"] == "cancelled"
@@ -176,13 +181,19 @@ def declaring(backfills: Sequence[dict[str, Any]], folder: Path) -> LiveStack:
 
 
 def broker(stack: LiveStack) -> Broker:
-    return Broker(stack.bootstrap_servers)
+    return Broker(f"{HOST}:{planned(stack).plan.ports.kafka}")
+
+
+@cache
+def planned(stack: LiveStack) -> Stack:
+    """Its plan is worked out once: a backfill would be at its end before the second time."""
+    return stack.found
 
 
 def started(stack: LiveStack, backfill: str, where: str | None = None) -> None:
     """As the provider does it for a declared one."""
     inputs = BackfillInputs(
-        bootstrap_servers=stack.bootstrap_servers,
+        bootstrap_servers=broker(stack).bootstrap_servers,
         topic=SIGNALS,
         source=SOURCE,
         id=backfill,
@@ -194,21 +205,21 @@ def started(stack: LiveStack, backfill: str, where: str | None = None) -> None:
 
 def in_state(stack: LiveStack, backfill: str, state: State) -> Progress:
     def found() -> Progress | None:
-        progress = find_backfill(stack.found, backfill)
+        progress = find_backfill(planned(stack), backfill)
         assert progress.state == state or progress.state not in ENDED, progress
         return progress if progress.state == state else None
 
     return until(
-        f"{backfill} {state}", found, CAPTURED_TIMEOUT_S, lambda: find_backfill(stack.found, backfill)
+        f"{backfill} {state}", found, CAPTURED_TIMEOUT_S, lambda: find_backfill(planned(stack), backfill)
     )
 
 
 def killed(
     stack: LiveStack, captured: Captured, before_it_is_back: Callable[[], object] = lambda: None
 ) -> None:
-    before = CONNECT.kill(stack.found)
+    before = CONNECT.kill(planned(stack))
     before_it_is_back()
-    until("connect is back", lambda: CONNECT.is_back(stack.found, before), BACK_TIMEOUT_S)
+    until("connect is back", lambda: CONNECT.is_back(planned(stack), before), BACK_TIMEOUT_S)
     until("connect captures", stack.is_capturing, BACK_TIMEOUT_S)
     captured.follow_to_now(BACK_TIMEOUT_S)
 
