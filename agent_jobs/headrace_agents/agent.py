@@ -71,6 +71,10 @@ class Change(Generic[R]):
     position: Position
     committed_at: datetime | None
     """In the source database; None where the source does not say."""
+    backfilled: bool = False
+    """Whether a backfill read the row, which may be long unchanged: then ``operation`` is ``read``. A row
+    that was changed while its part of the table was read comes as that change alone, so what a backfill
+    gives is never older than what came before it."""
 
     @property
     def row(self) -> R:

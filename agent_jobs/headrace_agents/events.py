@@ -60,11 +60,14 @@ class ChangeWork:
     after: Mapping[str, Any] | None
     in_part: bool = False
     """Values that do not fit the handler's model are passed on as they are."""
+    backfilled: bool = False
 
     def event(self, position: Position, committed_at_ms: int | None) -> Event:
         committed_at = None if committed_at_ms is None else _moment(committed_at_ms)
         before, after = (None if row is None else self._read(row) for row in (self.before, self.after))
-        return Change(self.operation, self.table, before, after, self.key, position, committed_at)
+        return Change(
+            self.operation, self.table, before, after, self.key, position, committed_at, self.backfilled
+        )
 
     def _read(self, row: Mapping[str, Any]) -> BaseModel:
         return _payload(self.handler, row, self.table, read_partly if self.in_part else read_row)
@@ -142,6 +145,7 @@ class EventReader:
         self._passed_on = {topic.topic for topic in spec.inputs if topic.on_misfit == "pass_on"}
         self._key_fields = spec.key
         self._agent = agent
+        self._skips_backfilled = spec.backfilled == "skip"
         self._max_event_bytes = spec.limits.max_event_bytes
         self._answers, self._replays = spec.feedback.answers, spec.feedback.replays
 
@@ -253,16 +257,24 @@ class EventReader:
             raise RejectedError("unknown_table", f"{table} on {position.topic}")
         operation = _OPERATIONS.get(code)
         handler = None if operation is None else self._agent.changes.get((table, operation))
-        if operation is None or handler is None:
+        backfilled = is_backfilled(envelope)
+        if operation is None or handler is None or (backfilled and self._skips_backfilled):
             return None
         if isinstance(key, RejectedError):
             raise key
         before, after = _row(envelope, "before"), _row(envelope, "after")
         if before is None and after is None:
             raise RejectedError("malformed", f"{operation} without a row")
+        in_part = position.topic in self._passed_on
         return ChangeWork(
-            handler, key, operation, table, before, after, in_part=position.topic in self._passed_on
+            handler, key, operation, table, before, after, in_part=in_part, backfilled=backfilled
         )
+
+
+def is_backfilled(envelope: Mapping[str, Any]) -> bool:
+    """Whether an incremental snapshot read it: Debezium's ``source.snapshot``, with its ``op`` of a read."""
+    source = envelope.get("source")
+    return envelope.get("op") == "r" and isinstance(source, dict) and source.get("snapshot") == "incremental"
 
 
 def _table(envelope: Mapping[str, Any]) -> str:

@@ -261,6 +261,8 @@ class AgentJobSpec(_Spec):
     inputs: tuple[InputTopic, ...] = Field(min_length=1)
     key: tuple[str, ...] = Field(min_length=1)
     """Fields of the record's key that make the business key."""
+    backfilled: Literal["decide", "skip"] = "decide"
+    """What becomes of rows that an incremental snapshot read: a run, or an outcome without one."""
     outputs: OutputTopics
     feedback: FeedbackTopics
     journal: JournalSpec

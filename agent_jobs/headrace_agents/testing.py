@@ -135,9 +135,9 @@ class AgentTest:
     def delete(self, table: str, row: Mapping[str, Any]) -> Handled:
         return self._change("d", table, row, None)
 
-    def read(self, table: str, row: Mapping[str, Any]) -> Handled:
-        """A row that the connector's snapshot found."""
-        return self._change("r", table, None, row)
+    def read(self, table: str, row: Mapping[str, Any], *, backfilled: bool = False) -> Handled:
+        """A row that the connector's first snapshot found, or a backfill."""
+        return self._change("r", table, None, row, "incremental" if backfilled else "true")
 
     def answer(self, review: Review, answer: BaseModel, by: str = "") -> Handled:
         """What a human says to a review."""
@@ -255,14 +255,19 @@ class AgentTest:
         self._timers.add(at_ms)
 
     def _change(
-        self, code: str, table: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+        self,
+        code: str,
+        table: str,
+        before: Mapping[str, Any] | None,
+        after: Mapping[str, Any] | None,
+        snapshot: str = "false",
     ) -> Handled:
         schema, _, name = table.partition(".")
         row = after or before or {}
         envelope = {
             "before": before,
             "after": after,
-            "source": {"schema": schema, "table": name, "ts_ms": self._now_ms()},
+            "source": {"schema": schema, "table": name, "ts_ms": self._now_ms(), "snapshot": snapshot},
             "op": code,
         }
         key = {field: row.get(field) for field in self._spec.key}

@@ -13,6 +13,7 @@ import typer
 from headrace.commands import (
     agent_settings,
     agents,
+    backfill,
     capture,
     deadletters,
     image,
@@ -59,6 +60,7 @@ app.add_typer(deadletters.app, name="deadletters")
 app.add_typer(reviews.app, name="reviews")
 app.add_typer(state.app, name="state")
 app.add_typer(capture.app, name="capture")
+app.add_typer(backfill.app, name="backfill")
 app.command()(preflight)
 app.command()(drill)
 app.command()(costs)

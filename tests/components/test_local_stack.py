@@ -21,7 +21,7 @@ from headrace.local.savepoint_schedule import Schedule
 from headrace.local.scaling.orders import Orders
 from headrace.local.secrets import SUPERUSER_PASSWORD, write_secret
 from headrace.plan import plan
-from headrace.plan.model import StackPlan
+from headrace.plan.model import BackfillPlan, StackPlan
 from headrace.toolchain.runtimes import Runtimes
 from tests.components.recording import Registered, registered
 
@@ -119,6 +119,31 @@ def test_nothing_starts_before_what_it_needs(stack: Registered) -> None:
         *topics,
     }
     assert needs("Process", "jobmanager") == {"zookeeper", "checkpoints", "savepoints", "high-availability"}
+
+
+def test_backfills_start_when_their_connector_runs_one_after_the_other(
+    shipped: StackPlan, files: StackFiles, runtimes: Runtimes
+) -> None:
+    (source,) = shipped.sources
+    tables = ("public.customers",)
+    declared = (
+        BackfillPlan(id="some", tables=tables, where={"public.customers": "id < 7"}),
+        BackfillPlan(id="all", tables=tables, where={}),
+    )
+    sources = (source.model_copy(update={"backfills": declared}),)
+    made = shipped.model_copy(update={"sources": sources})
+    found = registered(lambda: LocalStack(made, files, runtimes))
+    first = found[f"{PREFIX}Backfill support-backfill-some"]
+    second = found[f"{PREFIX}Backfill support-backfill-all"]
+    assert (first["depends_on"], second["depends_on"]) == (["local-support"], ["support-backfill-some"])
+    assert first["inputs"] == {
+        "bootstrap_servers": "127.0.0.1:17001",
+        "topic": "support.signals",
+        "source": "support",
+        "id": "some",
+        "tables": ["public.customers"],
+        "where": {"public.customers": "id < 7"},
+    }
 
 
 def test_no_secret_is_in_any_input(files: StackFiles, runtimes: Runtimes, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
-from headrace.operations.topics import OUTAGES
+from headrace.local.topics import OUTAGES
 from headrace.plan.model import AgentPlan, StackPlan
 from headrace_agents.records import (
     DecisionRecord,

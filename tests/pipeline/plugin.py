@@ -19,6 +19,8 @@ from tests.pipeline.waiting import until
 
 DECLARATION = ROOT / "tests" / "local" / "Pulumi.test.yaml"
 SETTLE_TIMEOUT_S = 120
+CAPTURING = ("postgres", "kafka", "connect", "capture-watch")
+"""Programs."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,13 @@ def running(declaration: Path, customers: int = 40, *, scales: bool = True) -> I
             made.ledger.close()
     finally:
         stack.clean()
+
+
+def capturing_alone(stack: LiveStack) -> None:
+    """Stop what only agents need: two cores are few."""
+    supervisor = Supervisor(stack.files)
+    for program in supervisor.pids().keys() - set(CAPTURING):
+        supervisor.stop(program)
 
 
 @pytest.hookimpl(wrapper=True)

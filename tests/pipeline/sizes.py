@@ -40,6 +40,10 @@ class Sizes:
     """Of Kafka and of PostgreSQL each."""
     capture_key_kills: int
     """Of Connect, each in the midst of changes of keys."""
+    backfill_rows: int
+    """Of a table that is read once more, beside live changes."""
+    backfill_live_s: int
+    """Of live changes alone, to which those beside a backfill are compared."""
 
 
 SMALL = Sizes(
@@ -58,6 +62,8 @@ SMALL = Sizes(
     capture_connect_kills=2,
     capture_other_kills=1,
     capture_key_kills=3,
+    backfill_rows=50_000,
+    backfill_live_s=20,
 )
 FULL = Sizes(
     transactions_per_second=40,
@@ -75,6 +81,8 @@ FULL = Sizes(
     capture_connect_kills=10,
     capture_other_kills=3,
     capture_key_kills=10,
+    backfill_rows=1_000_000,
+    backfill_live_s=60,
 )
 
 IS_FULL = os.environ.get("HEADRACE_TEST_SIZE") == "full"

@@ -179,7 +179,7 @@ class LiveStack:
         """Whether every connector and its task run."""
         try:
             return not list(missing_connectors(self.found))
-        except (httpx.HTTPError, HeadraceError):
+        except (httpx.HTTPError, HeadraceError, ValueError):  # a worker that starts answers with a page
             return False
 
     def checkpoints_completed(self, agent: str) -> int:

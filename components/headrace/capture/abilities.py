@@ -90,6 +90,13 @@ ABILITIES = {
             " (`offset.mismatch.strategy`), and nothing is skipped in silence"
         ),
     ),
+    "backfill": Ability(
+        "read rows once more beside the live changes",
+        Way("`backfills` of a source, by a signal in a topic; `headrace backfill list|pause|resume|cancel`"),
+        _not(
+            "a signal has to be written from inside the VPC, and nothing does that yet: refused when declared"
+        ),
+    ),
     "resnapshot": Ability(
         "read a source anew after its slot is lost",
         Way(

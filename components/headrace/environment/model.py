@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from headrace.environment.duration import ALLOWED as A_DURATION
 from headrace.environment.duration import Duration
@@ -17,6 +17,7 @@ from headrace.environment.money_parts import USUAL_OUTPUT_TOKENS, Budget, Prices
 from headrace.environment.problem import Path
 from headrace.environment.substrates import AwsSubstrate, LocalSubstrate, Substrate
 from headrace.environment.types import (
+    A_CONDITION,
     A_KEY_REFERENCE,
     A_NAME,
     A_POSITIVE,
@@ -24,6 +25,7 @@ from headrace.environment.types import (
     AN_ENDPOINT,
     ColumnName,
     ColumnType,
+    Condition,
     Count,
     Declared,
     Name,
@@ -80,6 +82,33 @@ class Table(Declared):
         return self.key or self.primary_key
 
 
+class Backfill(Declared):
+    """Rows of captured tables that are read once more, beside the live changes.
+
+    It runs once, after it was declared: who wants it again declares it with another id.
+    """
+
+    id: Name = declared(A_NAME, "Names the backfill for ever: what has run is known by it.")
+    tables: Annotated[tuple[TableName, ...], Field(min_length=1)] = declared(
+        "a list of one or more tables of the source", "The tables to read, one after the other."
+    )
+    where: dict[TableName, Condition] = declared(
+        f"a mapping from tables to conditions, or the condition of the only table: {A_CONDITION}",
+        "Which rows of a table are read; left out, all.",
+        default_factory=dict,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_only_table(cls, given: Any) -> Any:
+        """A condition alone belongs to the table, where there is one."""
+        if isinstance(given, dict) and isinstance(given.get("where"), str):
+            tables = given.get("tables")
+            if isinstance(tables, (list, tuple)) and len(tables) == 1 and isinstance(tables[0], str):
+                return {**given, "where": {tables[0]: given["where"]}}
+        return given
+
+
 class Source(Declared):
     """A database whose tables are captured."""
 
@@ -99,6 +128,11 @@ class Source(Declared):
         "later ones of its table wait until the agent is brought up anew or resumed; the handler gets it, "
         "with what does not fit as it came.",
         default="dead_letter",
+    )
+    backfills: tuple[Backfill, ...] = declared(
+        "a list of backfills",
+        "Rows to read once more. One that is taken out again is not undone.",
+        default=(),
     )
 
 
@@ -388,6 +422,11 @@ class Agent(Declared):
         "What `headrace trace` can show of a run: nothing, its steps with times, tokens and costs, or its"
         " prompts and answers too.",
         default="steps",
+    )
+    backfilled: Literal["decide", "skip"] = declared(
+        "`decide` or `skip`",
+        "What becomes of rows that a backfill reads: a run as for any change, or an outcome without a run.",
+        default="decide",
     )
     model: Model | None = declared(
         "a model", "The model it asks; left out, the agent has none.", default=None

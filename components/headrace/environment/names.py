@@ -35,6 +35,26 @@ def heartbeat_topic(source: str) -> str:
     return f"__debezium-heartbeat.{source}"
 
 
+def signals_topic(source: str) -> str:
+    """Topic of what a source's connector is told."""
+    return f"{source}.signals"
+
+
+def notifications_topic(source: str) -> str:
+    """Topic of what a source's connector says of its snapshots."""
+    return f"{source}.notifications"
+
+
+def signals_group(environment: str, source: str) -> str:
+    """Consumer group by which a connector knows how far it has read its signals."""
+    return f"headrace-{environment}-{source}-signals"
+
+
+def source_topics(source: str) -> tuple[str, ...]:
+    """Of a source as a whole; captured tables have topics of their own."""
+    return signals_topic(source), notifications_topic(source)
+
+
 def decisions_topic(agent: str) -> str:
     return f"{agent}.decisions"
 

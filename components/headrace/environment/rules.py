@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from headrace.environment import aws_rules, contradictions, money_rules, names, overload
+from headrace.environment import aws_rules, backfill_rules, contradictions, money_rules, names, overload
 from headrace.environment.model import Agent, Table
 from headrace.environment.parts import Parts, Placed, parts_of
 from headrace.environment.problem import Path, Problem
@@ -133,6 +133,8 @@ def _topics(parts: Parts) -> Iterator[tuple[Placed[Any], str]]:
                 Placed((*source.path, "tables", at), table),
                 names.table_topic(source.value.name, table.name),
             )
+        for topic in names.source_topics(source.value.name):
+            yield source, topic
     for agent in parts.agents:
         for topic in names.agent_topics(agent.value.name):
             yield agent, topic
@@ -266,6 +268,7 @@ RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     api_key_in_both_or_no_place,
     settings_are_not_data,
     traces_without_a_receiver,
+    *backfill_rules.RULES,
     *contradictions.RULES,
     *overload.RULES,
     *money_rules.RULES,

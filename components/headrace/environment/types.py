@@ -78,6 +78,8 @@ A_RECEIVER = (
 )
 A_KEY_REFERENCE = "`{env: NAME}` or `{file: /PATH}`, never the key itself"
 
+A_CONDITION = "SQL as it stands after `WHERE`, without `;`, at most 2000 characters"
+
 Name = Annotated[str, matching(names.NAME, 63)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, strip_whitespace=True)]
@@ -87,6 +89,9 @@ ColumnType = Annotated[
     str, matching(r"[a-z][a-z0-9_]*( [a-z]+)*(\([0-9]{1,4}(, ?[0-9]{1,4})?\))?( [a-z]+)*(\[\])?", 100)
 ]
 SomeTime = Annotated[Duration, checked(f"{A_DURATION}; more than 0", lambda given: given.milliseconds > 0)]
+
+
+Condition = Annotated[str, matching(r"[^;\x00]*[^;\s\x00][^;\x00]*", 2000)]
 
 
 class Declared(BaseModel):

@@ -60,5 +60,9 @@ class ConnectorResource(LocalResource):
     kind = "Connector"
 
 
+class BackfillResource(LocalResource):
+    kind = "Backfill"
+
+
 class AgentJobResource(LocalResource):
     kind = "AgentJob"

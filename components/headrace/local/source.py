@@ -7,12 +7,14 @@ import pulumi
 from headrace.capture.publishing import published_operations_of
 from headrace.local.context import LocalContext
 from headrace.local.files import StackFiles
+from headrace.local.provider.backfill import BackfillInputs
 from headrace.local.provider.connector import ConnectorInputs
 from headrace.local.provider.database import Column, DatabaseInputs, Table
 from headrace.local.provider.preflight import PreflightInputs
 from headrace.local.provider.publication import PublicationInputs
 from headrace.local.provider.slot import SlotInputs
 from headrace.local.resources import (
+    BackfillResource,
     ConnectorResource,
     DatabaseResource,
     PreflightResource,
@@ -73,6 +75,19 @@ class Source(pulumi.ComponentResource):
             ),
             pulumi.ResourceOptions(parent=self, depends_on=[preflight, *worker]),
         )
+        # One after the other: they run in the order in which they are declared.
+        told: pulumi.Resource = self.connector
+        for backfill in source.backfills:
+            told = BackfillResource(
+                f"{source.name}-backfill-{backfill.id}",
+                BackfillInputs(
+                    bootstrap_servers=context.bootstrap_servers,
+                    topic=source.signals_topic,
+                    source=source.name,
+                    **backfill.model_dump(),
+                ),
+                pulumi.ResourceOptions(parent=self, depends_on=[told]),
+            )
         self.register_outputs({"connector": source.connector})
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from headrace.environment import names
 from headrace.errors import HeadraceError
-from headrace.operations.topics import KeptRecord, read_topic, write
+from headrace.local.topics import KeptRecord, read_topic, write
 from headrace_agents.configuration import merged
 from headrace_agents.control import SettingsChange
 from headrace_agents.records import Position

@@ -14,8 +14,8 @@ from confluent_kafka import KafkaException
 from pydantic import ValidationError
 
 from headrace.errors import HeadraceError
+from headrace.local.topics import kept, no_answer, write
 from headrace.operations.decisions import committed_reader
-from headrace.operations.topics import kept, no_answer, write
 from headrace_agents.control import Command, CommandKind, Problem, Report, SettingsChange, control_key
 from headrace_agents.spec import AgentJobSpec
 

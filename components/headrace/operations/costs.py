@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from headrace.environment.units import DAY_MS
-from headrace.operations.topics import read_topic
+from headrace.local.topics import read_topic
 from headrace_agents.kafka_journal import CLOCK_SKEW_MS
 from headrace_agents.model.amounts import PICODOLLARS_PER_DOLLAR
 from headrace_agents.model.costs import Spent, costs_in

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.errors import HeadraceError
-from headrace.operations.topics import KeptRecord, read_topic
+from headrace.local.topics import KeptRecord, read_topic
 from headrace_agents.records import InputRecord, Outcome, Position, Status, decode_replay, encode_replay
 from headrace_agents.spec import AgentJobSpec
 

@@ -19,12 +19,12 @@ from confluent_kafka import Consumer, KafkaException, Message
 from headrace.errors import HeadraceError
 from headrace.local.context import HOST
 from headrace.local.flink_rest import CACHED_S, FlinkRest, JobGone, Unreachable
+from headrace.local.topics import OUTAGES, kept, no_answer
 from headrace.operations.agents import flink
 from headrace.operations.backlog import Backlog, Sample
 from headrace.operations.decisions import committed_reader
 from headrace.operations.recovery_report import Recovery, Report, Restored, report
 from headrace.operations.stack import Stack
-from headrace.operations.topics import OUTAGES, kept, no_answer
 from headrace.operations.victims import BROKER, JOBMANAGER, STORAGE, TASKMANAGER, WORKER, Victim
 from headrace.operations.wholeness import missing
 from headrace.plan.model import StackPlan

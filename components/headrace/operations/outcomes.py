@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from confluent_kafka import KafkaException
 
 from headrace.errors import HeadraceError
+from headrace.local.topics import kept, no_answer, write
 from headrace.operations.decisions import committed_reader
-from headrace.operations.topics import kept, no_answer, write
 from headrace_agents.records import Outcome, Position
 from headrace_agents.spec import AgentJobSpec
 

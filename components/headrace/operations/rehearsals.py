@@ -14,7 +14,7 @@ from statistics import quantiles
 from typing import Any
 
 from headrace.errors import HeadraceError
-from headrace.operations.topics import read_topic
+from headrace.local.topics import read_topic
 from headrace_agents.model.amounts import PICODOLLARS_PER_DOLLAR
 from headrace_agents.records import InputRecord, Position
 from headrace_agents.rehearsal_job import Event, Job, Rehearsed

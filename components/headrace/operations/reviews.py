@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from headrace.errors import HeadraceError
+from headrace.local.topics import KeptRecord, read_topic
 from headrace.operations.dead_letters import Listed
-from headrace.operations.topics import KeptRecord, read_topic
 from headrace_agents.records import FailureAnswer, Review, ReviewAnswer, is_of_failure
 from headrace_agents.spec import AgentJobSpec
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from headrace.errors import HeadraceError
-from headrace.operations.topics import read_topic
+from headrace.local.topics import read_topic
 from headrace_agents.records import Position
 from headrace_agents.run_log import RunLog, StepLog, run_id
 from headrace_agents.spec import AgentJobSpec

@@ -101,6 +101,7 @@ def _spec(
         entry_point=because(agent.entry_point, "declared"),
         inputs=sequence(_input(environment, name) for name in agent.inputs),
         key=because(agent.key, "declared"),
+        backfilled=because(agent.backfilled, "declared, or decide: who backfills wants the rows decided"),
         outputs=build(
             OutputTopics,
             decisions=because(names.decisions_topic(agent.name), named),

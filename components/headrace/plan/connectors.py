@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from headrace.environment import names
-from headrace.environment.model import MAX_EVENT_BYTES, Environment, Source, Table
+from headrace.environment.model import MAX_EVENT_BYTES, Backfill, Environment, Source, Table
 from headrace.environment.units import MIB
 from headrace.plan import recovery
-from headrace.plan.because import Because, because, build, merged, sequence, settings
+from headrace.plan.because import Because, because, build, mapping, merged, sequence, settings
 from headrace.plan.kafka import CLIENT_REQUEST_BYTES, JSON_CONVERTER, PLAIN_JSON, SESSION_MS
-from headrace.plan.model import ColumnPlan, SourcePlan, TablePlan
+from headrace.plan.model import BackfillPlan, ColumnPlan, SourcePlan, TablePlan
 from headrace.plan.place import Place
 
 CONNECTOR = "dev.headrace.debezium.PostgresConnector"
@@ -18,6 +20,9 @@ HEARTBEAT_MS = 5_000
 RETRY_WAIT_MS = 2_000
 QUEUE_BYTES = 32 * MIB
 BATCH_EVENTS, BATCHES_AHEAD = 2048, 4
+SIGNAL_POLL_MS = 1_000
+CHUNK_ROWS = 256
+"""Of a backfill; they are held in memory until the changes beside them were seen."""
 MESSAGE_PREFIX = "headrace"
 """Prefix of the logical decoding messages that keep the slot moving; never sent to Kafka."""
 
@@ -34,6 +39,7 @@ def _source(environment: Environment, source: Source, place: Place) -> Because[S
         name=because(source.name, "declared"),
         database=because(source.database, "declared"),
         tables=sequence(_table(source, table) for table in source.tables),
+        **_signalling(source, place),
         slot=because(slot, f"environment {environment.name} and source {source.name}, with _ for -"),
         publication=because(slot, "the same name as the slot's: 1 belongs to 1"),
         connector=because(
@@ -47,6 +53,7 @@ def _source(environment: Environment, source: Source, place: Place) -> Because[S
             _speed(),
             _delivery(environment),
             _slot_keeping(place),
+            *([_signals(environment, source, place)] if place.takes_signals.value else []),
         ),
     )
 
@@ -76,6 +83,34 @@ def _table(source: Source, table: Table) -> Because[TablePlan]:
         ),
         topic=because(
             names.table_topic(source.name, table.name), "as Debezium names it: source, schema, table"
+        ),
+    )
+
+
+def _signalling(source: Source, place: Place) -> dict[str, Because[Any]]:
+    none: Because[None] = because(None, place.takes_signals.reasons[""])
+    topics = {
+        "signals_topic": because(names.signals_topic(source.name), "1 for the source: what it is told"),
+        "notifications_topic": because(
+            names.notifications_topic(source.name), "1 for the source: what it says of snapshots"
+        ),
+    }
+    return {
+        **(topics if place.takes_signals.value else dict.fromkeys(topics, none)),
+        "backfills": sequence(_backfill(backfill) for backfill in source.backfills)
+        if source.backfills
+        else because((), "0 are declared"),
+    }
+
+
+def _backfill(backfill: Backfill) -> Because[BackfillPlan]:
+    return build(
+        BackfillPlan,
+        id=because(backfill.id, "declared"),
+        tables=because(backfill.tables, "declared"),
+        where=mapping(
+            {table: because(condition, "declared") for table, condition in backfill.where.items()},
+            "0 conditions are declared: all rows",
         ),
     )
 
@@ -254,6 +289,37 @@ def _slot_keeping(place: Place) -> Because[dict[str, str]]:
             ),
             "slot.drop.on.stop": (False, "changes made while the connector is stopped are kept: 0 lost"),
             "slot.failover": place.slot_failover,
+        }
+    )
+
+
+def _signals(environment: Environment, source: Source, place: Place) -> Because[dict[str, str]]:
+    return settings(
+        {
+            "signal.enabled.channels": ("kafka", "1 topic tells the connector; the default is 1 table"),
+            "signal.kafka.topic": (names.signals_topic(source.name), "the source's own, 1 to 1"),
+            "signal.kafka.bootstrap.servers": (place.brokers.value, place.brokers.reasons[""]),
+            "signal.kafka.groupId": (
+                names.signals_group(environment.name, source.name),
+                "the source's own: in the default group the offset of 1 connector would be another's",
+            ),
+            "signal.poll.interval.ms": (
+                SIGNAL_POLL_MS,
+                f"{SIGNAL_POLL_MS} ms until a pause is heard; the default is 5000",
+            ),
+            "read.only": (True, "0 tables for signals in the source: PostgreSQL 13 has snapshots' bounds"),
+            "incremental.snapshot.chunk.size": (
+                CHUNK_ROWS,
+                f"{CHUNK_ROWS} rows are read between 2 live changes: some milliseconds; the default is 1024",
+            ),
+            "notification.enabled.channels": (
+                "sink",
+                "progress goes to 1 topic, in the changes' transactions",
+            ),
+            "notification.sink.topic.name": (
+                names.notifications_topic(source.name),
+                "the source's own, 1 to 1",
+            ),
         }
     )
 

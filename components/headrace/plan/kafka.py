@@ -17,6 +17,7 @@ CLIENT_REQUEST_BYTES = OUTPUT_BYTES + MIB
 ONE_BROKER = "the local broker is 1 process, so 1 copy"
 PARTITIONS = 8
 IDS_KEPT_DAYS = 7
+OFFSETS_KEPT_MINUTES = 2**31 - 1
 DEDUPE_BYTES = 32 * MIB
 RETENTION_CHECK_MS = 5 * MINUTE_MS
 SESSION_MS, HEARTBEAT_TO_SESSION = 10 * SECOND_MS, 3
@@ -63,6 +64,13 @@ def broker(environment: Environment, ports: Ports) -> Because[JvmProcessPlan]:
                     "a misspelt name is an error, not a topic with 1 partition",
                 ),
                 "offsets.topic.replication.factor": (1, ONE_BROKER),
+                "offsets.retention.minutes": (
+                    OFFSETS_KEPT_MINUTES,
+                    (
+                        f"{OFFSETS_KEPT_MINUTES}, the most there is, rather than 10080: after 7 days down a "
+                        "connector would read every signal again, and backfill again"
+                    ),
+                ),
                 "offsets.topic.num.partitions": (
                     PARTITIONS,
                     f"{PARTITIONS} rather than 50: few groups, few files",

@@ -67,10 +67,23 @@ class TablePlan(PlanModel):
     topic: str
 
 
+class BackfillPlan(PlanModel):
+    id: str
+    tables: tuple[str, ...]
+    """``schema.table``, in the order in which they are read."""
+    where: dict[str, str]
+    """By table, SQL as it stands after ``WHERE``; a table that is not in it is read whole."""
+
+
 class SourcePlan(PlanModel):
     name: str
     database: str
     tables: tuple[TablePlan, ...]
+    signals_topic: str | None
+    """What the connector is told; ``None`` where it takes no signals."""
+    notifications_topic: str | None
+    """What it says of its snapshots; ``None`` likewise."""
+    backfills: tuple[BackfillPlan, ...]
     slot: str
     publication: str
     connector: str

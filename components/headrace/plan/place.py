@@ -37,6 +37,8 @@ class Place:
     """Of Debezium: where the source database is."""
     publication: tuple[str, str]
     """Debezium's ``publication.autocreate.mode``: who makes a source's publication."""
+    takes_signals: Because[bool]
+    """Whether a connector can be told to backfill while it runs."""
     slot_failover: tuple[bool, str]
     """Whether the source's standbys know the replication slot."""
     replication: Because[int]
@@ -63,6 +65,7 @@ def local_place(ports: Ports) -> Place:
             "database.port": (ports.postgres, f"the local database's port, {ports.postgres}"),
         },
         publication=("disabled", "the stack makes the publication and keeps it to the declared tables"),
+        takes_signals=because(True, "a connector is told by 1 topic, which this machine's tools can write"),
         slot_failover=(False, "the local server has 0 standbys to fail over to"),
         replication=because(1, "the local broker is 1 process"),
         topic_settings=OWN_DISK,

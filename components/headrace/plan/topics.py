@@ -7,7 +7,7 @@ from typing import Any
 
 from headrace.environment import names
 from headrace.environment.duration import Duration
-from headrace.environment.model import MAX_EVENT_BYTES, Agent, Environment
+from headrace.environment.model import MAX_EVENT_BYTES, Agent, Environment, Source
 from headrace.environment.units import DAY_MS, MIB
 from headrace.plan.because import Because, because, build, sequence, settings
 from headrace.plan.model import TopicPlan
@@ -48,6 +48,8 @@ def _topics(environment: Environment, place: Place) -> Iterator[Because[TopicPla
         for table in source.tables:
             yield _table_topic(environment, place, names.table_topic(source.name, table.name))
         yield _heartbeat_topic(place, names.heartbeat_topic(source.name))
+        if place.takes_signals.value:
+            yield from _signal_topics(place, source)
     for agent in environment.agents:
         yield from _agent_topics(environment, place, agent)
 
@@ -149,6 +151,22 @@ def _heartbeat_topic(place: Place, topic: str) -> Because[TopicPlan]:
         kept=(HEARTBEAT_DAYS * DAY_MS, f"{HEARTBEAT_DAYS} day is more than anyone looks back"),
         largest=None,
     )
+
+
+def _signal_topics(place: Place, source: Source) -> Iterator[Because[TopicPlan]]:
+    kept = "-1, for ever: what has run is known by it, and runs 0 more times"
+    for topic, what in {
+        names.signals_topic(source.name): "what its connector is told",
+        names.notifications_topic(source.name): "what its connector says of snapshots",
+    }.items():
+        yield _topic(
+            place,
+            because(topic, f"the source's name and what is in it: {what}"),
+            because(1, "1: Debezium reads partition 0 of signals, and their order counts"),
+            policy=("delete", "each record counts: none of 2 with a key may go"),
+            kept=(KEEP_FOR_EVER, kept),
+            largest=None,
+        )
 
 
 def _topic(

@@ -7,18 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from headrace.local.supervision import Supervisor
-from tests.pipeline.plugin import Pipeline, running
+from tests.pipeline.plugin import Pipeline, capturing_alone, running
 
 DECLARATION = Path(__file__).with_name("Pulumi.capture.yaml")
-NEEDED = ("postgres", "kafka", "connect", "capture-watch")
 
 
 @pytest.fixture(scope="package")
 def pipeline() -> Iterator[Pipeline]:
-    """Up, then without what only agents need: two cores are few."""
     for made in running(DECLARATION):
-        supervisor = Supervisor(made.stack.files)
-        for program in supervisor.pids().keys() - set(NEEDED):
-            supervisor.stop(program)
+        capturing_alone(made.stack)
         yield made

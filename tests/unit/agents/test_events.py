@@ -8,10 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace_agents import Agent, Change, on
 from headrace_agents.agent import prepare
 from headrace_agents.events import EventReader
 from headrace_agents.testing import in_memory_spec
-from tests.unit.agents.worlds import LIMITS, Tracker, envelope, key, record
+from tests.unit.agents.worlds import LIMITS, TABLE, Decided, Run, Seen, Thing, Tracker, envelope, key, record
+
+
+class Everything(Agent[Seen, Decided]):
+    @on(TABLE)
+    async def thing(self, ctx: Run, change: Change[Thing]) -> None:
+        """Wants to see each change."""
+
 
 ROW = {"id": 1, "key": 7}
 CREATED = envelope(ROW)
@@ -84,6 +92,47 @@ def test_a_change_reaches_its_handler(reader: EventReader) -> None:
     assert reading.work is not None
     assert reading.work.handler.name == "thing"
     assert reading.work.key == {"key": 7}
+
+
+def backfilled(op: str = "r", snapshot: object = "incremental") -> bytes:
+    read = json.loads(envelope(ROW, op=op))
+    read["source"]["snapshot"] = snapshot
+    return json.dumps(read).encode()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (backfilled(), True),
+        (backfilled(snapshot="true"), False),
+        (backfilled(snapshot="last"), False),
+        (backfilled(snapshot="false"), False),
+        (backfilled(snapshot=None), False),
+        (backfilled("c"), False),
+        (envelope(ROW, op="r"), False),
+    ],
+    ids=["backfill", "first snapshot", "its last row", "live", "null", "live beside a backfill", "unsaid"],
+)
+def test_an_event_says_whether_a_backfill_read_it(value: bytes, expected: bool) -> None:
+    agent = prepare(Everything, {})
+    reading = EventReader(in_memory_spec(agent, ("key",), LIMITS), agent).read(record(0, key(7), value))
+
+    assert reading.work is not None
+    event = reading.work.event(reading.position, reading.committed_at_ms)
+    assert isinstance(event, Change)
+    assert event.backfilled is expected
+
+
+def test_an_agent_that_skips_what_backfills_read_gets_every_other_event() -> None:
+    agent = prepare(Everything, {})
+    spec = in_memory_spec(agent, ("key",), LIMITS).model_copy(update={"backfilled": "skip"})
+    reader = EventReader(spec, agent)
+
+    skipped = reader.read(record(0, key(7), backfilled()))
+
+    assert (skipped.work, skipped.rejected, skipped.business_key) == (None, None, b"[7]")
+    for live in (envelope(ROW, op="r"), CREATED, backfilled("u"), backfilled(snapshot="true")):
+        assert reader.read(record(0, key(7), live)).work is not None
 
 
 @given(st.none() | st.binary(), st.none() | st.binary())

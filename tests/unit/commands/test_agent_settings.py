@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from headrace.commands.common import FAILED
+from headrace.local.topics import KeptRecord
 from headrace.operations import agent_settings
-from headrace.operations.topics import KeptRecord
 from headrace_agents.control import SettingsChange
 from headrace_agents.records import Position
 from headrace_agents.spec import KafkaSpec

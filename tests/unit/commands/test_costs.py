@@ -10,9 +10,9 @@ import pytest
 
 from headrace.commands.common import FAILED
 from headrace.environment.units import DAY_MS
+from headrace.local.topics import KeptRecord
 from headrace.operations import costs as operation
 from headrace.operations.costs import EPOCH, hash_of_key, today
-from headrace.operations.topics import KeptRecord
 from headrace_agents.chat import Usage
 from headrace_agents.model.amounts import Amount
 from headrace_agents.model.costs import Costs

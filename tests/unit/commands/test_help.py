@@ -16,7 +16,7 @@ COMMANDS = [
 ]
 
 
-WITHOUT_AN_AGENT = {"image": "--", "plugin": "--", "capture": ""}
+WITHOUT_AN_AGENT = {"backfill": "--source", "image": "--", "plugin": "--", "capture": ""}
 """Group -> what follows a command of it in its example."""
 
 

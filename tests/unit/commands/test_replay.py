@@ -12,10 +12,10 @@ import pytest
 
 from headrace.commands import rehearsals
 from headrace.commands.common import FAILED
+from headrace.local.topics import KeptRecord
 from headrace.operations import rehearsals as operation
 from headrace.operations.agent_settings import Version as SettingsVersion
 from headrace.operations.rehearsals import Version
-from headrace.operations.topics import KeptRecord
 from headrace_agents.control import SettingsChange
 from headrace_agents.records import Position
 from headrace_agents.rehearsal_job import Decided, Event, Rehearsed

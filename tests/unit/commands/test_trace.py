@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from headrace.commands.common import FAILED
+from headrace.local.topics import KeptRecord
 from headrace.operations import traces
-from headrace.operations.topics import KeptRecord
 from headrace_agents.records import EventRef, Position
 from headrace_agents.run_log import RunLog, StepLog, run_id
 from headrace_agents.spec import KafkaSpec

@@ -65,7 +65,19 @@ def _source(draw: st.DrawFn, at: int) -> dict[str, Any]:
         }
         for number in range(draw(st.integers(1, 3)))
     ]
-    return {"name": f"source-{at}", "engine": "postgresql", "database": f"db_{at}", "tables": tables}
+    source: dict[str, Any] = {
+        "name": f"source-{at}",
+        "engine": "postgresql",
+        "database": f"db_{at}",
+        "tables": tables,
+    }
+    told_apart: list[str] = [str(table["name"]) for table in tables if "id" in table["key"]]
+    has_backfill = draw(st.booleans())
+    if told_apart and has_backfill:
+        conditions: list[dict[str, str]] = [{}, {told_apart[0]: "id < 7"}]
+        where = draw(st.sampled_from(conditions))
+        source["backfills"] = [{"id": "again", "tables": told_apart, "where": where}]
+    return source
 
 
 def _agent(draw: st.DrawFn, at: int, sources: list[dict[str, Any]]) -> dict[str, Any]:
@@ -178,6 +190,8 @@ def aws_environments(draw: st.DrawFn) -> Environment:
     }
     # Every field as it would be written: what was left out is left out again.
     declaration = local.model_dump(mode="json", exclude={"name"}, exclude_none=True, exclude_defaults=True)
+    for source in declaration["sources"]:
+        source.pop("backfills", None)
     for agent in declaration["agents"]:
         if "model" in agent:
             agent["model"] |= {"endpoint": "https://models.example/v1", "api_key": {"env": "KEY"}}

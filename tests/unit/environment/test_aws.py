@@ -50,6 +50,14 @@ def test_in_a_cluster_that_is_there_an_environments_name_leaves_room_for_those_o
         assert "substrate.cluster.existing" not in problems(cluster, chars)
 
 
+def test_a_backfill_is_refused_as_nothing_sends_signals_there() -> None:
+    declaration = on_aws()
+    declaration["sources"][0]["backfills"] = [{"id": "again", "tables": ["public.customers"]}]
+    (problem,) = rules.problems(declaration, "prod")
+    assert dotted(problem.path) == "sources[0].backfills"
+    assert "substrate.kind is `aws`" in problem.allowed
+
+
 def with_model(**model: Any) -> dict[str, Any]:
     declaration = on_aws()
     declaration["agents"][0]["model"] |= model

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headrace.environment import DeclarationError, load_environment, parse_environment
-from tests.unit.environment.declarations import SHIPPED, shipped
+from tests.unit.environment.declarations import SHIPPED, parsed, shipped
 
 
 def refused(tmp_path: Path, text: str, file_name: str = "Pulumi.local.yaml") -> DeclarationError:
@@ -102,3 +102,14 @@ def test_a_file_that_is_no_declaration_is_refused(tmp_path: Path, text: str, sai
 def test_a_file_that_gives_no_name_is_refused(tmp_path: Path) -> None:
     error = refused(tmp_path, SHIPPED.read_text(encoding="utf-8"), "environment.yaml")
     assert "`Pulumi.<name>.yaml`" in str(error)
+
+
+def test_a_condition_alone_is_that_of_the_only_table() -> None:
+    declaration = shipped()
+    declaration["sources"][0]["backfills"] = [
+        {"id": "some", "tables": ["public.customers"], "where": "id < 7"},
+        {"id": "more", "tables": ["public.customers", "public.orders"], "where": {"public.orders": "true"}},
+        {"id": "all", "tables": ["public.customers"]},
+    ]
+    conditions = [backfill.where for backfill in parsed(declaration).sources[0].backfills]
+    assert conditions == [{"public.customers": "id < 7"}, {"public.orders": "true"}, {}]

@@ -47,9 +47,74 @@ AGENT = ("agents", 0)
 MODEL = (*AGENT, "model")
 ON_BEDROCK = {"provider": "bedrock", "region": "eu-central-1", "name": "some.model"}
 SOURCE = ("sources", 0)
+CUSTOMERS_AGAIN = {"id": "again", "tables": ["public.customers"]}
 TICKETS = (*SOURCE, "tables", 1)
 
 REFUSED: dict[str, tuple[Change, str, str, str]] = {
+    "backfill twice": (
+        set_at(*SOURCE, "backfills", to=[CUSTOMERS_AGAIN, CUSTOMERS_AGAIN]),
+        "sources[0].backfills[1].id",
+        "'again' a second time",
+        "each backfill of a source once",
+    ),
+    "backfill of a table that is not captured": (
+        set_at(*SOURCE, "backfills", to=[CUSTOMERS_AGAIN | {"tables": ["public.parcels"]}]),
+        "sources[0].backfills[0].tables[0]",
+        "'public.parcels'",
+        "a table of source support: public.customers",
+    ),
+    "backfill of a table twice": (
+        set_at(*SOURCE, "backfills", to=[CUSTOMERS_AGAIN | {"tables": ["public.customers"] * 2}]),
+        "sources[0].backfills[0].tables",
+        "'public.customers' 2 times",
+        "each one once",
+    ),
+    "backfill of rows that have one key": (
+        set_at(*SOURCE, "backfills", to=[CUSTOMERS_AGAIN | {"tables": ["public.tickets"]}]),
+        "sources[0].backfills[0].tables[0]",
+        "whose records have the key customer_id",
+        "has its primary key, id",
+    ),
+    "backfill with a condition of another table": (
+        set_at(*SOURCE, "backfills", to=[CUSTOMERS_AGAIN | {"where": {"public.orders": "true"}}]),
+        "sources[0].backfills[0].where.public.orders",
+        "a condition of public.orders",
+        "a table of the backfill: public.customers",
+    ),
+    "backfill with one condition for two tables": (
+        set_at(
+            *SOURCE,
+            "backfills",
+            to=[CUSTOMERS_AGAIN | {"tables": ["public.customers", "public.orders"], "where": "true"}],
+        ),
+        "sources[0].backfills[0].where",
+        "'true'",
+        "a mapping from tables to conditions",
+    ),
+    "backfill with two statements": (
+        set_at(*SOURCE, "backfills", to=[CUSTOMERS_AGAIN | {"where": "true; drop table public.customers"}]),
+        "sources[0].backfills[0].where.public.customers",
+        "'true; drop",
+        "without `;`",
+    ),
+    "backfill with an empty condition": (
+        set_at(*SOURCE, "backfills", to=[CUSTOMERS_AGAIN | {"where": " "}]),
+        "sources[0].backfills[0].where.public.customers",
+        "' '",
+        "SQL as it stands after `WHERE`",
+    ),
+    "backfill of nothing": (
+        set_at(*SOURCE, "backfills", to=[CUSTOMERS_AGAIN | {"tables": []}]),
+        "sources[0].backfills[0].tables",
+        "a list of 0",
+        "one or more tables",
+    ),
+    "backfilled rows that are neither decided nor skipped": (
+        set_at(*AGENT, "backfilled", to="drop"),
+        "agents[0].backfilled",
+        "'drop'",
+        "`decide` or `skip`",
+    ),
     "traces to nobody": (set_at("tracing", to={}), "tracing.endpoint", "none", "substrate.kind is `local`"),
     "traces by a path": (
         set_at("tracing", to={"endpoint": "https://traces.example:443/v1/traces"}),

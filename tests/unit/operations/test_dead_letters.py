@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from headrace.errors import HeadraceError
+from headrace.local.topics import KeptRecord
 from headrace.operations.dead_letters import (
     DeadLetter,
     Listed,
@@ -18,7 +19,6 @@ from headrace.operations.dead_letters import (
     replays_of,
 )
 from headrace.operations.stack import Stack
-from headrace.operations.topics import KeptRecord
 from headrace_agents import Agent, Change, Context, ModelError, on
 from headrace_agents.records import (
     InputRecord,

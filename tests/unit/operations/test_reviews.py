@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from headrace.errors import HeadraceError
+from headrace.local.topics import KeptRecord
 from headrace.operations.reviews import Asked, answer_record, asked
-from headrace.operations.topics import KeptRecord
 from headrace_agents.records import EventRef, Position, Review, ReviewAnswer
 
 

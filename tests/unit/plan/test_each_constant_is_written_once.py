@@ -76,7 +76,14 @@ def test_no_function_of_the_plan_has_a_large_number_of_its_own() -> None:
 @pytest.mark.parametrize("on_aws", [False, True])
 def test_no_option_is_written_in_two_places(on_aws: bool) -> None:
     """But for those that Connect's worker, its connectors, topics and clients have, in another meaning."""
-    clients = {"bootstrap.servers", "group.id", "security.protocol", "sasl.mechanism"}
+    clients = {
+        "bootstrap.servers",
+        "enable.auto.commit",
+        "group.id",
+        "message.max.bytes",
+        "security.protocol",
+        "sasl.mechanism",
+    }
     shared = {"heartbeat.interval.ms", "min.insync.replicas", *clients, *CONVERTERS}
     of_substrate = [
         module for path, module in modules("plan", "local") if path.startswith("plan/aws/") == on_aws

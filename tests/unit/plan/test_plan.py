@@ -380,3 +380,31 @@ def test_the_inboxs_bounds_keep_their_order(limits: dict[str, int], soft: int, h
     declaration["agents"][0]["limits"] = limits
     bounds = plan(parsed(declaration)).agents[0].spec.limits
     assert (bounds.inbox_soft_events, bounds.inbox_hard_events) == (soft, hard)
+
+
+def test_a_connector_is_told_by_topics_of_its_own_that_are_kept_for_ever() -> None:
+    declaration = shipped()
+    declaration["sources"][0]["backfills"] = [
+        {"id": "again", "tables": ["public.customers", "public.orders"], "where": {"public.orders": "true"}}
+    ]
+    made = plan(parsed(declaration))
+    (source,) = made.sources
+    topics = {topic.name: topic for topic in made.topics}
+    for name in (source.signals_topic, source.notifications_topic):
+        assert name is not None
+        assert topics[name].partitions == 1
+        assert (topics[name].config["retention.ms"], topics[name].config["cleanup.policy"]) == (
+            "-1",
+            "delete",
+        )
+    config = source.connector_config
+    assert config["signal.kafka.topic"] == source.signals_topic
+    assert config["notification.sink.topic.name"] == source.notifications_topic
+    assert config["signal.kafka.bootstrap.servers"] == made.connect.settings["bootstrap.servers"]
+    assert [backfill.model_dump() for backfill in source.backfills] == [
+        {
+            "id": "again",
+            "tables": ("public.customers", "public.orders"),
+            "where": {"public.orders": "true"},
+        }
+    ]

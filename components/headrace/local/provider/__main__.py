@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from headrace.local.provider.agent_job import AgentJobKind
+from headrace.local.provider.backfill import BackfillKind
 from headrace.local.provider.bucket import BucketKind
 from headrace.local.provider.connector import ConnectorKind
 from headrace.local.provider.database import DatabaseKind
@@ -31,6 +32,7 @@ def main() -> None:
         TopicKind(),
         BucketKind(),
         ConnectorKind(),
+        BackfillKind(),
         AgentJobKind(),
     )
     # Flags of the engine's logging and tracing may stand before its address.

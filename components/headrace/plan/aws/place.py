@@ -54,6 +54,7 @@ def aws_place(environment: Environment) -> Place:
             "database.sslmode": ("require", "0 rows and 0 passwords go over the network in clear text"),
         },
         publication=("filtered", "0 publications are made by the stack: the connector makes its own"),
+        takes_signals=because(False, "0 signals are sent on AWS yet: backfills are refused there"),
         slot_failover=(True, "a standby that takes over has the slot: 0 changes are lost"),
         replication=because(
             REPLICATION, f"{REPLICATION} copies over {aws.zones} zones: 1 lost broker loses no record"

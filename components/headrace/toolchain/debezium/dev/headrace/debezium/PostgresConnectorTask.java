@@ -1,8 +1,16 @@
 package dev.headrace.debezium;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.Map;
+import java.util.WeakHashMap;
+import java.util.concurrent.atomic.AtomicLong;
 
+import io.debezium.config.Configuration;
+import io.debezium.connector.postgresql.PostgresOffsetContext;
+import io.debezium.connector.postgresql.PostgresPartition;
+import io.debezium.pipeline.ChangeEventSourceCoordinator;
 import io.debezium.relational.RelationalChangeRecordEmitter;
 import org.apache.kafka.connect.source.SourceRecord;
 
@@ -13,12 +21,32 @@ import org.apache.kafka.connect.source.SourceRecord;
  * the log. Kafka Connect commits what one poll gave as one transaction, with that place as the offset: where a
  * poll ends between the two and the worker dies before the next, the task goes on behind that place, and the
  * create is lost. So a poll never ends with the delete: it waits for what comes next.
+ *
+ * <p>It counts its polls for {@link Backfills}.
  */
 public class PostgresConnectorTask extends io.debezium.connector.postgresql.PostgresConnectorTask {
+    private static final Map<ChangeEventSourceCoordinator<?, ?>, AtomicLong> POLLS =
+            Collections.synchronizedMap(new WeakHashMap<>());
+
+    private final AtomicLong polls = new AtomicLong();
     private SourceRecord held;
+
+    /** Of a coordinator's task; 0 until it has started. */
+    static long polls(ChangeEventSourceCoordinator<?, ?> coordinator) {
+        AtomicLong polls = POLLS.get(coordinator);
+        return polls == null ? 0 : polls.get();
+    }
+
+    @Override
+    public ChangeEventSourceCoordinator<PostgresPartition, PostgresOffsetContext> start(Configuration config) {
+        var coordinator = super.start(config);
+        POLLS.put(coordinator, polls);
+        return coordinator;
+    }
 
     @Override
     public List<SourceRecord> doPoll() throws InterruptedException {
+        polls.incrementAndGet();
         List<SourceRecord> polled = super.doPoll();
         if (held != null && polled != null && !polled.isEmpty()) {
             List<SourceRecord> whole = new ArrayList<>(polled.size() + 1);

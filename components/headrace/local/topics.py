@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from confluent_kafka import (
@@ -34,6 +34,14 @@ OUTAGES = frozenset(
 
 
 @dataclass(frozen=True)
+class Broker:
+    """Where Kafka is, for those who know no agent's own client."""
+
+    bootstrap_servers: str
+    client_properties: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class KeptRecord:
     position: Position
     timestamp_ms: int
@@ -42,7 +50,7 @@ class KeptRecord:
     headers: dict[str, bytes] = field(default_factory=dict)
 
 
-def client(kafka: KafkaSpec, **options: object) -> dict[str, object]:
+def client(kafka: KafkaSpec | Broker, **options: object) -> dict[str, object]:
     """Configuration of a Kafka client."""
     return {
         "bootstrap.servers": kafka.bootstrap_servers,
@@ -52,7 +60,7 @@ def client(kafka: KafkaSpec, **options: object) -> dict[str, object]:
     }
 
 
-def read_topic(kafka: KafkaSpec, topic: str, since_ms: int | None = None) -> Iterator[KeptRecord]:
+def read_topic(kafka: KafkaSpec | Broker, topic: str, since_ms: int | None = None) -> Iterator[KeptRecord]:
     """Everything that is committed now, partition by partition in its order; ``since_ms``: by Kafka's time.
 
     Raises HeadraceError when Kafka does not answer or has no such topic.
@@ -92,7 +100,7 @@ def read_topic(kafka: KafkaSpec, topic: str, since_ms: int | None = None) -> Ite
 
 
 def write(
-    kafka: KafkaSpec, topic: str, records: Iterable[tuple[bytes | None, bytes | None]]
+    kafka: KafkaSpec | Broker, topic: str, records: Iterable[tuple[bytes | None, bytes | None]]
 ) -> list[Position]:
     """Keys and values, in their order, once each; returns where they are.
 
