@@ -12,7 +12,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from headrace.errors import HeadraceError
-from headrace.local.kafka_client import READS_ALONE, SILENT
+from headrace.local.kafka_client import READS_ALONE, SILENT, TO_ITS_END
 
 TIMEOUT_S = 5
 FIRST_LOOK = 1_000
@@ -42,8 +42,7 @@ class StoredOffsets:
                 "bootstrap.servers": self.bootstrap_servers,
                 "group.id": "headrace-stored-offsets",
                 **READS_ALONE,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
+                **TO_ITS_END,
             },
             logger=SILENT,
         )

@@ -17,6 +17,7 @@ from confluent_kafka import (
 )
 
 from headrace.errors import HeadraceError
+from headrace.local.kafka_client import READS_ALONE, TO_ITS_END
 from headrace_agents.records import Position
 from headrace_agents.spec import KafkaSpec
 
@@ -68,12 +69,9 @@ def read_topic(kafka: KafkaSpec | Broker, topic: str, since_ms: int | None = Non
     consumer = Consumer(
         client(
             kafka,
-            **{
-                "group.id": "headrace-reader",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-            },
+            **{"group.id": "headrace-reader"},
+            **READS_ALONE,
+            **TO_ITS_END,
         )
     )
     try:
