@@ -14,16 +14,13 @@ import yaml
 
 from headrace.local.context import HOST
 from headrace.local.provider.backfill import BackfillInputs, BackfillKind
-from headrace.local.signals import pause, read_signals, say, start
+from headrace.local.signals import pause, read_signals, resume, say, start, stop
 from headrace.local.topics import Broker
 from headrace.operations.backfills import (
     ENDED,
     Progress,
     State,
-    cancel_backfill,
     find_backfill,
-    pause_backfill,
-    resume_backfill,
 )
 from headrace.operations.stack import Stack
 from headrace.operations.victims import CONNECT
@@ -102,12 +99,12 @@ def test_the_newest_value_wins_though_it_is_interrupted_and_gone_on_with_twice(
     """By a pause, by `kill -9` of Connect while it runs, and by that while it is paused."""
     with writing.live():
         captured.follow_to_now(BACK_TIMEOUT_S)
-        started(stack, "broken")
-        captured.follow(lambda: captured.read, CAPTURED_TIMEOUT_S)
-        pause_backfill(planned(stack), find_backfill(planned(stack), "broken"), ANSWERED_TIMEOUT_S)
+        # Said together: a backfill of this size is at its end before a second command begins.
+        say(broker(stack), SIGNALS, SOURCE, [start("broken", [TABLE], {}), pause("broken")])
+        in_state(stack, "broken", "paused")
         assert_it_rests_while_live_changes_go_on(captured)
-        resume_backfill(planned(stack), find_backfill(planned(stack), "broken"), ANSWERED_TIMEOUT_S)
         paused_at = captured.read
+        say(broker(stack), SIGNALS, SOURCE, [resume("broken")])
         captured.follow(lambda: captured.read > paused_at, CAPTURED_TIMEOUT_S)
         killed(
             stack, captured, before_it_is_back=lambda: say(broker(stack), SIGNALS, SOURCE, [pause("broken")])
@@ -128,10 +125,8 @@ def test_a_cancelled_backfill_reads_no_further_and_is_not_started_again(
 ) -> None:
     with writing.live():
         captured.follow_to_now(BACK_TIMEOUT_S)
-        started(stack, "too-much")
-        captured.follow(lambda: captured.read, CAPTURED_TIMEOUT_S)
-        running = find_backfill(planned(stack), "too-much")
-        assert cancel_backfill(planned(stack), running, ANSWERED_TIMEOUT_S).state == "cancelled"
+        say(broker(stack), SIGNALS, SOURCE, [start("too-much", [TABLE], {}), stop("too-much", [TABLE])])
+        in_state(stack, "too-much", "cancelled")
         say(broker(stack), SIGNALS, SOURCE, [start("paused", [TABLE], {}), pause("paused")])
         in_state(stack, "paused", "paused")
         assert stack.json("backfill", "cancel", "paused")["state"] == "cancelled"
