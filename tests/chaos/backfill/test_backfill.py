@@ -27,7 +27,7 @@ from headrace.operations.victims import CONNECT
 from tests.chaos.backfill.conftest import DECLARATION
 from tests.chaos.backfill.items import FILL, TABLE, Captured, Writing, p99, there
 from tests.pipeline.plugin import Pipeline, capturing_alone
-from tests.pipeline.sizes import SIZES
+from tests.pipeline.sizes import SIZES, in_make_chaos_alone
 from tests.pipeline.stack import ENVIRONMENT, LiveStack
 from tests.pipeline.waiting import until
 
@@ -136,6 +136,7 @@ def test_a_cancelled_backfill_reads_no_further_and_is_not_started_again(
         assert captured.read < ROWS
 
 
+@in_make_chaos_alone("that live changes are not held up by a backfill: a time is judged")
 def test_live_changes_are_not_held_up_by_a_backfill(
     stack: LiveStack, captured: Captured, writing: Writing
 ) -> None:
