@@ -172,6 +172,8 @@ class AgentOperator:
         self._postponed: dict[tuple[int, bytes], Shard] = {}
         """Keys, by shard's id, whose next event may start, in the order of their turns: runs are no more
         than the inbox may have events. After a long hold or pause far more wait."""
+        self._holding: set[int] = set()
+        """Ids of shards that hold a table."""
         self._working: dict[int, Shard] = {}
         """Shards with tasks, by id."""
         self._changed_at_ms = clock()
@@ -441,6 +443,7 @@ class AgentOperator:
         if record.position.topic not in shard.held_topics:
             log.warning("events of %s are held from %s on: %s", record.position.topic, record.position, why)
             shard.held_topics.add(record.position.topic)
+            self._holding.add(shard.id)
 
     def _start(
         self, shard: Shard, key: bytes, sequence: int, entry: InboxEntry, reading: Reading, state: ShardState
@@ -602,6 +605,7 @@ class AgentOperator:
         """Starts what was held."""
         shard.held_from = None
         shard.held_topics.clear()
+        self._holding.discard(shard.id)
         shard.write_head(state)
         for waiting in [task for task in shard.tasks if task.kind in ("pause", "drain")]:
             shard.tasks.remove(waiting)
@@ -734,9 +738,10 @@ class AgentOperator:
         is_full = (
             figures.inbox_events >= limits.inbox_hard_events or figures.inbox_bytes >= limits.inbox_hard_bytes
         )
-        # Runs of other tables go on beside a held one, and are in memory: they alone may reach the bound.
+        # What is held, in any shard, fills the inbox for long: runs of all else go on beside it, and are in
+        # memory, so that they alone may reach the bound.
         is_held = shard.held_from is not None or (
-            shard.held_topics and len(self._in_flight) < limits.inbox_hard_events
+            self._holding and len(self._in_flight) < limits.inbox_hard_events
         )
         if is_full and not is_held and not self._is_stalled:
             figures.hard_bound_waits += 1

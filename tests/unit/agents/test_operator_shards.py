@@ -15,8 +15,9 @@ from headrace_agents.agent import prepare
 from headrace_agents.operator import AgentOperator
 from headrace_agents.records import InputRecord, Outcome, OutputRecord, Position, is_reminder
 from headrace_agents.shards import shard_ids
+from headrace_agents.spec import OnMisfit
 from headrace_agents.testing import MemoryJournal, in_memory_spec
-from tests.unit.agents.worlds import LIMITS, Clock, ManualRunner, Seen, Tracker, created, runs_of
+from tests.unit.agents.worlds import LIMITS, Clock, ManualRunner, Seen, Tracker, created, key, record, runs_of
 
 SHARDS = 3
 IDS = shard_ids(SHARDS, SHARDS)
@@ -39,7 +40,14 @@ class Kept:
 class Subtask:
     """Holds the operator to Flink's rule: state and timers are those of the current shard."""
 
-    def __init__(self, events: list[int], do: str = "", journal: MemoryJournal | None = None) -> None:
+    def __init__(
+        self,
+        events: list[int],
+        do: str = "",
+        journal: MemoryJournal | None = None,
+        on_misfit: OnMisfit = "dead_letter",
+    ) -> None:
+        self.on_misfit = on_misfit
         self.events = [
             (IDS[number % SHARDS], created(offset, number, do)) for offset, number in enumerate(events)
         ]
@@ -60,7 +68,9 @@ class Subtask:
     def _start(self) -> None:
         agent = prepare(Tracker, {})
         alone = in_memory_spec(agent, ("key",), LIMITS, "none" if self.journal is None else "steps")
-        self.spec = alone.model_copy(update={"shards": SHARDS, "max_parallelism": SHARDS})
+        inputs = tuple(each.model_copy(update={"on_misfit": self.on_misfit}) for each in alone.inputs)
+        shards = {"shards": SHARDS, "max_parallelism": SHARDS}
+        self.spec = alone.model_copy(update={"inputs": inputs, **shards})
         self.runner = ManualRunner(runs_of(self.spec, agent, self.clock, self.journal))
         self.operator = AgentOperator(
             self.spec,
@@ -302,3 +312,16 @@ def test_a_checkpoint_that_misses_a_whole_bundle_s_timers_leaves_every_shard_one
         subtask.checkpoint()
 
         assert all(subtask.checkpointed.timers.values())
+
+
+def test_a_shard_that_holds_a_table_makes_no_event_of_the_others_wait_for_a_run() -> None:
+    full = LIMITS.inbox_hard_events
+    subtask = Subtask([0] * (full + 10) + [1] * 10, on_misfit="hold")
+    subtask.events[0] = (IDS[0], record(0, key(0), b"no json"))
+    for _ in subtask.events:
+        subtask.take()
+        subtask.next_bundle()
+        subtask.end_run(0)
+        subtask.pass_time(50)
+    assert subtask.runner.waits == 0
+    assert [outcome.offset for outcome in subtask.kept.outcomes] == list(range(full + 10, full + 20))
