@@ -17,6 +17,7 @@ from . import (
     debezium_connector,
     environments,
     flink_home,
+    kafka_broker,
     kafka_connector,
     maven,
     msk_login,
@@ -98,6 +99,8 @@ def make(step: Step, agents: Future[None] | None) -> None:
         fetched = building / "fetched"
         maven.fetch(fetched, step)
         (fetched / "kafka").rename(building / "kafka")
+        (metadata,) = (building / "kafka").glob("kafka-metadata-*.jar")
+        kafka_broker.keep_markers(metadata)
         (fetched / "s3proxy").rename(building / "s3proxy")
         (building / "connect-plugins").mkdir()
         (fetched / "debezium-postgres").rename(building / "connect-plugins" / "debezium-postgres")
@@ -130,6 +133,16 @@ def _digest() -> str:
     flink = [
         line for line in environments.AGENTS.lock.read_text().splitlines() if line.startswith("apache-flink")
     ]
-    names = ("runtimes.py", "debezium_connector.py", "flink_home.py", "kafka_connector.py", "msk_login.py")
-    how = [*(places.TOOLCHAIN / name for name in names), *debezium_connector.sources()]
+    modules = (
+        "class_files",
+        "debezium_connector",
+        "flink_home",
+        "kafka_broker",
+        "kafka_connector",
+        "msk_login",
+    )
+    how = [
+        *(places.TOOLCHAIN / f"{name}.py" for name in ("runtimes", *modules)),
+        *debezium_connector.sources(),
+    ]
     return places.digest([*maven.pins(), *how], *flink)

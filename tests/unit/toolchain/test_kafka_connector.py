@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headrace.toolchain import kafka_connector, runtimes
-from headrace.toolchain.kafka_connector import UnknownConnector
+from headrace.toolchain.class_files import UnknownClass
 
 CLOSE = bytes.fromhex(
     "0000003a 0004 0001 0000002e"
@@ -42,7 +42,7 @@ def test_the_client_is_closed_with_the_rest_and_no_other_byte_changes(tmp_path: 
 @pytest.mark.parametrize("writer", [b"another", CLOSES_THE_CLIENT, CLOSE + CLOSE])
 def test_another_class_is_refused_and_its_jar_stays(tmp_path: Path, writer: bytes) -> None:
     made = jar(tmp_path, writer)
-    with pytest.raises(UnknownConnector, match=r"close\(\)"):
+    with pytest.raises(UnknownClass, match=r"close\(\)"):
         kafka_connector.close_leak(made)
     assert list(tmp_path.iterdir()) == [made]
 
