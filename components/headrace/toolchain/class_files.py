@@ -18,7 +18,7 @@ class UnknownClass(Exception):
 
 
 def code(stack: int, variables: int, *instructions: str) -> bytes:
-    """``max_stack``, ``max_locals``, ``code_length``, ``code`` of a Code attribute, from instructions in hex."""
+    """``max_stack``, ``max_locals``, ``code_length``, ``code`` of a Code attribute, from hex."""
     given = bytes.fromhex(" ".join(instructions))
     return struct.pack(">HHI", stack, variables, len(given)) + given
 
