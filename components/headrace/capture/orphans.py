@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from psycopg import sql
-
 from headrace.capture.catalogue import Rows
 from headrace.capture.finding import Flaw, Mend
 from headrace.capture.look import Look
-from headrace.capture.statements import name, statement
+from headrace.capture.statements import name, slot_drop, statement
 from headrace.environment.names import SLOT_PREFIX
 from headrace.environment.units import MIB
 
@@ -38,7 +36,7 @@ def orphans(rows: Rows, declared: Collection[str]) -> Iterator[Flaw]:
                 f"slot {slot} belongs to no declared source, and nobody reads it",
                 f"the server keeps {(kept or 0) / MIB:.1f} MiB of WAL for it, and more with each change",
                 Mend(
-                    (statement("SELECT pg_drop_replication_slot({})", sql.Literal(slot)),),
+                    (slot_drop(slot),),
                     advice=f"{WHOSE}; its reader loses what it has not read",
                 ),
             )

@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from psycopg import sql
-
 from headrace.capture.catalogue import Slot
 from headrace.capture.finding import Flaw, Mend
 from headrace.capture.look import Look, Offset
-from headrace.capture.statements import statement
+from headrace.capture.statements import slot_drop
 from headrace.errors import HeadraceError
 
 POSITIONS = ("lsn", "lsn_proc", "lsn_commit")
@@ -75,7 +73,7 @@ def _compared(look: Look, slot: Slot | None, offset: Offset | None) -> Iterator[
                 "a snapshot beside a slot that is there is not taken where the slot begins: a change made"
                 " meanwhile can come twice",
                 Mend(
-                    (statement("SELECT pg_drop_replication_slot({})", sql.Literal(name)),),
+                    (slot_drop(name),),
                     advice="unless the connector reads its first snapshot now: with the slot that it makes"
                     " itself, snapshot and changes meet in one place",
                 ),

@@ -9,14 +9,10 @@ from psycopg import sql
 from headrace.capture.catalogue import Slot
 from headrace.capture.finding import Flaw, Mend
 from headrace.capture.look import Look
-from headrace.capture.statements import statement
+from headrace.capture.statements import slot_drop, statement
 
 GIVES_UP = "the slot is made when it ends, and the connector gives up before that"
 """Debezium's ``create.slot.command.timeout`` is 90 s."""
-
-
-def _drop(look: Look) -> str:
-    return statement("SELECT pg_drop_replication_slot({})", sql.Literal(look.source.slot))
 
 
 def otherwise(name: str, slot: Slot, plugin: str, database: str) -> str:
@@ -39,7 +35,10 @@ def slot_fits(look: Look) -> Iterator[Flaw]:
             "error",
             another,
             "the connector can't read it, and another of the name can't be made",
-            Mend((_drop(look),), advice="somebody else's position is in it: ask whose it is first"),
+            Mend(
+                (slot_drop(look.source.slot),),
+                advice="somebody else's position is in it: ask whose it is first",
+            ),
         )
 
 
@@ -70,7 +69,7 @@ def slot_keeps_its_wal(look: Look) -> Iterator[Flaw]:
             f"slot {look.source.slot} is lost{reason}",
             "changes since it was read last are in no WAL any more, and no connector can go on from it",
             Mend(
-                (_drop(look),),
+                (slot_drop(look.source.slot),),
                 advice="what was changed meanwhile comes only with a new snapshot: `headrace capture"
                 " resnapshot` on this machine; else drop the slot, remove the connector's offsets, start it",
             ),

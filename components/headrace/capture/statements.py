@@ -24,6 +24,11 @@ def names(dotted: Sequence[str]) -> sql.Composable:
     return sql.SQL(", ").join(map(name, dotted))
 
 
+def slot_drop(slot: str) -> str:
+    """Drops a replication slot, which nobody may read then."""
+    return statement("SELECT pg_drop_replication_slot({})", sql.Literal(slot))
+
+
 def setting(look: Look, parameter: str, value: str, *, restart: bool, safe: bool = True) -> Mend:
     """Sets a parameter of the server.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -89,9 +90,7 @@ def pause(
     [dim]headrace backfill pause --source support customers-2026[/]
     """
     with reported():
-        found = Stack.find(stack, file)
-        now = pause_backfill(found, find_backfill(found, backfill, source), _wait_s(timeout))
-        _show(now, as_json=as_json)
+        _tell(pause_backfill, Stack.find(stack, file), backfill, source, timeout, as_json=as_json)
 
 
 @app.command()
@@ -108,9 +107,7 @@ def resume(
     [dim]headrace backfill resume --source support customers-2026[/]
     """
     with reported():
-        found = Stack.find(stack, file)
-        now = resume_backfill(found, find_backfill(found, backfill, source), _wait_s(timeout))
-        _show(now, as_json=as_json)
+        _tell(resume_backfill, Stack.find(stack, file), backfill, source, timeout, as_json=as_json)
 
 
 @app.command()
@@ -129,13 +126,21 @@ def cancel(
     [dim]headrace backfill cancel --source support customers-2026[/]
     """
     with reported():
-        found = Stack.find(stack, file)
-        now = cancel_backfill(found, find_backfill(found, backfill, source), _wait_s(timeout))
-        _show(now, as_json=as_json)
+        _tell(cancel_backfill, Stack.find(stack, file), backfill, source, timeout, as_json=as_json)
 
 
-def _wait_s(timeout: str | None) -> float:
-    return WAIT_S if timeout is None else duration_s(timeout, "--timeout")
+def _tell(
+    tell: Callable[[Stack, Progress, float], Progress],
+    stack: Stack,
+    backfill: str,
+    source: str | None,
+    timeout: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    found = find_backfill(stack, backfill, source)
+    wait_s = WAIT_S if timeout is None else duration_s(timeout, "--timeout")
+    _show(tell(stack, found, wait_s), as_json=as_json)
 
 
 def _show(found: Progress, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,8 +24,9 @@ from headrace.commands.common import (
 from headrace.environment.units import MIB
 from headrace.errors import HeadraceError
 from headrace.operations.captured_sources import chosen
-from headrace.operations.captures import accept, captures, resnapshot, slot_of
+from headrace.operations.captures import Say, accept, captures, resnapshot, slot_of
 from headrace.operations.stack import Stack
+from headrace.plan.model import SourcePlan
 
 app = group("How sources are captured: connectors, replication slots, and a slot that is lost.")
 COLOURS = {"active": "green", "inactive": "yellow", "lost": "red", "absent": "red"}
@@ -81,10 +83,7 @@ def resnapshot_(
         slot = slot_of(found, source)
         if not yes:
             _ask_first(name, is_lost=slot is None or slot.lost)
-        said: list[str] = []
-        resnapshot(found, source, said.append if as_json else console.print)
-        if as_json:
-            print_json({"source": name, "done": said})
+        _do(resnapshot, found, source, as_json=as_json)
 
 
 @app.command("accept")
@@ -109,10 +108,7 @@ def accept_(
             _confirm(
                 f"{name}: what was committed before its slot's position, and is not captured, never comes."
             )
-        said: list[str] = []
-        accept(found, source, said.append if as_json else console.print)
-        if as_json:
-            print_json({"source": name, "done": said})
+        _do(accept, found, source, as_json=as_json)
 
 
 def _able(name: str, file: Path | None, ability: str) -> Stack:
@@ -121,6 +117,16 @@ def _able(name: str, file: Path | None, ability: str) -> Stack:
     if found.on_aws:
         refuse_on_aws(ability, found.name)
     return found
+
+
+def _do(
+    action: Callable[[Stack, SourcePlan, Say], None], stack: Stack, source: SourcePlan, *, as_json: bool
+) -> None:
+    """What it says is shown as it comes, or at its end to programs."""
+    said: list[str] = []
+    action(stack, source, said.append if as_json else console.print)
+    if as_json:
+        print_json({"source": source.name, "done": said})
 
 
 def _ask_first(name: str, *, is_lost: bool) -> None:

@@ -278,7 +278,8 @@ def cancel_backfill(stack: Stack, found: Progress, wait_s: float) -> Progress:
             f"backfill {found.id} is {found.state}: there is nothing to cancel. Nothing was said"
         )
     tables = [table.table for table in found.tables if table.state in ("running", "waiting")]
-    for other in backfills(stack, found.source):
+    of_source = backfills(stack, found.source)
+    for other in of_source:
         shared = {t.table for t in other.tables if t.state in ("running", "waiting")} & set(tables)
         if other.id != found.id and other.told_at_ms is not None and shared:
             raise HeadraceError(
@@ -286,7 +287,7 @@ def cancel_backfill(stack: Stack, found: Progress, wait_s: float) -> Progress:
                 f" cancel {found.id} when {other.id} has ended. Nothing was said"
             )
     said = [stop(found.id, tables)]
-    if any(each.state == "paused" for each in backfills(stack, found.source)):
+    if any(each.state == "paused" for each in of_source):
         # A paused connector does not look at what it is to stop.
         said.append(resume(found.id))
     return _tell(stack, found, said, ENDED, wait_s)
