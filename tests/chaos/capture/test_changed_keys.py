@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
-
 from tests.chaos.capture.breaking import (
     LARGE_ROWS,
     caught_up,
@@ -11,16 +9,14 @@ from tests.chaos.capture.breaking import (
     large_change_of_keys,
     large_copy,
 )
+from tests.chaos.capture.connecting import batches_of
 from tests.chaos.capture.history import TOPIC, assert_same, happened, keep
 from tests.pipeline.ledger import Topics
 from tests.pipeline.plugin import Pipeline
 from tests.pipeline.sizes import SIZES, in_make_chaos_alone
-from tests.pipeline.stack import LiveStack
-from tests.pipeline.waiting import until
 
 FIRST_ID = 8_000_000_000
 ODD = "7"
-CONNECTED_TIMEOUT_S = 60
 
 
 @in_make_chaos_alone("that a change of a key is whole, whenever Connect is killed")
@@ -44,13 +40,3 @@ def test_a_change_of_a_key_is_whole_whenever_connect_is_killed(pipeline: Pipelin
         assert_same(topics.records[TOPIC], history)
     finally:
         topics.close()
-
-
-def batches_of(stack: LiveStack, most: str) -> str:
-    """So many records a poll, from now on; returns how many they were."""
-    url = f"{stack.connect_url}/connectors/{stack.plan.sources[0].connector}/config"
-    with httpx.Client(trust_env=False, timeout=CONNECTED_TIMEOUT_S) as client:
-        config = client.get(url).raise_for_status().json()
-        client.put(url, json=config | {"max.batch.size": most}).raise_for_status()
-    until("captures again", stack.is_capturing, CONNECTED_TIMEOUT_S)
-    return str(config["max.batch.size"])

@@ -13,9 +13,11 @@ import io.debezium.connector.postgresql.PostgresPartition;
 import io.debezium.pipeline.ChangeEventSourceCoordinator;
 import io.debezium.relational.RelationalChangeRecordEmitter;
 import org.apache.kafka.connect.source.SourceRecord;
+import org.apache.kafka.connect.source.SourceTaskContext;
 
 /**
- * Debezium's, but that a change of a record's key is not torn apart.
+ * Debezium's, but that a change of a record's key is not torn apart, and that it goes on amid a transaction by
+ * a {@link Resumption}.
  *
  * <p>Such a change is two records, a delete under the old key and a create under the new one, from one place of
  * the log. Kafka Connect commits what one poll gave as one transaction, with that place as the offset: where a
@@ -30,11 +32,17 @@ public class PostgresConnectorTask extends io.debezium.connector.postgresql.Post
 
     private final AtomicLong polls = new AtomicLong();
     private SourceRecord held;
+    private Resumption resumption;
 
     /** Of a coordinator's task; 0 until it has started. */
     static long polls(ChangeEventSourceCoordinator<?, ?> coordinator) {
         AtomicLong polls = POLLS.get(coordinator);
         return polls == null ? 0 : polls.get();
+    }
+
+    @Override
+    public void initialize(SourceTaskContext context) {
+        super.initialize(new OffsetsAtCommits(context, read -> resumption = read.orElse(null)));
     }
 
     @Override
@@ -47,7 +55,7 @@ public class PostgresConnectorTask extends io.debezium.connector.postgresql.Post
     @Override
     public List<SourceRecord> doPoll() throws InterruptedException {
         polls.incrementAndGet();
-        List<SourceRecord> polled = super.doPoll();
+        List<SourceRecord> polled = unsent(super.doPoll());
         if (held != null && polled != null && !polled.isEmpty()) {
             List<SourceRecord> whole = new ArrayList<>(polled.size() + 1);
             whole.add(held);
@@ -61,6 +69,17 @@ public class PostgresConnectorTask extends io.debezium.connector.postgresql.Post
             polled = new ArrayList<>(polled.subList(0, last));
         }
         return polled;
+    }
+
+    private List<SourceRecord> unsent(List<SourceRecord> polled) {
+        if (resumption == null || polled == null) {
+            return polled;
+        }
+        List<SourceRecord> unsent = resumption.unsent(polled);
+        if (resumption.isOver()) {
+            resumption = null;
+        }
+        return unsent;
     }
 
     /** What was held was not sent: whoever starts again reads it again. */
