@@ -14,6 +14,8 @@ from pydantic import Field, model_validator
 from headrace_agents.records import Record
 
 CommandKind = Literal["pause", "resume", "drain", "check", "migrate", "export", "get", "erase", "configure"]
+ReportKind = CommandKind | Literal["catch_up"]
+"""``catch_up``: nobody's command, but what a rollback left to do (:mod:`headrace_agents.catching_up`)."""
 SHARD_FIELD = "headrace.shard"
 """Of the key of a control record: the index of the shard, from 0."""
 
@@ -76,7 +78,7 @@ class Problem(Record):
     """Something in state that can't be read, or a table whose events are held."""
 
     what: str
-    """``memory``, ``inbox``, ``journal``, ``reminders``, ``settings`` or ``table``"""
+    """``memory``, ``inbox``, ``journal``, ``reminders``, ``settings``, ``table`` or ``event``"""
     key: str
     reason: str
 
@@ -85,8 +87,8 @@ class Report(Record):
     """What one shard says of one command; parts of an export come before the last one, which is done."""
 
     command: str
-    """The command's id."""
-    kind: CommandKind
+    """The command's id, or a rollback's."""
+    kind: ReportKind
     shard: int
     done: bool
     counts: dict[str, int] = Field(default_factory=dict)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from headrace_agents import codec
 from headrace_agents.agent import LoadedAgent, SettingsError
+from headrace_agents.catching_up import DecidedBefore, caught_up, decided_before
 from headrace_agents.codec import AS_DECLARED, Head, InboxEntry, JournalEntry, SettingsVersion, StoredReminder
 from headrace_agents.configuration import Configurations, canonical
 from headrace_agents.control import Command, Problem, SettingsChange
@@ -27,6 +28,7 @@ from headrace_agents.figures import Counts, counter, counts, gauge
 from headrace_agents.journal import Journal
 from headrace_agents.memory import MemoryFormat
 from headrace_agents.records import (
+    MAX_DETAIL,
     EventRef,
     InputRecord,
     Outcome,
@@ -102,6 +104,12 @@ class Figures:
     decisions: Counts = counts("kind", "Decisions that were put out.")
     dead_letters: Counts = counts("reason", "Events that became dead letters.")
     events_erased: int = counter("Events whose key was erased before they were decided.")
+    events_caught_up: int = counter(
+        "Events that another version had decided before a rollback, and that are in memory now."
+    )
+    events_not_caught_up: int = counter(
+        "Such events that changed no memory, as a step of theirs is not in the journal or the agent failed."
+    )
     steps_read_back: int = counter("Steps of unfinished runs that a failure did not repeat.")
     runs_completed: int = counter("Runs that ended with decisions or a dead letter, and were applied.")
     runs_abandoned: int = counter("Runs that were ended before, as their key was erased.")
@@ -332,8 +340,8 @@ class AgentOperator:
             for written in self._journal.tail(shard.index, head.journal_offset, since_ms):
                 shard.tail.setdefault(written.position, []).append(written)
             for sequence in shard.unsettled if shard.tail else ():
-                position = self._reader.read(read_entry(state, sequence).record).position
-                _keep_tail(shard, sequence, position, state)
+                record = read_entry(state, sequence).record
+                _keep_tail(shard, sequence, record, self._reader.read(record), state)
             if (collected := self._collected_until(shard)) is not None:
                 self._note_journal(shard, collected, state)
         self._restore_settings(shard, state)
@@ -384,14 +392,15 @@ class AgentOperator:
             self._hold(shard, record, reading.rejected)
             key = key or _NO_KEY
         elif key is None or (reading.work is None and key not in shard.queues):
-            yield from self._settled(entry, reading, None)
+            before = decided_before(written.entry for written in shard.tail.pop(record.position, ()))
+            yield from self._settled(shard, entry, reading, None, before=before)
             return
         sequence = shard.following
         shard.following += 1
         is_first = key not in shard.queues
         self._enqueue(shard, key, sequence, entry)
         state.put(codec.inbox_key(sequence), codec.encode_entry(entry))
-        _keep_tail(shard, sequence, reading.position, state)
+        _keep_tail(shard, sequence, record, reading, state)
         shard.write_head(state)
         if is_first and shard.may_start(sequence) and record.position.topic not in shard.held_topics:
             self._start(shard, key, sequence, entry, reading, state)
@@ -428,8 +437,9 @@ class AgentOperator:
             if self._is_misfit(entry.record, reading.rejected):
                 self._hold(shard, entry.record, reading.rejected)
                 return
-            self._leave(shard, key, sequence, len(kept_steps(shard, sequence, state)), state)
-            yield from self._settled(entry, reading, None)
+            kept = kept_steps(shard, sequence, state)
+            self._leave(shard, key, sequence, len(kept), state)
+            yield from self._settled(shard, entry, reading, None, before=decided_before(kept))
 
     def _is_misfit(self, record: InputRecord, rejected: RejectedError | None) -> bool:
         """Whether it is to be held: a change of such a table that the agent can't be given as it is."""
@@ -456,7 +466,7 @@ class AgentOperator:
         self._postponed.pop((shard.id, key), None)
         known = kept_steps(shard, sequence, state)
         self.figures.steps_read_back += len(known)
-        shard.runs[key] = run = Run(sequence, entry, reading, None, len(known))
+        shard.runs[key] = run = Run(sequence, entry, reading, None, len(known), decided_before(known))
         state.prefetch(codec.memory_key(key))
         self._to_start.append(_Start(shard, key, run, reading.work, known))
         self._changed_at_ms = self._clock()
@@ -502,7 +512,7 @@ class AgentOperator:
         self._leave(shard, key, run.sequence, run.kept_steps, state)
         self._changed_at_ms = self._clock()
         self.figures.runs_completed += 1
-        yield from self._settled(run.entry, run.reading, result)
+        yield from self._settled(shard, run.entry, run.reading, result, before=run.decided_before)
         yield from self._advance(shard, key, state)
 
     def _remind(self, shard: Shard, due_at_ms: int, state: ShardState) -> Iterator[OutputRecord]:
@@ -519,12 +529,17 @@ class AgentOperator:
 
     def _settled(
         self,
+        shard: Shard,
         entry: InboxEntry,
         reading: Reading,
         result: RunResult | None,
         status: Status | None = None,
+        before: DecidedBefore | None = None,
     ) -> Iterator[OutputRecord]:
         """The records of an event that is done with: what its run put out or its dead letter; its outcome."""
+        if before is not None:
+            yield self._caught_up(shard, entry, result, before)
+            return
         self.figures.events_settled += 1
         record, outputs = entry.record, self._spec.outputs
         rejected = reading.rejected if result is None else result.rejected
@@ -557,6 +572,7 @@ class AgentOperator:
             status=status or ("decided" if rejected is None else "dead_lettered"),
             decisions=tuple(decision.id for decision in decisions),
             reason=None if rejected is None or status else rejected.reason,
+            shard=shard.index,
             times=Times(
                 committed_at_ms=reading.committed_at_ms,
                 kafka_at_ms=record.timestamp_ms,
@@ -576,6 +592,22 @@ class AgentOperator:
             yield OutputRecord(outputs.runs, record.key, log.encode(), {})
         if self._tell is not None:
             self._tell(log)
+
+    def _caught_up(
+        self, shard: Shard, entry: InboxEntry, result: RunResult | None, before: DecidedBefore
+    ) -> OutputRecord:
+        """The report of an event whose records another version put out."""
+        problem = ""
+        if result is not None and result.missing is not None:
+            problem = f"the journal does not have step {result.missing}"
+        elif result is not None and result.rejected is not None:
+            problem = f"{result.rejected.reason}: {result.rejected.detail}"
+        if problem:
+            self.figures.events_not_caught_up += 1
+        else:
+            self.figures.events_caught_up += 1
+        report = caught_up(before, shard.index, entry.record.position, problem[:MAX_DETAIL])
+        return OutputRecord(self._spec.outputs.reports, None, report.encode(), {})
 
     # Commands
 
@@ -670,7 +702,7 @@ class AgentOperator:
             else:
                 kept = len(kept_steps(shard, sequence, state))
             self._leave(shard, key, sequence, kept, state)
-            yield from self._settled(entry, reading, None, "erased")
+            yield from self._settled(shard, entry, reading, None, "erased")
             count += 1
         return count
 
@@ -772,6 +804,7 @@ def _request(start: _Start, state: ShardState) -> RunRequest:
         memory=state.get(codec.memory_key(start.key)),
         journal=start.journal,
         settings=start.shard.settings,
+        decided_before=run.decided_before,
     )
 
 
@@ -815,10 +848,16 @@ def _may_be_unsettled(head: Head, state: ShardState) -> Sequence[int]:
     return sorted(codec.sequence_number(key) for key in state.list_keys() if key[:1] == codec.INBOX)
 
 
-def _keep_tail(shard: Shard, sequence: int, position: Position, state: ShardState) -> None:
-    """Steps that were written ahead go into state with their event, however long that has to wait there."""
-    tail = shard.tail.pop(position, None)
-    if tail is None:
+def _keep_tail(
+    shard: Shard, sequence: int, record: InputRecord, reading: Reading, state: ShardState
+) -> None:
+    """Steps that were written ahead go into state with their event, however long that has to wait there.
+
+    Those of a replay are of its first event; that it was decided is noted of the replay's own place.
+    """
+    places = {reading.position, record.position}
+    tail = [written for place in places for written in shard.tail.pop(place, ())]
+    if not tail:
         return
     shard.restored_below = max(shard.restored_below, sequence + 1)
     kept = len(kept_steps(shard, sequence, state))

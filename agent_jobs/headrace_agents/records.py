@@ -131,6 +131,8 @@ class Outcome(Record):
     """Ids, in the order of emission."""
     reason: Reason | None
     times: Times
+    shard: int | None = None
+    """Its index, from 0; None: written by a runtime that did not say so."""
     model_calls: int
     """That were made; what was read back from the journal is not among them."""
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from headrace_agents.agent import Agent, LoadedAgent
+from headrace_agents.catching_up import DecidedBefore, MissingStepError
 from headrace_agents.chat import Caller, ChatModel, LoopLimitError, ModelError
 from headrace_agents.codec import AS_DECLARED, JournalEntry, SettingsVersion, StoredReminder
 from headrace_agents.configuration import Configurations
@@ -70,6 +71,8 @@ class RunRequest:
     """Steps that earlier attempts finished."""
     settings: SettingsVersion = AS_DECLARED
     """That the agent's class takes."""
+    decided_before: DecidedBefore | None = None
+    """By another version: nothing is done but in memory."""
 
 
 class DueReminder(NamedTuple):
@@ -91,6 +94,8 @@ class RunResult:
     reviews: tuple[Review, ...] = ()
     reminders: tuple[DueReminder, ...] = ()
     rejected: RejectedError | None = None
+    missing: str | None = None
+    """The step that the journal did not have, of a run that may make none: it changes nothing."""
     settings_version: int = 0
     steps: tuple[StepLog, ...] = ()
     """Of this attempt, bounded."""
@@ -228,10 +233,12 @@ class AgentRuns:
             return idempotency_key(self._name, request.business_key, request.position, name, occurrence)
 
         deadline, journal = Deadline(self._deadline_s), self._journal
-        if journal is None:
-            return Attempt(
-                RunSteps(request.journal, key, finished_one=finished_one, clock=self._clock), deadline
+        if journal is None or request.decided_before is not None:
+            alone = request.decided_before is not None
+            steps = RunSteps(
+                request.journal, key, finished_one=finished_one, clock=self._clock, reads_back_alone=alone
             )
+            return Attempt(steps, deadline)
 
         async def write(entry: JournalEntry) -> None:
             with deadline.suspended():
@@ -258,6 +265,8 @@ class AgentRuns:
         silence. Being cancelled passes through too.
         """
         started_at_ms = self._clock()
+        if request.decided_before is not None and request.decided_before.status != "decided":
+            return RunResult(started_at_ms, started_at_ms, 0)
         before = self._read_memory(request)
         instance = self._configurations.instance(request.settings.patch)
         steps = attempt.steps
@@ -284,7 +293,11 @@ class AgentRuns:
             event = request.work.event(request.position, request.committed_at_ms)
             async with attempt.deadline.running():
                 await request.work.handler.function(instance, context, event)
-            effects = self._effects(request, context)
+            # An agent that goes on without a step that it was not given is not what decided the event.
+            if steps.missing is None:
+                effects = self._effects(request, context)
+        except MissingStepError:
+            pass
         except RejectedError as error:
             rejected = error
         except MemoryTooLargeError as error:
@@ -314,6 +327,7 @@ class AgentRuns:
             effects.reviews,
             effects.reminders,
             rejected,
+            steps.missing,
             request.settings.version,
             *bounded(steps.log),
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from headrace_agents import codec
+from headrace_agents.catching_up import DecidedBefore
 from headrace_agents.codec import AS_DECLARED, Head, InboxEntry, SettingsVersion
 from headrace_agents.events import Reading
 from headrace_agents.journal import Written
@@ -48,6 +49,8 @@ class Run:
     """None until the bundle ends that took the event to the head of its key."""
     kept_steps: int
     """Journal entries of it in state."""
+    decided_before: DecidedBefore | None = None
+    """By another version: it puts nothing out."""
     seen_steps: int = 0
     """Of those that this attempt finished, how many are among them."""
 

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from hashlib import blake2b
 from typing import Any, Literal
 
+from headrace_agents.catching_up import MissingStepError
 from headrace_agents.chat import ModelError
 from headrace_agents.codec import INPUT_DIGEST_BYTES, JournalEntry
 from headrace_agents.run_log import StepLog
@@ -40,6 +41,7 @@ class RunSteps:
 
     ``known`` is what earlier attempts finished. Where inputs differ from theirs (other code, another
     prompt), that step and all that were not read back before it are done again, with the same keys.
+    A run that ``reads_back_alone`` makes none: it ends at the first step that is not known, ``missing``.
     ``finished_one`` is called when a step has come into ``finished``; ``settled`` when one that was written
     ahead is in it, or never will be.
     """
@@ -53,6 +55,8 @@ class RunSteps:
         settled: Callable[[], None] = _never,
         finished_one: Callable[[], None] | None = None,
         clock: Callable[[], int] = _no_time,
+        *,
+        reads_back_alone: bool = False,
     ) -> None:
         self._known = {(entry.name, entry.occurrence): entry for entry in known}
         self._idempotency_key = idempotency_key
@@ -60,6 +64,8 @@ class RunSteps:
         self._write_ahead = write_ahead
         self._settled = settled
         self._finished_one = finished_one
+        self._reads_back_alone = reads_back_alone
+        self.missing: str | None = None
         self._started: Counter[str] = Counter()
         self.finished: list[JournalEntry] = []
         """In the order of their end; read by the operator's thread while the run goes on."""
@@ -85,6 +91,9 @@ class RunSteps:
                 self._logged(name, occurrence, kind, now, read_back=True)
                 return known.result
             self._known.clear()
+        if self._reads_back_alone:
+            self.missing = self.missing or f"{name}#{occurrence}"
+            raise MissingStepError(name)
         self.executed[kind] += 1
         began = self._clock()
         outer = _enclosing.set(f"{name}#{occurrence}/")
