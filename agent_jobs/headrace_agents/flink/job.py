@@ -1,13 +1,19 @@
 """The job of one agent: Kafka, the agent operator, Kafka.
 
-``flink run ... -pym headrace_agents.flink.job --spec FILE``, with an :class:`AgentJobSpec` as JSON.
+``flink run ... -pym headrace_agents.flink.job --spec FILE``, with an :class:`AgentJobSpec` as JSON. With ``--go
+FILE`` all is made ready first and the job submitted when that file is there, from the snapshot that it names:
+so an upgrade's gap has no client in it that starts.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import sys
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pyflink.common import Configuration, Types
@@ -20,6 +26,7 @@ from headrace_agents.agent import AgentError
 from headrace_agents.flink import sql
 from headrace_agents.flink.function import BUNDLE_EVENTS, OUTPUT_TYPE, RECORD_TYPE, AgentFunction
 from headrace_agents.flink.preflight import JobError, read_spec
+from headrace_agents.flink.ready import READY
 from headrace_agents.shards import key_group, shard_ids
 from headrace_agents.spec import DIGEST_PARAMETER, AgentJobSpec
 
@@ -31,21 +38,59 @@ instead of 20 took 48 ms off an event's way for a tenth of a processor core.
 """
 
 
+_POLL_S = 0.05
+
+
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="headrace_agents.flink.job", description="Submits one agent's job.")
     parser.add_argument("--spec", type=Path, required=True, help="file with an AgentJobSpec as JSON")
-    path = parser.parse_args(arguments).spec
+    parser.add_argument("--go", type=Path, help="wait for this file: JSON, `snapshot` is where to go on from")
+    parser.add_argument("--of", type=int, help="process that writes it; without it nobody waits")
+    given = parser.parse_args(arguments)
+    path = given.spec
     try:
         spec = read_spec(path)
-        submit(spec)
+        submit(spec, None if given.go is None else Go(given.go, given.of))
     except (JobError, AgentError) as error:
         sys.exit(f"{path}: {error}")
 
 
-def submit(spec: AgentJobSpec) -> None:
+@dataclass(frozen=True)
+class Go:
+    """What a client waits for that is ready to submit its job."""
+
+    file: Path
+    """Written in one go; JSON: ``snapshot``, a path or null."""
+    by: int | None
+    """The process that writes it."""
+
+    def snapshot(self) -> str | None:
+        """Raises JobError when who was to write it is gone."""
+        print(f"{READY}; waiting for {self.file}", flush=True)  # noqa: T201 - the client's log
+        while not self.file.exists():
+            if self.by is not None and not _is_alive(self.by):
+                raise JobError(f"process {self.by} ended, and {self.file} is not there")
+            time.sleep(_POLL_S)
+        found: str | None = json.loads(self.file.read_text(encoding="utf-8"))["snapshot"]
+        return found
+
+
+def submit(spec: AgentJobSpec, go: Go | None = None) -> None:
     environment = StreamExecutionEnvironment.get_execution_environment(_configuration(spec))
     build(spec, environment)
+    if go is not None and (snapshot := go.snapshot()) is not None:
+        recovery = Configuration()
+        recovery.set_string("execution.state-recovery.path", snapshot)
+        environment.configure(recovery)
     environment.execute(spec.name)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def build(spec: AgentJobSpec, environment: StreamExecutionEnvironment) -> None:

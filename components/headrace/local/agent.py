@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from pathlib import Path
 
@@ -14,10 +13,13 @@ from headrace.local.files import StackFiles
 from headrace.local.flink import client_environment, client_files, storage_options
 from headrace.local.provider.agent_job import AgentJobInputs, folder_name
 from headrace.local.resources import AgentJobResource
+from headrace.local.agent_jobs.releases import code_digest
 from headrace.plan.model import AgentPlan
 from headrace_agents.spec import AgentJobSpec
 
 RUNTIME_PACKAGE = "headrace_agents"
+JOB_PROGRAM = Path(RUNTIME_PACKAGE, "flink", "job.py")
+"""In the folder of a release."""
 
 
 class Agent(pulumi.ComponentResource):
@@ -45,8 +47,9 @@ class Agent(pulumi.ComponentResource):
                     "run",
                     "--detached",
                     "--python",
-                    str(package_folder(RUNTIME_PACKAGE) / "flink" / "job.py"),
+                    str(context.files.release(spec.code) / JOB_PROGRAM),
                 ),
+                packages={name: str(folder) for name, folder in packages(spec.entry_point).items()},
                 client_files=client_files(context),
                 environment=client_environment(context, folder_name(agent.name)),
             ),
@@ -64,13 +67,17 @@ def key_files(files: StackFiles, agent: AgentPlan) -> dict[str, Path]:
 def complete(agent: AgentPlan, files: StackFiles) -> AgentJobSpec:
     """The plan's specification with what this substrate knows: where files are, what code is there."""
     spec = agent.spec_with_keys({path: str(file) for path, file in key_files(files, agent).items()})
-    package = spec.entry_point.partition(":")[0].partition(".")[0]
+    code = code_digest(packages(spec.entry_point))
+    options = storage_options(spec.name) | {"python.pythonpath": str(files.release(code))}
     return spec.model_copy(
-        update={
-            "flink_configuration": spec.flink_configuration | storage_options(spec.name),
-            "code": code_digest(RUNTIME_PACKAGE, package),
-        }
+        update={"flink_configuration": spec.flink_configuration | options, "code": code}
     )
+
+
+def packages(entry_point: str) -> dict[str, Path]:
+    """Folders of the installed packages that an agent's job runs, the agent's own among them, by name."""
+    own = entry_point.partition(":")[0].partition(".")[0]
+    return {name: package_folder(name) for name in (RUNTIME_PACKAGE, own)}
 
 
 def package_folder(package: str) -> Path:
@@ -82,14 +89,3 @@ def package_folder(package: str) -> Path:
         )
     return Path(found.submodule_search_locations[0])
 
-
-def code_digest(*packages: str) -> str:
-    """Hex SHA-256 over the files of the packages, prompts among them: other code is another job."""
-    digest = hashlib.sha256()
-    for package in sorted(set(packages)):
-        folder = package_folder(package)
-        files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-        for path in sorted(files):
-            digest.update(f"{package}/{path.relative_to(folder)}\0".encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()

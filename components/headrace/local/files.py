@@ -41,6 +41,18 @@ class StackFiles:
         return self.secrets / name
 
     @property
+    def releases(self) -> Path:
+        """Agents' code as jobs run it, a folder for each digest."""
+        return self.root / "releases"
+
+    def release(self, code: str) -> Path:
+        return self.releases / code
+
+    def upgrades(self, agent: str) -> Path:
+        """What is known of the agent's upgrades, a file of JSON for each."""
+        return self.root / "upgrades" / agent
+
+    @property
     def programs(self) -> Path:
         return self.root / "run" / "programs"
 

@@ -5,6 +5,7 @@ https://nightlies.apache.org/flink/flink-docs-stable/docs/ops/rest_api/
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ INITIALIZING = "UnavailableDispatcherOperationException"
 CACHED_S = 3
 """How old what is said of a job's tasks and failures may be: the default of ``web.refresh-interval``. The
 times in it are Flink's own, to the millisecond."""
+_ERROR = re.compile(r"(Caused by: )?[\w.$]+(Error|Exception)\b")
 TERMINAL = frozenset({"FINISHED", "CANCELED", "FAILED"})
 
 
@@ -100,6 +102,11 @@ class FlinkRest:
         history = self._get(f"/jobs/{job_id}/exceptions")["exceptionHistory"]
         return [int(entry["timestamp"]) for entry in history["entries"]]
 
+    def failures(self, job_id: str) -> tuple[int, str]:
+        """How many failures the JobManager keeps of the job, and the first line of the latest one's cause."""
+        entries = self._get(f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]
+        return len(entries), _cause(str(entries[0]["stacktrace"])) if entries else ""
+
     def taskmanagers(self) -> list[TaskManager]:
         """Those that are registered."""
         return [
@@ -131,13 +138,14 @@ class FlinkRest:
         body = {"drain": False, "targetDirectory": folder}
         return self._savepoint_of(job_id, "stop", body, timeout_s)
 
-    def savepoint(self, job_id: str, folder: str, timeout_s: float) -> str:
+    def savepoint(self, job_id: str, folder: str, timeout_s: float, *, native: bool = False) -> str:
         """A savepoint of a job that goes on; returns its path.
 
         In the canonical format: every entry of state is written anew, so it holds what state holds and no
         more. A native one copies RocksDB's files with what was removed and not yet compacted away.
         """
-        body = {"target-directory": folder, "cancel-job": False, "formatType": "CANONICAL"}
+        format_ = "NATIVE" if native else "CANONICAL"
+        body = {"target-directory": folder, "cancel-job": False, "formatType": format_}
         return self._savepoint_of(job_id, "savepoints", body, timeout_s)
 
     def _savepoint_of(self, job_id: str, path: str, body: dict[str, Any], timeout_s: float) -> str:
@@ -158,6 +166,10 @@ class FlinkRest:
     def state(self, job_id: str) -> str:
         """As Flink names it; it keeps ended jobs for a while."""
         return str(self._get(f"/jobs/{job_id}")["state"])
+
+    def completed_checkpoints(self, job_id: str) -> int:
+        """How many of this job's."""
+        return int(self._get(f"/jobs/{job_id}/checkpoints")["counts"]["completed"])
 
     def last_checkpoint_ms(self, job_id: str) -> int | None:
         """When the newest completed checkpoint was acknowledged, epoch milliseconds."""
@@ -203,6 +215,12 @@ class FlinkRest:
         if not answer.is_success:
             raise HeadraceError(f"Flink refused {method} {path}: {answer.status_code} {answer.text[:2000]}")
         return dict(answer.json()) if answer.content else {}
+
+
+def _cause(stack_trace: str) -> str:
+    """The last error that a stack trace names: of Python's traceback its last line, of Java's the root."""
+    errors = [line.strip() for line in stack_trace.splitlines() if _ERROR.match(line.strip())]
+    return errors[-1][:500] if errors else stack_trace.partition("\n")[0][:500]
 
 
 def _all_run(job: dict[str, Any]) -> bool:

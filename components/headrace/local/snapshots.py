@@ -7,7 +7,7 @@ from datetime import datetime
 
 from headrace.local.objects import objects
 from headrace.plan.state_storage import CHECKPOINTS, SAVEPOINTS
-from headrace.state.layout import ERASURES, METADATA, PERIODIC, place
+from headrace.state.layout import ERASURES, METADATA, PERIODIC, PROOFS, place
 
 
 @dataclass(frozen=True, order=True)
@@ -40,6 +40,18 @@ def erasure_folder(agent: str) -> str:
 def periodic_folder(agent: str) -> str:
     """Of savepoints that are made now and then of a job that goes on: apart for the same reason."""
     return f"s3://{SAVEPOINTS}/{PERIODIC}/{agent}"
+
+
+def proof_folder(agent: str) -> str:
+    """Of savepoints that a new version is proved on: apart for the same reason."""
+    return f"s3://{SAVEPOINTS}/{PROOFS}/{agent}"
+
+
+def remove_proofs(endpoint: str, agent: str) -> None:
+    """Remove all savepoints that a version of the agent was proved on."""
+    with objects(endpoint) as store:
+        for stored in store.listed(SAVEPOINTS, f"{PROOFS}/{agent}/"):
+            store.delete(stored.path)
 
 
 def newest_snapshot(endpoint: str, agent: str) -> Snapshot | None:

@@ -7,7 +7,7 @@ import shutil
 import pulumi
 
 from headrace.agents_fit import refuse_agents
-from headrace.local.agent import RUNTIME_PACKAGE, Agent, code_digest
+from headrace.local.agent import RUNTIME_PACKAGE, Agent, package_folder
 from headrace.local.capture_watcher import CaptureWatcher
 from headrace.local.connect import ConnectWorker
 from headrace.local.context import LocalContext
@@ -23,6 +23,7 @@ from headrace.local.savepoints import PeriodicSavepoints
 from headrace.local.scaler import Scaling
 from headrace.local.scripted_model import ScriptedModel
 from headrace.local.source import Source
+from headrace.local.agent_jobs.releases import code_digest
 from headrace.local.zookeeper import ZooKeeper
 from headrace.plan.model import StackPlan
 from headrace.toolchain.runtimes import Runtimes
@@ -55,9 +56,8 @@ class LocalStack(pulumi.ComponentResource):
         kafka = KafkaBroker(context, supervised)
         store = ObjectStore(context, supervised)
         zookeeper = ZooKeeper(context, supervised)
-        model = (
-            ScriptedModel(context, code_digest(RUNTIME_PACKAGE), supervised) if plan.scripted_model else None
-        )
+        runtime = code_digest({RUNTIME_PACKAGE: package_folder(RUNTIME_PACKAGE)})
+        model = ScriptedModel(context, runtime, supervised) if plan.scripted_model else None
         if prometheus := shutil.which("prometheus"):
             Prometheus(context, prometheus, supervised)
 

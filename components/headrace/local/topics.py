@@ -61,8 +61,15 @@ def client(kafka: KafkaSpec | Broker, **options: object) -> dict[str, object]:
     }
 
 
-def read_topic(kafka: KafkaSpec | Broker, topic: str, since_ms: int | None = None) -> Iterator[KeptRecord]:
-    """Everything that is committed now, partition by partition in its order; ``since_ms``: by Kafka's time.
+def read_topic(
+    kafka: KafkaSpec | Broker,
+    topic: str,
+    since_ms: int | None = None,
+    *,
+    offsets: Mapping[int, int] | None = None,
+) -> Iterator[KeptRecord]:
+    """Everything that is committed now, partition by partition in its order; ``since_ms``: by Kafka's time;
+    ``offsets``: from these on, of partitions that are not among them all.
 
     Raises HeadraceError when Kafka does not answer or has no such topic.
     """
@@ -75,7 +82,7 @@ def read_topic(kafka: KafkaSpec | Broker, topic: str, since_ms: int | None = Non
         )
     )
     try:
-        unread = set(_assign(consumer, topic, since_ms))
+        unread = set(_assign(consumer, topic, since_ms, offsets))
         deadline = time.monotonic() + QUIET_TIMEOUT_S
         while unread:
             message = consumer.poll(0.2)
@@ -156,12 +163,43 @@ def no_answer(error: KafkaException) -> HeadraceError:
     )
 
 
-def _assign(consumer: Consumer, topic: str, since_ms: int | None) -> list[int]:
+def ends(kafka: KafkaSpec | Broker, topic: str, *, uncommitted: bool = False) -> dict[int, int]:
+    """Where each partition ends: before its first open transaction, or behind all that was written.
+
+    Raises HeadraceError as :func:`read_topic` does.
+    """
+    level = "read_uncommitted" if uncommitted else "read_committed"
+    consumer = Consumer(
+        client(kafka, **{"group.id": "headrace-reader", "isolation.level": level}, **READS_ALONE)
+    )
+    try:
+        return {
+            partition: consumer.get_watermark_offsets(
+                TopicPartition(topic, partition), timeout=METADATA_TIMEOUT_S
+            )[1]
+            for partition in _partitions(consumer, topic)
+        }
+    except KafkaException as error:
+        raise no_answer(error) from error
+    finally:
+        consumer.close()
+
+
+def _partitions(consumer: Consumer, topic: str) -> list[int]:
     found = consumer.list_topics(topic, timeout=METADATA_TIMEOUT_S).topics.get(topic)
     if found is None or found.error is not None:
         raise HeadraceError(f"no topic {topic}; is the stack up? (`headrace status`)")
-    partitions = list(found.partitions)
-    if since_ms is None:
+    return list(found.partitions)
+
+
+def _assign(
+    consumer: Consumer, topic: str, since_ms: int | None, offsets: Mapping[int, int] | None
+) -> list[int]:
+    partitions = _partitions(consumer, topic)
+    if offsets is not None:
+        wanted = [TopicPartition(topic, each, offsets.get(each, OFFSET_BEGINNING)) for each in partitions]
+        consumer.assign(wanted)
+    elif since_ms is None:
         consumer.assign([TopicPartition(topic, each, OFFSET_BEGINNING) for each in partitions])
     else:
         wanted = [TopicPartition(topic, each, max(0, since_ms)) for each in partitions]

@@ -19,11 +19,16 @@ from headrace.state.agent_state import AgentState
 from headrace.state.data_input import DataInput, Unreadable
 from headrace.state.history import Complete, past_history
 from headrace.state.keyed import Entry, KeyedStateInfo, entries, read_description
-from headrace.state.layout import ERASURES, PERIODIC
+from headrace.state.layout import ERASURES, PERIODIC, PROOFS
 from headrace.state.snapshot import Inline, KeyedState, Metadata, Operator, Stream
 from headrace.toolchain.runtimes import Runtimes
 
-KINDS = {PERIODIC: "periodic savepoint", ERASURES: "savepoint of an erasure", "": "savepoint"}
+KINDS = {
+    PERIODIC: "periodic savepoint",
+    ERASURES: "savepoint of an erasure",
+    PROOFS: "savepoint of a proof",
+    "": "savepoint",
+}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from headrace.plan.state_storage import CHECKPOINTS, SAVEPOINTS
 
 METADATA = "_metadata"
 BUCKETS = (CHECKPOINTS, SAVEPOINTS)
-ERASURES, PERIODIC = "_erasures", "_periodic"
+ERASURES, PERIODIC, PROOFS = "_erasures", "_periodic", "_proofs"
 SHARED, TASK_OWNED = "shared", "taskowned"
 
 _AGENT = r"(?P<agent>[a-z][a-z0-9-]*)"
@@ -25,7 +25,7 @@ _PLACES = {
         rf"{_AGENT}/(?P<job>[0-9a-f]{{32}})/(?P<part>chk-(?P<number>\d+)|{SHARED}|{TASK_OWNED})/(?P<file>.+)"
     ),
     SAVEPOINTS: re.compile(
-        rf"((?P<purpose>{ERASURES}|{PERIODIC})/)?{_AGENT}/savepoint-[0-9a-f]{{6}}-[0-9a-f]{{12}}/(?P<file>.+)"
+        rf"((?P<purpose>{ERASURES}|{PERIODIC}|{PROOFS})/)?{_AGENT}/savepoint-[0-9a-f]{{6}}-[0-9a-f]{{12}}/(?P<file>.+)"
     ),
 }
 

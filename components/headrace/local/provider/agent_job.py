@@ -1,52 +1,23 @@
-"""An agent's Flink job: started from its newest snapshot, stopped with a savepoint."""
+"""An agent's Flink job: started from its newest snapshot, stopped with a savepoint, upgraded on proof."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-from contextlib import suppress
-from pathlib import Path
-from typing import Any, ClassVar
+import sys
+from typing import ClassVar
 
-from headrace.errors import HeadraceError
-from headrace.local.files import StackFiles
-from headrace.local.flink_rest import FlinkRest, Job, JobGone, SavepointFailed, Unreachable
-from headrace.local.provider.resource import Inputs, JsonObject, Kind
-from headrace.local.snapshots import discard, newest_snapshot, savepoint_folder, savepoints
+from pydantic import ValidationError
+
+from headrace.local.agent_jobs.client import JobClient
+from headrace.local.agent_jobs.inputs import AgentJobInputs
+from headrace.local.agent_jobs.job import AgentJob
+from headrace.local.agent_jobs.proof import prove
+from headrace.local.agent_jobs.releases import remove_unused
+from headrace.local.agent_jobs.upgrade import AgentUpgrade
+from headrace.local.flink_rest import Unreachable
+from headrace.local.provider.resource import JsonObject, Kind
 from headrace.local.supervision import Supervisor
-from headrace.local.waiting import WaitEnded, wait_until
-from headrace_agents.spec import AgentJobSpec
 
-RUNNING_TIMEOUT_S = 180
-SAVEPOINT_TIMEOUT_S = 120
-SUBMIT_TIMEOUT_S = 180
-HEAL_TIMEOUT_S = 60
 JOBMANAGER = "jobmanager"
-FINISHED = "FINISHED"
-"""How a job ends that was stopped with a savepoint."""
-
-
-class AgentJobInputs(Inputs):
-    root: str
-    flink_endpoint: str
-    object_store_endpoint: str
-    spec: dict[str, Any]
-    """An ``AgentJobSpec`` as JSON."""
-    command: tuple[str, ...]
-    """Submits the job; ``--fromSavepoint`` and the specification's file are added."""
-    client_files: dict[str, str]
-    """Configuration folder of Flink's client."""
-    environment: dict[str, str]
-
-    @property
-    def name(self) -> str:
-        return str(self.spec["name"])
-
-    @property
-    def digest(self) -> str:
-        """What is compared with the running job's."""
-        return AgentJobSpec.model_validate(self.spec).digest()
 
 
 class AgentJobKind(Kind[AgentJobInputs]):
@@ -54,28 +25,48 @@ class AgentJobKind(Kind[AgentJobInputs]):
     inputs = AgentJobInputs
     settled: ClassVar = {"status": "running"}
     unobserved = frozenset(
-        {"root", "flink_endpoint", "object_store_endpoint", "command", "client_files", "environment"}
+        {
+            "root",
+            "flink_endpoint",
+            "object_store_endpoint",
+            "command",
+            "client_files",
+            "environment",
+            "packages",
+            "healthy_for_s",
+        }
     )
 
     def identify(self, inputs: AgentJobInputs) -> str:
         return inputs.name
 
     def create(self, inputs: AgentJobInputs) -> JsonObject:
-        rest = FlinkRest(inputs.flink_endpoint)
-        wait_until("Flink's JobManager", lambda: _reachable(rest, inputs.name), RUNNING_TIMEOUT_S)
-        jobs = rest.jobs(inputs.name)
-        # Two clients of an interrupted command: all but the newest are too many, it holds the transactions.
-        wanted = jobs[:1] if jobs and _digest(rest, jobs[0]) == inputs.digest else []
-        for job in jobs:
-            if job not in wanted:
-                _stop(rest, job, inputs)
-        if not wanted:
-            self._submit(inputs)
-        wait_until(f"agent {inputs.name} running", lambda: _running(rest, inputs.name), RUNNING_TIMEOUT_S)
-        return {"status": "running", "digest": inputs.digest}
+        job = AgentJob(inputs)
+        job.wait_for_flink()
+        running = job.running(inputs.digest)
+        for other in job.all():
+            if other != running:
+                job.stop(other)
+        if running is None:
+            with JobClient(inputs) as client:
+                client.submit(job.newest_snapshot())
+        job.wait_until_running()
+        return _observed(inputs)
+
+    def update(self, old: JsonObject, inputs: AgentJobInputs) -> JsonObject:
+        try:
+            before = AgentJobInputs.model_validate(self.recorded_inputs(old).model_dump())
+        except ValidationError:
+            # Recorded by another version of this provider, which knew no upgrades.
+            return self.create(inputs)
+        if before.digest == inputs.digest:
+            return self.create(inputs)
+        AgentUpgrade(before, inputs, prove, lambda said: _tell(inputs.name, said)).run()
+        remove_unused(inputs.files)
+        return _observed(inputs)
 
     def read(self, inputs: AgentJobInputs) -> JsonObject | None:
-        rest = FlinkRest(inputs.flink_endpoint)
+        rest = AgentJob(inputs).rest
         try:
             jobs = rest.jobs(inputs.name)
             if not jobs:
@@ -86,13 +77,13 @@ class AgentJobKind(Kind[AgentJobInputs]):
         return {"status": "running", "digest": digest} if digest else {"status": "starting"}
 
     def delete(self, inputs: AgentJobInputs) -> None:
-        if Supervisor(StackFiles(Path(inputs.root))).status(JOBMANAGER) != "running":
+        if Supervisor(inputs.files).status(JOBMANAGER) != "running":
             # The cluster is gone and the job with it; its newest checkpoint is where it goes on.
             return
-        rest = FlinkRest(inputs.flink_endpoint)
-        wait_until("Flink's JobManager", lambda: _reachable(rest, inputs.name), RUNNING_TIMEOUT_S)
-        for job in rest.jobs(inputs.name):
-            _stop(rest, job, inputs)
+        job = AgentJob(inputs)
+        job.wait_for_flink()
+        for running in job.all():
+            job.stop(running)
 
     def differences(self, old: JsonObject, new: JsonObject) -> dict[str, bool]:
         changed = super().differences(old, new)
@@ -101,102 +92,11 @@ class AgentJobKind(Kind[AgentJobInputs]):
             changed["digest"] = False
         return changed
 
-    def _submit(self, inputs: AgentJobInputs) -> None:
-        files = StackFiles(Path(inputs.root))
-        folder = files.etc(folder_name(inputs.name))
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in inputs.client_files.items():
-            (folder / name).write_text(content)
-        spec_file = folder / "job.json"
-        spec_file.write_text(json.dumps(inputs.spec, indent=2))
-        snapshot = _newest_snapshot(inputs)
-        restore = ["--fromSavepoint", snapshot] if snapshot else []
-        command = [*inputs.command[:2], *restore, *inputs.command[2:], "--spec", str(spec_file)]
-        log = files.log(f"submit-{inputs.name}")
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("w") as output:
-            done = subprocess.run(
-                ["timeout", str(SUBMIT_TIMEOUT_S), *command],
-                env=os.environ | inputs.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                check=False,
-            )
-        if done.returncode:
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-40:])
-            raise HeadraceError(f"agent {inputs.name} can't be submitted (whole output: {log}):\n{tail}")
+
+def _observed(inputs: AgentJobInputs) -> JsonObject:
+    return {"status": "running", "digest": inputs.digest}
 
 
-def folder_name(agent: str) -> str:
-    """An agent's folder of configuration; prefixed, so that no agent's name meets a process's."""
-    return f"agent-{agent}"
-
-
-def _newest_snapshot(inputs: AgentJobInputs) -> str | None:
-    snapshot = newest_snapshot(inputs.object_store_endpoint, inputs.name)
-    return snapshot.path if snapshot else None
-
-
-def _reachable(rest: FlinkRest, name: str) -> bool:
-    try:
-        rest.jobs(name)
-    except Unreachable:
-        return False
-    return True
-
-
-def _running(rest: FlinkRest, name: str) -> bool:
-    jobs = rest.jobs(name)
-    if not jobs:
-        raise HeadraceError(f"agent {name} ended right after its start; see Flink's log of the JobManager")
-    return rest.all_running(jobs[0].id)
-
-
-def _digest(rest: FlinkRest, job: Job) -> str:
-    """Waits for a job that Flink is recovering; one that is not there in time counts as another job."""
-    try:
-        return wait_until("the recovered job", lambda: rest.digest(job.id), HEAL_TIMEOUT_S)
-    except WaitEnded:
-        return ""
-
-
-def _stop(rest: FlinkRest, job: Job, inputs: AgentJobInputs) -> None:
-    """With a savepoint; a job that can't make one is cancelled, and goes on from its newest checkpoint.
-
-    Neither way loses or repeats anything: sources and sinks are part of either kind of snapshot. But a
-    savepoint that was written and whose stop then failed is no place to go on from: the transactions
-    that it holds are aborted when the job falls back to its checkpoint. It is discarded.
-    """
-    store = inputs.object_store_endpoint
-    before = savepoints(store, job.name)
-    stopped = True
-    try:
-        wait_until("tasks running", lambda: rest.all_running(job.id), HEAL_TIMEOUT_S)
-        rest.stop_with_savepoint(job.id, savepoint_folder(job.name), SAVEPOINT_TIMEOUT_S)
-    except (WaitEnded, SavepointFailed, JobGone):
-        stopped = _ended_or_cancelled(rest, job) == FINISHED
-    _wait_for_end(rest, job)
-    if not stopped:
-        for unfinished in savepoints(store, job.name) - before:
-            discard(store, unfinished)
-
-
-def _ended_or_cancelled(rest: FlinkRest, job: Job) -> str:
-    """Cancel the job where it still runs; returns the state in which it ended."""
-    with suppress(JobGone):  # it has ended by itself meanwhile
-        rest.cancel(job.id)
-    _wait_for_end(rest, job)
-    try:
-        return rest.state(job.id)
-    except JobGone:
-        # A restarted JobManager remembers no ended job; one that was still to run it would have recovered.
-        return FINISHED
-
-
-def _wait_for_end(rest: FlinkRest, job: Job) -> None:
-    wait_until(
-        f"the end of job {job.id}",
-        lambda: job.id not in {j.id for j in rest.jobs(job.name)},
-        SAVEPOINT_TIMEOUT_S,
-    )
+def _tell(agent: str, said: str) -> None:
+    """The engine shows what its providers write here."""
+    print(f"agent {agent}: {said}", file=sys.stderr, flush=True)  # noqa: T201

@@ -1,0 +1,1 @@
+"""Agents' Flink jobs on this machine: submitted, stopped, proved, upgraded and undone."""

@@ -1,0 +1,87 @@
+"""Flink's client that submits an agent's job: made ready first, let go when there is a snapshot to go on from.
+
+Until it is let go it has changed nothing. It ends by itself when who started it is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import uuid
+from pathlib import Path
+
+from headrace.errors import HeadraceError
+from headrace.local.agent_jobs.inputs import AgentJobInputs, folder_name
+from headrace.local.agent_jobs.releases import release
+from headrace.local.waiting import wait_until
+from headrace_agents.flink.ready import READY
+
+READY_TIMEOUT_S = 120
+SUBMIT_TIMEOUT_S = 180
+STAYS_S = 1800
+"""A client that nobody lets go, nor ends."""
+LAST_LINES = 40
+
+
+class JobClient:
+    """One attempt at submitting a job. Use it as a context: what was not let go is ended."""
+
+    def __init__(self, inputs: AgentJobInputs) -> None:
+        self._inputs = inputs
+        files = inputs.files
+        folder = files.etc(folder_name(inputs.name))
+        self._log = files.log(f"submit-{inputs.name}")
+        self._go = folder / f"go-{uuid.uuid4().hex}.json"
+        release(
+            files, inputs.job_spec.code, {name: Path(source) for name, source in inputs.packages.items()}
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        for earlier in folder.glob("go-*.json"):
+            earlier.unlink()
+        for name, content in inputs.client_files.items():
+            (folder / name).write_text(content)
+        spec_file = folder / "job.json"
+        spec_file.write_text(json.dumps(inputs.spec, indent=2))
+        waits = ("--spec", str(spec_file), "--go", str(self._go), "--of", str(os.getpid()))
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("w") as output:
+            self._process = subprocess.Popen(
+                ["timeout", str(STAYS_S), *inputs.command, *waits],
+                env=os.environ | inputs.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def __enter__(self) -> JobClient:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait()
+        self._go.unlink(missing_ok=True)
+
+    def wait_until_ready(self) -> None:
+        """Raises HeadraceError when it can't submit the job."""
+        wait_until(f"the client of agent {self._inputs.name}", self._is_ready, READY_TIMEOUT_S)
+
+    def submit(self, snapshot: str | None) -> None:
+        """Let it go, and wait until Flink has the job. Raises HeadraceError when Flink does not take it."""
+        part = self._go.with_suffix(".part")
+        part.write_text(json.dumps({"snapshot": snapshot}))
+        part.rename(self._go)
+        wait_until(f"agent {self._inputs.name} submitted", self._has_ended, SUBMIT_TIMEOUT_S)
+
+    def _is_ready(self) -> bool:
+        return self._has_ended() or READY in self._log.read_text(errors="replace")
+
+    def _has_ended(self) -> bool:
+        status = self._process.poll()
+        if status:
+            tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-LAST_LINES:])
+            raise HeadraceError(
+                f"agent {self._inputs.name} can't be submitted (whole output: {self._log}):\n{tail}"
+            )
+        return status is not None

@@ -1,0 +1,108 @@
+"""What an agent's versions did and have to do, as its topics have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from pydantic import BaseModel, ValidationError
+
+from headrace.local.topics import client, ends, no_answer, read_topic
+from headrace.local.waiting import wait_until
+from headrace.upgrades.conduct import Conduct
+from headrace_agents.records import Outcome
+from headrace_agents.run_log import RunLog
+from headrace_agents.spec import AgentJobSpec
+
+M = TypeVar("M", bound=BaseModel)
+
+RECENT = 500
+"""Outcomes of each partition that tell how a version does."""
+TIMEOUT_S = 15
+
+
+def recent_conduct(spec: AgentJobSpec) -> Conduct:
+    """Of the latest events."""
+    return conduct_since(spec, *(_before(ends(spec.kafka, topic)) for topic in _told(spec)))
+
+
+def conduct_since(spec: AgentJobSpec, outcomes: Mapping[int, int], runs: Mapping[int, int]) -> Conduct:
+    """Of the events with an outcome behind these offsets."""
+    return Conduct.of(outcomes_since(spec, outcomes), _of(spec, spec.outputs.runs, runs, RunLog))
+
+
+def outcomes_since(
+    spec: AgentJobSpec, offsets: Mapping[int, int], until: Mapping[int, int] | None = None
+) -> list[Outcome]:
+    """Behind these offsets, and before `until`."""
+    return list(_of(spec, spec.outputs.outcomes, offsets, Outcome, until))
+
+
+def settled_ends(spec: AgentJobSpec, topic: str) -> dict[int, int]:
+    """Where a topic ends that no job of the agent writes to any more, when no transaction is open in it.
+
+    What is committed behind an open transaction can't be read before that ends. A job that was cancelled
+    ends its own; those of a killed worker end by their timeout.
+
+    Raises:
+        HeadraceError: some stay open for longer than that.
+    """
+    patience_s = spec.kafka.transaction_timeout_ms / 1000 + TIMEOUT_S
+
+    def closed() -> dict[int, int] | None:
+        committed = ends(spec.kafka, topic)
+        return committed if committed == ends(spec.kafka, topic, uncommitted=True) else None
+
+    return wait_until(f"the end of all transactions in {topic}", closed, patience_s)
+
+
+def backlog(spec: AgentJobSpec) -> int:
+    """Events of the input topics behind what the agent's job has committed to have read.
+
+    Markers of transactions have offsets too: one at the end of a partition is no event.
+    """
+    topics = [each.topic for each in spec.inputs]
+    consumer = Consumer(client(spec.kafka, **{"group.id": spec.name, "enable.auto.commit": False}))
+    try:
+        partitions = [
+            TopicPartition(topic, partition)
+            for topic in topics
+            for partition in consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions
+        ]
+        waiting = 0
+        for at in consumer.committed(partitions, timeout=TIMEOUT_S):
+            low, high = consumer.get_watermark_offsets(at, timeout=TIMEOUT_S)
+            behind = high - max(low, at.offset)
+            waiting += behind if behind > 1 else 0
+        return waiting
+    except KafkaException as error:
+        raise no_answer(error) from error
+    finally:
+        consumer.close()
+
+
+def _told(spec: AgentJobSpec) -> tuple[str, str]:
+    return spec.outputs.outcomes, spec.outputs.runs
+
+
+def _before(offsets: Mapping[int, int]) -> dict[int, int]:
+    return {partition: max(0, end - RECENT) for partition, end in offsets.items()}
+
+
+def _of(
+    spec: AgentJobSpec,
+    topic: str,
+    offsets: Mapping[int, int],
+    kind: type[M],
+    until: Mapping[int, int] | None = None,
+) -> Iterator[M]:
+    """What another version of the runtime wrote otherwise is left out."""
+    for record in read_topic(spec.kafka, topic, offsets=offsets):
+        _, partition, offset = record.position
+        if until is not None and offset >= until.get(partition, 0):
+            continue
+        try:
+            yield kind.model_validate_json(record.value or b"")
+        except ValidationError:
+            continue

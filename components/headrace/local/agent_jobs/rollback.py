@@ -1,0 +1,109 @@
+"""An upgrade undone: the earlier version goes on from the cutover, and decides nothing that is decided.
+
+What the undone version decided is noted in the journal topic before the earlier version starts; see
+:mod:`headrace_agents.catching_up`. Each event of that kind is reported by its shard.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from pydantic import ValidationError
+
+from headrace.errors import HeadraceError
+from headrace.local.topics import FLUSH_TIMEOUT_S, client, no_answer, read_topic
+from headrace.local.waiting import POLL_SECONDS, WaitCancelled, cancelled
+from headrace.upgrades.record import CaughtUp
+from headrace_agents.catching_up import note
+from headrace_agents.control import Report
+from headrace_agents.journal import encode_claim, encode_step
+from headrace_agents.records import Outcome
+from headrace_agents.spec import AgentJobSpec
+
+CAUGHT_UP_TIMEOUT_S = 90
+NO_JOURNAL = "the agent keeps no journal (`journal: none`): it was decided again"
+
+
+def note_decided(spec: AgentJobSpec, rollback: str, decided: Sequence[Outcome]) -> None:
+    """Note events as decided, in the journal of their shards. No job of the agent may run.
+
+    Raises:
+        HeadraceError: Kafka did not take all of it; what it took does no harm, and it can be done again.
+    """
+    if spec.journal.write_ahead == "none":
+        return
+    owner = uuid.uuid4().bytes
+    shards = sorted({outcome.shard for outcome in decided if outcome.shard is not None})
+    _append(spec, ((shard, encode_claim(shard, owner)) for shard in shards))
+    _append(
+        spec,
+        (
+            (outcome.shard, encode_step(outcome.shard, owner, note(rollback, outcome)))
+            for outcome in decided
+            if outcome.shard is not None
+        ),
+    )
+
+
+def catch_up(
+    spec: AgentJobSpec, rollback: str, decided: Sequence[Outcome], reports: Mapping[int, int]
+) -> CaughtUp:
+    """Wait until the shards have told of all of these events; `reports` is where the topic ended before."""
+    dead = sum(outcome.status == "dead_lettered" for outcome in decided)
+    if spec.journal.write_ahead == "none":
+        again = tuple(f"{_place(outcome)}: {NO_JOURNAL}" for outcome in decided)
+        return CaughtUp(decided=len(decided), dead_lettered=dead, in_memory=0, not_in_memory=again)
+    deadline = time.monotonic() + CAUGHT_UP_TIMEOUT_S
+    while True:
+        told = list(_told(spec, rollback, reports))
+        if len(told) >= len(decided) or time.monotonic() > deadline:
+            break
+        if cancelled.wait(POLL_SECONDS * 5):
+            raise WaitCancelled("cancelled while the earlier version catches up")
+    problems = tuple(f"{each.key}: {each.reason}" for report in told for each in report.problems)
+    return CaughtUp(
+        decided=len(decided),
+        dead_lettered=dead,
+        in_memory=sum(not report.problems and "decided" in report.counts for report in told),
+        not_in_memory=problems,
+        unreported=max(0, len(decided) - len(told)),
+    )
+
+
+def _told(spec: AgentJobSpec, rollback: str, offsets: Mapping[int, int]) -> Iterator[Report]:
+    for record in read_topic(spec.kafka, spec.outputs.reports, offsets=offsets):
+        try:
+            report = Report.model_validate_json(record.value or b"")
+        except ValidationError:
+            continue
+        if report.command == rollback:
+            yield report
+
+
+def _append(spec: AgentJobSpec, records: Iterable[tuple[int, bytes]]) -> None:
+    """Each to its shard's partition of the journal topic."""
+    failed: list[str] = []
+
+    def delivered(error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            failed.append(error.str())
+
+    producer = Producer(client(spec.kafka, **{"enable.idempotence": True, "acks": "all"}))
+    try:
+        for shard, value in records:
+            partition = shard % spec.journal.partitions
+            producer.produce(spec.journal.topic, value, partition=partition, on_delivery=delivered)
+            producer.poll(0)
+        left = producer.flush(FLUSH_TIMEOUT_S)
+    except KafkaException as error:
+        raise no_answer(error) from error
+    if failed or left:
+        why = failed[0] if failed else "Kafka does not answer"
+        raise HeadraceError(f"{spec.journal.topic} did not take what was decided: {why}; run it again")
+
+
+def _place(outcome: Outcome) -> str:
+    return f"{outcome.topic}/{outcome.partition}/{outcome.offset}"

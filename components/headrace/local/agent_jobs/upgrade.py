@@ -1,0 +1,275 @@
+"""An upgrade of an agent: proof, cutover, watch, and the way back.
+
+Each phase is written down before it begins (:mod:`headrace.upgrades.record`), so that an interrupted command
+is taken up again by the next one:
+
+============  =====================================================================================
+interrupted   the next command
+============  =====================================================================================
+proving       proves again; nothing had been changed
+cutting over  starts the new version where none runs; proves again where the old one still runs
+watching      watches again
+rolling back  ends the rollback, and fails with its reason
+============  =====================================================================================
+"""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Callable
+
+from headrace.errors import HeadraceError
+from headrace.local.agent_jobs.client import JobClient
+from headrace.local.agent_jobs.deeds import outcomes_since, recent_conduct, settled_ends
+from headrace.local.agent_jobs.inputs import AgentJobInputs
+from headrace.local.agent_jobs.job import AgentJob
+from headrace.local.agent_jobs.proof import Prove, Refused
+from headrace.local.agent_jobs.rollback import catch_up, note_decided
+from headrace.local.agent_jobs.watching import watch
+from headrace.local.flink_rest import Job, JobGone, SavepointFailed
+from headrace.local.topics import ends
+from headrace.local.waiting import WaitCancelled, WaitEnded
+from headrace.upgrades.conduct import Conduct
+from headrace.upgrades.gate import Look, Verdict
+from headrace.upgrades.record import (
+    CaughtUp,
+    Cutover,
+    Gap,
+    History,
+    Phase,
+    Undoing,
+    Upgrade,
+    Version,
+    new_id,
+)
+
+Tell = Callable[[str], None]
+"""Says how far an upgrade is."""
+
+
+class RolledBack(HeadraceError):
+    """The new version was undone; the earlier one runs."""
+
+
+class AgentUpgrade:
+    """Of an agent from the inputs that were recorded to others."""
+
+    def __init__(self, old: AgentJobInputs, new: AgentJobInputs, prove: Prove, tell: Tell) -> None:
+        self._old, self._new = old, new
+        self._job = AgentJob(new)
+        self._prove, self._tell = prove, tell
+        self._history = History(new.files.upgrades(new.name))
+
+    def run(self) -> None:
+        """Bring the agent to its new version.
+
+        Raises:
+            Refused: the new version can't read the state; the old one runs on.
+            RolledBack: it was bad, or could not be started.
+            HeadraceError: it could not be tried; what was interrupted goes on with the next command.
+        """
+        self._job.wait_for_flink()
+        interrupted = self._history.unfinished()
+        if interrupted is None:
+            self._begin()
+        elif interrupted.phase == "rolling_back":
+            self._roll_back(interrupted)
+        elif self._goes_on(interrupted):
+            self._tell(f"going on with {interrupted.id}, which was interrupted while {interrupted.phase}")
+            self._go_on(interrupted)
+        else:
+            self._end(interrupted, "superseded", "it was interrupted before its cutover, or another came")
+            self._begin()
+
+    def _goes_on(self, interrupted: Upgrade) -> bool:
+        """Whether the old version was stopped already, for the version that is wanted now."""
+        if interrupted.after.digest != self._new.digest or interrupted.phase == "proving":
+            return False
+        return not self._job.all() or self._job.running(self._new.digest) is not None
+
+    def _begin(self) -> None:
+        upgrade = Upgrade(
+            id=new_id(self._new.name, _now_ms()),
+            agent=self._new.name,
+            by=getpass.getuser(),
+            started_at_ms=_now_ms(),
+            before=_version(self._old),
+            after=_version(self._new),
+            conduct=self._conduct(),
+        )
+        self._history.write(upgrade)
+        upgrade.proof = self._proved(upgrade)
+        # What starts takes longest is made ready while the old version still decides.
+        with JobClient(self._new) as client:
+            self._tell("making the new version's client ready")
+            try:
+                client.wait_until_ready()
+            except HeadraceError as error:
+                if isinstance(error, WaitCancelled):
+                    raise
+                self._end(upgrade, "refused", str(error))
+                raise
+            self._enter(upgrade, "cutting_over")
+            self._cut_over(upgrade, client)
+        self._watch(upgrade)
+
+    def _go_on(self, upgrade: Upgrade) -> None:
+        if not self._job.all():
+            with JobClient(self._new) as client:
+                client.wait_until_ready()
+                self._cut_over(upgrade, client)
+        self._watch(upgrade)
+
+    # Proof
+
+    def _proved(self, upgrade: Upgrade) -> dict[str, object] | None:
+        """The report on a savepoint of the running job, or on its newest snapshot where it can make none."""
+        savepoint = self._savepoint() or self._job.newest_snapshot()
+        if savepoint is None:
+            self._tell("there is no state to prove the new version on")
+            return None
+        self._tell(f"proving the new version on {savepoint}")
+        try:
+            return self._prove(self._new, savepoint)
+        except Refused as refused:
+            upgrade.proof = refused.report
+            self._end(upgrade, "refused", str(refused))
+            raise
+        finally:
+            self._job.forget_proofs()
+
+    def _savepoint(self) -> str | None:
+        for job in self._job.all()[:1]:
+            try:
+                return self._job.savepoint_to_prove(job)
+            except (SavepointFailed, JobGone, WaitEnded) as error:
+                self._tell(f"the running job makes no savepoint, its newest snapshot is taken: {error}"[:500])
+        return None
+
+    # Cutover
+
+    def _cut_over(self, upgrade: Upgrade, client: JobClient) -> None:
+        spec = self._old.job_spec
+        began = time.monotonic()
+        for job in self._job.all():
+            self._tell(f"stopping job {job.id} with a savepoint")
+            self._job.stop(job)
+        stopped = time.monotonic()
+        if upgrade.cutover is None:
+            upgrade.cutover = Cutover(
+                snapshot=self._job.newest_snapshot() or "",
+                outcomes=ends(spec.kafka, spec.outputs.outcomes),
+                runs=ends(spec.kafka, spec.outputs.runs),
+                at_ms=_now_ms(),
+            )
+            self._history.write(upgrade)
+        try:
+            client.submit(upgrade.cutover.snapshot or None)
+            submitted = time.monotonic()
+            self._job.wait_until_running()
+        except WaitCancelled:
+            raise
+        except HeadraceError as error:
+            upgrade.reason = f"the new version does not start: {error}"
+            self._roll_back(upgrade)
+        upgrade.gap = Gap(
+            stop_s=stopped - began, submit_s=submitted - stopped, start_s=time.monotonic() - submitted
+        )
+        self._tell(f"the new version runs after {upgrade.gap.total_s:.1f} s without a job")
+
+    # The gate
+
+    def _watch(self, upgrade: Upgrade) -> None:
+        cutover = upgrade.cutover
+        if cutover is None:
+            raise AssertionError("what is watched was cut over")
+        self._enter(upgrade, "watching")
+
+        def seen(look: Look, verdict: Verdict) -> None:
+            upgrade.looks = (*upgrade.looks[:1], look)
+            self._history.write(upgrade)
+            self._tell(
+                f"watching: {verdict.reason}; {look.conduct.events} events decided, {look.backlog} wait"
+            )
+
+        verdict = watch(self._new, self._job, upgrade.conduct, cutover, seen)
+        if verdict.kind == "bad":
+            upgrade.reason = verdict.reason
+            self._roll_back(upgrade)
+        self._end(upgrade, "upgraded", "")
+
+    # The way back
+
+    def _roll_back(self, upgrade: Upgrade) -> None:
+        """Raises RolledBack when the earlier version runs again."""
+        self._enter(upgrade, "rolling_back")
+        self._tell(f"rolling back: {upgrade.reason}")
+        old, cutover = AgentJobInputs.model_validate(upgrade.before.inputs), upgrade.cutover
+        if cutover is None:
+            raise AssertionError("what is rolled back was cut over")
+        spec = old.job_spec
+        for job in self._undone(old):
+            self._job.undo(job)
+        if upgrade.undoing is None:
+            upgrade.undoing = Undoing(
+                outcomes=settled_ends(spec, spec.outputs.outcomes),
+                reports=ends(spec.kafka, spec.outputs.reports),
+            )
+            self._history.write(upgrade)
+        decided = outcomes_since(spec, cutover.outcomes, upgrade.undoing.outcomes)
+        if not self._job.all():
+            note_decided(spec, upgrade.id, decided)
+            with JobClient(old) as client:
+                client.submit(cutover.snapshot or None)
+        self._job.wait_until_running()
+        upgrade.caught_up = catch_up(spec, upgrade.id, decided, upgrade.undoing.reports)
+        self._end(upgrade, "rolled_back", upgrade.reason)
+        raise RolledBack(_told(upgrade, upgrade.caught_up))
+
+    def _undone(self, old: AgentJobInputs) -> list[Job]:
+        return [job for job in self._job.all() if self._job.digest(job) != old.digest]
+
+    # What is written down
+
+    def _conduct(self) -> Conduct:
+        try:
+            return recent_conduct(self._old.job_spec)
+        except HeadraceError as error:
+            raise HeadraceError(f"how agent {self._old.name} does can't be read: {error}") from error
+
+    def _enter(self, upgrade: Upgrade, phase: Phase) -> None:
+        upgrade.phase = phase
+        self._history.write(upgrade)
+
+    def _end(self, upgrade: Upgrade, outcome: str, reason: str) -> None:
+        ended = upgrade.model_copy(
+            update={"phase": "ended", "outcome": outcome, "reason": reason, "ended_at_ms": _now_ms()}
+        )
+        self._history.write(ended)
+
+
+def _version(inputs: AgentJobInputs) -> Version:
+    return Version(
+        digest=inputs.digest, code=inputs.job_spec.code, inputs=inputs.model_dump(mode="json")
+    )
+
+
+def _told(upgrade: Upgrade, caught_up: CaughtUp) -> str:
+    lines = [
+        f"agent {upgrade.agent}: the new version was undone, the earlier one runs again from the cutover:"
+        f" {upgrade.reason}",
+        f"it had decided {caught_up.decided} events: {caught_up.in_memory} are in memory",
+    ]
+    if caught_up.dead_lettered:
+        lines.append(
+            f"{caught_up.dead_lettered} of them are dead letters; to have them decided after all:"
+            f" headrace deadletters replay {upgrade.agent}"
+        )
+    if missing := len(caught_up.not_in_memory) + caught_up.unreported:
+        lines.append(f"{missing} are not in memory; which: headrace upgrades show {upgrade.id}")
+    return "\n".join(lines)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

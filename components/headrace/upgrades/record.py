@@ -1,0 +1,153 @@
+"""What is written down of each upgrade: by it an interrupted one is taken up again, and people look back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from headrace.upgrades.conduct import Conduct
+from headrace.upgrades.gate import Look
+
+Phase = Literal["proving", "cutting_over", "watching", "rolling_back", "ended"]
+OutcomeOfUpgrade = Literal["upgraded", "refused", "rolled_back", "superseded"]
+
+
+class Version(BaseModel):
+    """One version of an agent: all that its job is made of."""
+
+    model_config = ConfigDict(frozen=True)
+
+    digest: str
+    """Of its specification, code included."""
+    code: str
+    inputs: dict[str, Any]
+    """Of the resource that runs it: what a rollback goes back to."""
+
+
+class Gap(BaseModel):
+    """Between the last decision of one version and the first of the next, and where the time went; seconds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stop_s: float
+    """From the order to stop until the savepoint is complete and the job has ended."""
+    submit_s: float
+    """Until Flink has the new job."""
+    start_s: float
+    """Until all of its tasks run."""
+    decide_s: float | None = None
+    """Until its first outcome; None where no event came."""
+
+    @property
+    def total_s(self) -> float:
+        return self.stop_s + self.submit_s + self.start_s + (self.decide_s or 0.0)
+
+
+class Cutover(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    snapshot: str
+    """That the new version went on from; what a rollback goes back to."""
+    outcomes: dict[int, int]
+    """Ends of the partitions of the topic of outcomes: what is behind them the new version decided."""
+    runs: dict[int, int]
+    """As for ``outcomes``."""
+    at_ms: int
+
+
+class Undoing(BaseModel):
+    """What a rollback has to bring into memory, and where it is told of."""
+
+    model_config = ConfigDict(frozen=True)
+
+    outcomes: dict[int, int]
+    """Up to these offsets of the topic of outcomes the undone version decided."""
+    reports: dict[int, int]
+    """Behind these offsets of the topic of reports the shards tell of it."""
+
+
+class CaughtUp(BaseModel):
+    """What a rollback did with events that the undone version had decided."""
+
+    model_config = ConfigDict(frozen=True)
+
+    decided: int
+    dead_lettered: int
+    """Of the decided ones: they stay dead letters, and can be replayed."""
+    in_memory: int
+    """Whose steps were read back, so that memory has them."""
+    not_in_memory: tuple[str, ...] = ()
+    """TOPIC/PARTITION/OFFSET: why not."""
+    unreported: int = 0
+    """That no shard had told of in time."""
+
+
+class Upgrade(BaseModel):
+    """One upgrade of one agent, from its proof to its end. Times in milliseconds since the epoch."""
+
+    id: str
+    agent: str
+    by: str
+    started_at_ms: int
+    ended_at_ms: int | None = None
+    before: Version
+    after: Version
+    phase: Phase = "proving"
+    proof: dict[str, Any] | None = None
+    """The report of the verification."""
+    conduct: Conduct = Field(default_factory=Conduct)
+    """Of the version before."""
+    cutover: Cutover | None = None
+    gap: Gap | None = None
+    looks: tuple[Look, ...] = ()
+    """The gate's first and last."""
+    outcome: OutcomeOfUpgrade | None = None
+    reason: str = ""
+    """Why it was refused or undone."""
+    undoing: Undoing | None = None
+    caught_up: CaughtUp | None = None
+
+
+class History:
+    """The upgrades of one agent, a file for each in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, upgrade: Upgrade) -> None:
+        """All of it, in one go."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{upgrade.id}.json"
+        part = path.with_suffix(".part")
+        with part.open("w", encoding="utf-8") as file:
+            file.write(upgrade.model_dump_json(indent=2))
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+    def all(self) -> list[Upgrade]:
+        """The oldest first; what another version of headrace wrote and this one can't read is left out."""
+        return sorted(self._read(), key=lambda upgrade: (upgrade.started_at_ms, upgrade.id))
+
+    def unfinished(self) -> Upgrade | None:
+        """The newest, where it has no end: what ran it was interrupted."""
+        newest = next(reversed(self.all()), None)
+        return newest if newest is not None and newest.phase != "ended" else None
+
+    def _read(self) -> Iterator[Upgrade]:
+        for path in self._folder.glob("*.json"):
+            try:
+                yield Upgrade.model_validate_json(path.read_bytes())
+            except ValidationError:
+                continue
+
+
+def new_id(agent: str, at_ms: int) -> str:
+    """``AGENT-YYYYMMDDTHHMMSS.mmm``, in UTC."""
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return f"{agent}-{moment:%Y%m%dT%H%M%S}.{at_ms % 1000:03d}"
