@@ -40,6 +40,7 @@ from headrace.operations.status import status as stack_status
 from headrace.operations.status import status_view
 from headrace.operations.up import decision_line
 from headrace.operations.up import up as up_stack
+from headrace.operations.upgrades import refuse_upgrades
 from headrace.plan_document import differences_table, document
 from headrace.plan_view import plan_json, plan_renderable
 
@@ -167,6 +168,8 @@ def preview(stack: StackName = "local", file: DeclarationFile = None) -> None:
             return
         with session(found.files):
             found.engine.select()
+            for said in refuse_upgrades(found):
+                console.print(escape(said), soft_wrap=True)
             found.engine.preview()
 
 

@@ -16,7 +16,7 @@ from syrupy.extensions.json import JSONSnapshotExtension
 
 from headrace.environment import load_environment
 from headrace.local import LocalStack, StackFiles
-from headrace.local.agent import RUNTIME_PACKAGE, code_digest, key_files
+from headrace.local.agent import key_files
 from headrace.local.savepoint_schedule import Schedule
 from headrace.local.scaling.orders import Orders
 from headrace.local.secrets import SUPERUSER_PASSWORD, write_secret

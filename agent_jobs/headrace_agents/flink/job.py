@@ -20,6 +20,7 @@ from headrace_agents.agent import AgentError
 from headrace_agents.flink import sql
 from headrace_agents.flink.function import BUNDLE_EVENTS, OUTPUT_TYPE, RECORD_TYPE, AgentFunction
 from headrace_agents.flink.preflight import JobError, read_spec
+from headrace_agents.operators import AGENT, CHANGES, RESULTS
 from headrace_agents.shards import key_group, shard_ids
 from headrace_agents.spec import DIGEST_PARAMETER, AgentJobSpec
 
@@ -60,7 +61,7 @@ def build(spec: AgentJobSpec, environment: StreamExecutionEnvironment) -> None:
         _key_by_shard(changes)
         .process(AgentFunction(spec.model_dump_json()), OUTPUT_TYPE)
         .name(spec.name)
-        .uid("agent")
+        .uid(AGENT)
     )
     table = tables.from_data_stream(results, _output_schema())
     statements = tables.create_statement_set()
@@ -110,11 +111,11 @@ def _name_what_has_state(environment: StreamExecutionEnvironment) -> None:
     """
     java_environment = environment._j_stream_execution_environment  # noqa: SLF001 - as above
     *_, sink = java_environment.getTransformations()
-    sink.setUid("results")
+    sink.setUid(RESULTS)
     source = sink
     while source.getInputs():
         (source,) = source.getInputs()
-    source.setUid("changes")
+    source.setUid(CHANGES)
 
 
 def _output_schema() -> Schema:

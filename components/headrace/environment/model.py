@@ -552,6 +552,12 @@ class Environment(Declared):
     agents: Annotated[tuple[Agent, ...], Field(min_length=1)] = declared(
         "a list of one or more agents", "The agents that decide on the changes."
     )
+    agents_removed: tuple[Name, ...] = declared(
+        "a list of names that no declared agent has",
+        "Agents that ran and are to go: on this machine no agent is removed without this word. Its job is "
+        "stopped with a savepoint; topics and state stay. On AWS nobody asks for it yet.",
+        default=(),
+    )
     recovery: Recovery = declared("recovery objectives", "What a failure may cost.")
     checkpoints: Checkpoints = declared(
         "checkpoint settings", "Overrides of what the objectives give.", default_factory=Checkpoints

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 from pathlib import Path
 
 import pulumi
@@ -15,9 +13,9 @@ from headrace.local.flink import client_environment, client_files, storage_optio
 from headrace.local.provider.agent_job import AgentJobInputs, folder_name
 from headrace.local.resources import AgentJobResource
 from headrace.plan.model import AgentPlan
+from headrace_agents.code import RUNTIME_PACKAGE, NoPackageError, code_digest, package_folder, package_of
+from headrace_agents.manifest import Manifest
 from headrace_agents.spec import AgentJobSpec
-
-RUNTIME_PACKAGE = "headrace_agents"
 
 
 class Agent(pulumi.ComponentResource):
@@ -26,6 +24,7 @@ class Agent(pulumi.ComponentResource):
     def __init__(
         self,
         agent: AgentPlan,
+        manifest: Manifest,
         context: LocalContext,
         depends_on: list[pulumi.Resource],
         opts: pulumi.ResourceOptions,
@@ -40,6 +39,7 @@ class Agent(pulumi.ComponentResource):
                 flink_endpoint=context.flink_endpoint,
                 object_store_endpoint=context.object_store_endpoint,
                 spec=spec.model_dump(mode="json"),
+                manifest=manifest.canonical(),
                 command=(
                     str(runtimes.flink / "bin" / "flink"),
                     "run",
@@ -62,34 +62,18 @@ def key_files(files: StackFiles, agent: AgentPlan) -> dict[str, Path]:
 
 
 def complete(agent: AgentPlan, files: StackFiles) -> AgentJobSpec:
-    """The plan's specification with what this substrate knows: where files are, what code is there."""
+    """The plan's specification with what this substrate knows: where files are, what code is there.
+
+    Raises HeadraceError where the agent's package is not installed.
+    """
     spec = agent.spec_with_keys({path: str(file) for path, file in key_files(files, agent).items()})
-    package = spec.entry_point.partition(":")[0].partition(".")[0]
+    try:
+        code = code_digest(RUNTIME_PACKAGE, package_of(spec.entry_point))
+    except NoPackageError as error:
+        raise HeadraceError(str(error)) from error
     return spec.model_copy(
         update={
             "flink_configuration": spec.flink_configuration | storage_options(spec.name),
-            "code": code_digest(RUNTIME_PACKAGE, package),
+            "code": code,
         }
     )
-
-
-def package_folder(package: str) -> Path:
-    """Folder of an installed package, found without running its code."""
-    found = importlib.util.find_spec(package)
-    if found is None or not found.submodule_search_locations:
-        raise HeadraceError(
-            f"package {package} is not installed: an agent's `entry_point` names a package below agent_jobs/"
-        )
-    return Path(found.submodule_search_locations[0])
-
-
-def code_digest(*packages: str) -> str:
-    """Hex SHA-256 over the files of the packages, prompts among them: other code is another job."""
-    digest = hashlib.sha256()
-    for package in sorted(set(packages)):
-        folder = package_folder(package)
-        files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-        for path in sorted(files):
-            digest.update(f"{package}/{path.relative_to(folder)}\0".encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()

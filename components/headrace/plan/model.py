@@ -268,5 +268,7 @@ class StackPlan(CommonPlan):
     flink: FlinkPlan
     taskmanagers_max: int
     """Processes that scaling may start; ``flink.taskmanager.count`` always run."""
+    agents_removed: tuple[str, ...]
+    """Names of agents that may be gone."""
     scripted_model: bool
     """Whether any agent of the stack uses the scripted model."""

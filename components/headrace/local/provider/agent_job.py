@@ -16,6 +16,7 @@ from headrace.local.provider.resource import Inputs, JsonObject, Kind
 from headrace.local.snapshots import discard, newest_snapshot, savepoint_folder, savepoints
 from headrace.local.supervision import Supervisor
 from headrace.local.waiting import WaitEnded, wait_until
+from headrace.plan.upgrades import AgentVersion, judge
 from headrace_agents.spec import AgentJobSpec
 
 RUNNING_TIMEOUT_S = 180
@@ -23,6 +24,8 @@ SAVEPOINT_TIMEOUT_S = 120
 SUBMIT_TIMEOUT_S = 180
 HEAL_TIMEOUT_S = 60
 JOBMANAGER = "jobmanager"
+SPEC, MANIFEST = "job.json", "manifest.json"
+"""What was submitted last, in the agent's folder of configuration."""
 FINISHED = "FINISHED"
 """How a job ends that was stopped with a savepoint."""
 
@@ -33,6 +36,8 @@ class AgentJobInputs(Inputs):
     object_store_endpoint: str
     spec: dict[str, Any]
     """An ``AgentJobSpec`` as JSON."""
+    manifest: str = ""
+    """Of the agent's version, as JSON: text, as the engine keeps no null. Empty where nobody knows it."""
     command: tuple[str, ...]
     """Submits the job; ``--fromSavepoint`` and the specification's file are added."""
     client_files: dict[str, str]
@@ -54,7 +59,15 @@ class AgentJobKind(Kind[AgentJobInputs]):
     inputs = AgentJobInputs
     settled: ClassVar = {"status": "running"}
     unobserved = frozenset(
-        {"root", "flink_endpoint", "object_store_endpoint", "command", "client_files", "environment"}
+        {
+            "root",
+            "flink_endpoint",
+            "object_store_endpoint",
+            "command",
+            "client_files",
+            "environment",
+            "manifest",
+        }
     )
 
     def identify(self, inputs: AgentJobInputs) -> str:
@@ -101,14 +114,22 @@ class AgentJobKind(Kind[AgentJobInputs]):
             changed["digest"] = False
         return changed
 
+    def foretold(self, old: JsonObject, new: JsonObject) -> str:
+        """Raises HeadraceError: the state of the version that runs is nothing for this one."""
+        judgement = judge(version_of(old), version_of(new))
+        if judgement.kind == "refused":
+            raise HeadraceError(f"{judgement.text}\nNothing was changed")
+        return "" if judgement.kind == "nothing" else judgement.text
+
     def _submit(self, inputs: AgentJobInputs) -> None:
         files = StackFiles(Path(inputs.root))
         folder = files.etc(folder_name(inputs.name))
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in inputs.client_files.items():
             (folder / name).write_text(content)
-        spec_file = folder / "job.json"
+        spec_file = folder / SPEC
         spec_file.write_text(json.dumps(inputs.spec, indent=2))
+        (folder / MANIFEST).write_text(inputs.manifest)
         snapshot = _newest_snapshot(inputs)
         restore = ["--fromSavepoint", snapshot] if snapshot else []
         command = [*inputs.command[:2], *restore, *inputs.command[2:], "--spec", str(spec_file)]
@@ -131,6 +152,22 @@ class AgentJobKind(Kind[AgentJobInputs]):
 def folder_name(agent: str) -> str:
     """An agent's folder of configuration; prefixed, so that no agent's name meets a process's."""
     return f"agent-{agent}"
+
+
+def version_of(recorded: JsonObject) -> AgentVersion:
+    """An agent's version of a job's inputs, or of what is recorded of them."""
+    return AgentVersion.read(recorded["spec"], recorded.get("manifest", ""))
+
+
+def submitted(files: StackFiles, agent: str) -> JsonObject | None:
+    """What a job's inputs were when it was submitted last, whether the engine remembers it or not."""
+    folder = files.etc(folder_name(agent))
+    try:
+        spec = json.loads((folder / SPEC).read_text())
+    except (OSError, ValueError):
+        return None
+    manifest = folder / MANIFEST
+    return {"spec": spec, "manifest": manifest.read_text() if manifest.exists() else ""}
 
 
 def _newest_snapshot(inputs: AgentJobInputs) -> str | None:
