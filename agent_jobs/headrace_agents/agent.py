@@ -233,13 +233,32 @@ class LoadedAgent:
         return frozenset(table for table, _ in self.changes)
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What an agent's class says of itself, checked, without its settings."""
+
+    agent_class: type[Agent[Any, Any, Any]]
+    memory_type: type[BaseModel]
+    decision_types: tuple[type[BaseModel], ...]
+    settings_type: type[BaseModel]
+    changes: Mapping[Subscription, Handler]
+    reminders: Mapping[str, Handler]
+    answers: Handler | None
+    migrations: Mapping[int, Migration]
+
+
 def load(entry_point: str, settings: Mapping[str, Any]) -> LoadedAgent:
     """Imports ``package.module:Class`` and checks it. Raises AgentError."""
     return prepare(_find(entry_point), settings)
 
 
-def prepare(agent_class: type[Agent[Any, Any, Any]], settings: Mapping[str, Any]) -> LoadedAgent:
-    """Checks an agent's class and its settings, and makes its instance. Raises AgentError."""
+def outline_of(entry_point: str) -> Outline:
+    """The same, without settings. Raises AgentError."""
+    return outline(_find(entry_point))
+
+
+def outline(agent_class: type[Agent[Any, Any, Any]]) -> Outline:
+    """Checks an agent's class. Raises AgentError."""
     memory_type, decision_types, settings_type = _type_arguments(agent_class)
     changes, reminders, answers = _handlers(agent_class)
     migrations = _migrations(agent_class)
@@ -248,16 +267,24 @@ def prepare(agent_class: type[Agent[Any, Any, Any]], settings: Mapping[str, Any]
     except ValidationError as error:
         where = f"{_name(agent_class)}: memory {memory_type.__name__}"
         raise AgentError(f"{where} needs a default for every field: {error}") from error
+    return Outline(
+        agent_class, memory_type, decision_types, settings_type, changes, reminders, answers, migrations
+    )
+
+
+def prepare(agent_class: type[Agent[Any, Any, Any]], settings: Mapping[str, Any]) -> LoadedAgent:
+    """Checks an agent's class and its settings, and makes its instance. Raises AgentError."""
+    said = outline(agent_class)
     return LoadedAgent(
-        _instance(agent_class, settings_type, settings),
-        memory_type,
-        decision_types,
-        changes,
-        reminders,
-        answers,
-        migrations,
+        _instance(agent_class, said.settings_type, settings),
+        said.memory_type,
+        said.decision_types,
+        said.changes,
+        said.reminders,
+        said.answers,
+        said.migrations,
         settings,
-        settings_type,
+        said.settings_type,
     )
 
 

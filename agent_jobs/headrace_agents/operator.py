@@ -848,9 +848,7 @@ def _may_be_unsettled(head: Head, state: ShardState) -> Sequence[int]:
     return sorted(codec.sequence_number(key) for key in state.list_keys() if key[:1] == codec.INBOX)
 
 
-def _keep_tail(
-    shard: Shard, sequence: int, record: InputRecord, reading: Reading, state: ShardState
-) -> None:
+def _keep_tail(shard: Shard, sequence: int, record: InputRecord, reading: Reading, state: ShardState) -> None:
     """Steps that were written ahead go into state with their event, however long that has to wait there.
 
     Those of a replay are of its first event; that it was decided is noted of the replay's own place.

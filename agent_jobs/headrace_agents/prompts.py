@@ -14,7 +14,11 @@ def beside(module_file: str, name: str) -> str:
     return Path(module_file).with_name(name).read_text(encoding="utf-8").rstrip("\n")
 
 
-def takes(*fields: str) -> AfterValidator:
+class Template(AfterValidator):
+    """What :func:`takes` gives; a setting that has it is a prompt."""
+
+
+def takes(*fields: str) -> Template:
     """A template's check: ``{field}`` for each of these, in any order, as often as it likes or not at all;
     ``{{`` and ``}}`` are braces. ``question: Annotated[str, takes("subject")]`` makes a setting of it, filled
     in by ``str.format``.
@@ -31,4 +35,4 @@ def takes(*fields: str) -> AfterValidator:
                 raise ValueError(f"the template has {{{field}}}; allowed: {allowed}, as they are")
         return template
 
-    return AfterValidator(check)
+    return Template(check)

@@ -21,6 +21,7 @@ from headrace.commands import (
     plugin,
     reviews,
     state,
+    upgrades,
 )
 from headrace.commands.common import AsJson, DeclarationFile, StackName, console, print_json, reported
 from headrace.commands.costs import costs
@@ -40,6 +41,7 @@ from headrace.operations.status import status as stack_status
 from headrace.operations.status import status_view
 from headrace.operations.up import decision_line
 from headrace.operations.up import up as up_stack
+from headrace.operations.upgrades import refuse_upgrades
 from headrace.plan_document import differences_table, document
 from headrace.plan_view import plan_json, plan_renderable
 
@@ -61,6 +63,7 @@ app.add_typer(reviews.app, name="reviews")
 app.add_typer(state.app, name="state")
 app.add_typer(capture.app, name="capture")
 app.add_typer(backfill.app, name="backfill")
+app.add_typer(upgrades.app, name="upgrades")
 app.command()(preflight)
 app.command()(drill)
 app.command()(costs)
@@ -167,6 +170,8 @@ def preview(stack: StackName = "local", file: DeclarationFile = None) -> None:
             return
         with session(found.files):
             found.engine.select()
+            for said in refuse_upgrades(found):
+                console.print(escape(said), soft_wrap=True)
             found.engine.preview()
 
 

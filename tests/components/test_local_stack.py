@@ -16,14 +16,14 @@ from syrupy.extensions.json import JSONSnapshotExtension
 
 from headrace.environment import load_environment
 from headrace.local import LocalStack, StackFiles
-from headrace.local.agent import RUNTIME_PACKAGE, key_files, package_folder
-from headrace.local.agent_jobs.releases import code_digest
+from headrace.local.agent import key_files
 from headrace.local.savepoint_schedule import Schedule
 from headrace.local.scaling.orders import Orders
 from headrace.local.secrets import SUPERUSER_PASSWORD, write_secret
 from headrace.plan import plan
 from headrace.plan.model import BackfillPlan, StackPlan
 from headrace.toolchain.runtimes import Runtimes
+from headrace_agents.code import RUNTIME_PACKAGE, code_digest
 from tests.components.recording import Registered, registered
 
 SHIPPED = Path(__file__).parents[2] / "stacks" / "Pulumi.local.yaml"
@@ -76,9 +76,9 @@ def test_the_stack_is_the_agreed_one(
     stack: Registered, files: StackFiles, runtimes: Runtimes, snapshot: SnapshotAssertion
 ) -> None:
     places = {
-        _code(RUNTIME_PACKAGE, "support_triage"): "CODE",
-        _code(RUNTIME_PACKAGE, "order_risk"): "ORDER_RISK_CODE",
-        _code(RUNTIME_PACKAGE): "RUNTIME_CODE",
+        code_digest(RUNTIME_PACKAGE, "support_triage"): "CODE",
+        code_digest(RUNTIME_PACKAGE, "order_risk"): "ORDER_RISK_CODE",
+        code_digest(RUNTIME_PACKAGE): "RUNTIME_CODE",
         str(files.root): "STACK",
         str(runtimes.flink.parent): "RUNTIMES",
         _parent_of_package(RUNTIME_PACKAGE): "PACKAGES",
@@ -88,10 +88,6 @@ def test_the_stack_is_the_agreed_one(
     for given, shown in places.items():
         text = text.replace(given, shown)
     assert json.loads(text) == snapshot(extension_class=JSONSnapshotExtension)
-
-
-def _code(*packages: str) -> str:
-    return code_digest({name: package_folder(name) for name in packages})
 
 
 def test_data_outlives_its_stack_and_nothing_else_does(stack: Registered) -> None:

@@ -27,6 +27,7 @@ from headrace_agents.flink import sql
 from headrace_agents.flink.function import BUNDLE_EVENTS, OUTPUT_TYPE, RECORD_TYPE, AgentFunction
 from headrace_agents.flink.preflight import JobError, read_spec
 from headrace_agents.flink.ready import READY
+from headrace_agents.operators import AGENT, CHANGES, RESULTS
 from headrace_agents.shards import key_group, shard_ids
 from headrace_agents.spec import DIGEST_PARAMETER, AgentJobSpec
 
@@ -66,7 +67,7 @@ class Go:
 
     def snapshot(self) -> str | None:
         """Raises JobError when who was to write it is gone."""
-        print(f"{READY}; waiting for {self.file}", flush=True)  # noqa: T201 - the client's log
+        print(f"{READY}; waiting for {self.file}", flush=True)
         while not self.file.exists():
             if self.by is not None and not _is_alive(self.by):
                 raise JobError(f"process {self.by} ended, and {self.file} is not there")
@@ -105,7 +106,7 @@ def build(spec: AgentJobSpec, environment: StreamExecutionEnvironment) -> None:
         _key_by_shard(changes)
         .process(AgentFunction(spec.model_dump_json()), OUTPUT_TYPE)
         .name(spec.name)
-        .uid("agent")
+        .uid(AGENT)
     )
     table = tables.from_data_stream(results, _output_schema())
     statements = tables.create_statement_set()
@@ -155,11 +156,11 @@ def _name_what_has_state(environment: StreamExecutionEnvironment) -> None:
     """
     java_environment = environment._j_stream_execution_environment  # noqa: SLF001 - as above
     *_, sink = java_environment.getTransformations()
-    sink.setUid("results")
+    sink.setUid(RESULTS)
     source = sink
     while source.getInputs():
         (source,) = source.getInputs()
-    source.setUid("changes")
+    source.setUid(CHANGES)
 
 
 def _output_schema() -> Schema:

@@ -1,7 +1,7 @@
 """What can be checked of a specification before Flink is asked; imports nothing of it.
 
 ``python -m headrace_agents.flink.preflight`` checks many: a JSON array of :class:`Asked` on standard input,
-a JSON array of :class:`Refusal` on standard output, empty where all is well.
+a :class:`Found` as JSON on standard output.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from typing import Literal
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from headrace_agents.agent import AgentError, LoadedAgent, SettingsError, load
+from headrace_agents.code import package_of
+from headrace_agents.describing import manifests_of
+from headrace_agents.manifest import Manifests
 from headrace_agents.rows import misfits, unfilled
 from headrace_agents.spec import AgentJobSpec
 
@@ -43,8 +46,16 @@ class Refusal(BaseModel):
     reason: str
 
 
+class Found(BaseModel):
+    """What came of looking at agents."""
+
+    refusals: tuple[Refusal, ...]
+    """Empty where all is well."""
+    manifests: Manifests
+    """Of those that load."""
+
+
 ASKED = TypeAdapter(tuple[Asked, ...])
-REFUSALS = TypeAdapter(tuple[Refusal, ...])
 
 
 def read_spec(path: Path) -> AgentJobSpec:
@@ -60,7 +71,7 @@ def read_spec(path: Path) -> AgentJobSpec:
 def check(spec: AgentJobSpec) -> LoadedAgent:
     """The agent, loaded. Raises as :func:`read_spec` does."""
     agent = load(spec.entry_point, spec.settings)
-    package = spec.entry_point.partition(":")[0].partition(".")[0]
+    package = package_of(spec.entry_point)
     if not hasattr(sys.modules[package], "__path__"):
         raise JobError(f"{package} is a single module; an agent's code is a package")
     unknown = sorted(agent.tables - {topic.table for topic in spec.inputs})
@@ -110,8 +121,11 @@ def columns_of(
 def main() -> None:
     asked = ASKED.validate_json(sys.stdin.buffer.read())
     with redirect_stdout(sys.stderr):  # agents' modules may print
-        found = tuple(refusals(asked))
-    sys.stdout.buffer.write(REFUSALS.dump_json(found))
+        refused = tuple(refusals(asked))
+        not_loaded = {each.index for each in refused if each.severity == "error"}
+        loaded = {each.spec.entry_point for at, each in enumerate(asked) if at not in not_loaded}
+        found = Found(refusals=refused, manifests=manifests_of(sorted(loaded)))
+    sys.stdout.buffer.write(found.model_dump_json().encode())
 
 
 if __name__ == "__main__":

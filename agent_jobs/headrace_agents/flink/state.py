@@ -21,6 +21,8 @@ from pyflink.common import Row, Types
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor
 
+from headrace_agents.operators import SHARD
+
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 
 
@@ -30,7 +32,7 @@ class FlinkState:
     def __init__(self, context: RuntimeContext, end_bundle: Callable[[], None]) -> None:
         self._backend = context._keyed_state_backend
         self._end_bundle = end_bundle
-        self._map = context.get_map_state(MapStateDescriptor("shard", BYTES, BYTES))
+        self._map = context.get_map_state(MapStateDescriptor(SHARD, BYTES, BYTES))
         self.get, self.put, self.remove = self._map.get, self._map.put, self._map.remove
         self.list_keys = self._map.keys
         self._handler = self._backend._map_state_handler

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pulumi
 
-from headrace.agents_fit import refuse_agents
+from headrace.agents_fit import look_at_agents
 from headrace.aws.agent_image import AgentImage, AgentImageArgs
 from headrace.aws.agent_rights import StateBuckets
 from headrace.aws.alarms import Alarms, AlarmsArgs
@@ -84,7 +84,8 @@ class ManagedStack(pulumi.ComponentResource):
         super().__init__("headrace:aws:ManagedStack", name, None, opts)
         if args.agents_python and pulumi.runtime.is_dry_run():
             where = f"Pulumi.{args.plan.environment}.yaml"
-            for warning in refuse_agents(args.plan, where, args.agents_python, may_be_elsewhere=True):
+            fit = look_at_agents(args.plan, where, args.agents_python, may_be_elsewhere=True)
+            for warning in fit.warnings:
                 pulumi.log.warn(warning, self)
         self._name, self._plan, self._project = name, args.plan, args.project
         self._tags, self._aws = tags_of(args.plan), provider_of(name, args.plan, self)

@@ -392,6 +392,18 @@ class Scaling(Declared):
     )
 
 
+class AgentUpgrade(Declared):
+    """What another version of an agent has to show before the one that ran is given up."""
+
+    healthy_for: Annotated[
+        Duration, checked("5s to 1h", lambda given: 5_000 <= given.milliseconds <= 3_600_000)
+    ] = declared(
+        "a duration, 5s to 1h",
+        "How long checkpoints, lag, dead letters and cost have to be as before; else it is undone.",
+        default=Duration(30 * SECOND_MS),
+    )
+
+
 class Agent(Declared):
     """Code that gets the changes of some tables, per key in order, and decides."""
 
@@ -437,6 +449,9 @@ class Agent(Declared):
     workload: Workload = declared("a workload", "Facts about its load.")
     scaling: Scaling = declared("scaling bounds", "Bounds of its parallelism.")
     limits: Limits = declared("limits", "Bounds of its runs.", default_factory=Limits)
+    upgrade: AgentUpgrade = declared(
+        "how it is upgraded", "What another version of it has to show.", default_factory=AgentUpgrade
+    )
     settings: dict[Annotated[str, Field(strict=True)], Any] = declared(
         "a mapping", "The agent's own settings, checked by its class.", default_factory=dict
     )
@@ -551,6 +566,12 @@ class Environment(Declared):
     )
     agents: Annotated[tuple[Agent, ...], Field(min_length=1)] = declared(
         "a list of one or more agents", "The agents that decide on the changes."
+    )
+    agents_removed: tuple[Name, ...] = declared(
+        "a list of names that no declared agent has",
+        "Agents that ran and are to go: on this machine no agent is removed without this word. Its job is "
+        "stopped with a savepoint; topics and state stay. On AWS nobody asks for it yet.",
+        default=(),
     )
     recovery: Recovery = declared("recovery objectives", "What a failure may cost.")
     checkpoints: Checkpoints = declared(

@@ -51,6 +51,7 @@ class Parts:
     checkpoints: Placed[Checkpoints] | None
     substrate: Placed[Any] | None
     tracing: Placed[Tracing] | None
+    agents_removed: Placed[tuple[str, ...]]
     every_source: bool
     """Whether every source could be read."""
 
@@ -110,6 +111,7 @@ def parts_of(data: Mapping[str, Any], environment: str) -> Parts:
         checkpoints=_part(Checkpoints, data.get("checkpoints"), ("checkpoints",)),
         substrate=_part(Substrate, data.get("substrate"), ("substrate",)),
         tracing=_part(Tracing, data.get("tracing"), ("tracing",)),
+        agents_removed=Placed(("agents_removed",), _texts(data.get("agents_removed"))),
         every_source=isinstance(given_sources, (list, tuple)) and len(sources) == len(given_sources),
     )
 
@@ -119,6 +121,14 @@ def _part(kind: Any, data: Any, path: Path) -> Placed[Any] | None:
         return Placed(path, TypeAdapter(kind).validate_python(data))
     except ValidationError:
         return None
+
+
+def _texts(given: Any) -> tuple[str, ...]:
+    return (
+        tuple(each if isinstance(each, str) else "" for each in given)
+        if isinstance(given, (list, tuple))
+        else ()
+    )
 
 
 def _items(kind: type[T], data: Mapping[str, Any], field: str) -> tuple[Placed[T], ...]:

@@ -48,6 +48,15 @@ def agent_declared_twice(parts: Parts) -> Iterator[Problem]:
     return _repeated(parts.agents, lambda agent: agent.name, "agent")
 
 
+def agent_declared_and_removed(parts: Parts) -> Iterator[Problem]:
+    """`agents_removed` names no agent that is declared."""
+    declared = {agent.value.name for agent in parts.agents}
+    for at, name in enumerate(parts.agents_removed.value):
+        if name in declared:
+            allowed = "an agent that is no longer among the agents"
+            yield parts.agents_removed.problem(at, given=repr(name), allowed=allowed)
+
+
 def table_declared_twice(parts: Parts) -> Iterator[Problem]:
     """Each table of a source is declared once."""
     for source in parts.sources:
@@ -255,6 +264,7 @@ RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     source_declared_twice,
     table_declared_twice,
     agent_declared_twice,
+    agent_declared_and_removed,
     slot_name_too_long,
     topics_collide,
     column_repeated,

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pulumi
 
 from headrace.errors import HeadraceError
+from headrace.local.agent_jobs.inputs import AgentJobInputs, folder_name
 from headrace.local.context import LocalContext
 from headrace.local.files import StackFiles
 from headrace.local.flink import client_environment, client_files, storage_options
-from headrace.local.provider.agent_job import AgentJobInputs, folder_name
 from headrace.local.resources import AgentJobResource
-from headrace.local.agent_jobs.releases import code_digest
 from headrace.plan.model import AgentPlan
+from headrace_agents.code import RUNTIME_PACKAGE, NoPackageError, digest_of, package_folder, package_of
+from headrace_agents.manifest import Manifest
 from headrace_agents.spec import AgentJobSpec
 
-RUNTIME_PACKAGE = "headrace_agents"
 JOB_PROGRAM = Path(RUNTIME_PACKAGE, "flink", "job.py")
 """In the folder of a release."""
 
@@ -28,6 +27,7 @@ class Agent(pulumi.ComponentResource):
     def __init__(
         self,
         agent: AgentPlan,
+        manifest: Manifest,
         context: LocalContext,
         depends_on: list[pulumi.Resource],
         opts: pulumi.ResourceOptions,
@@ -42,6 +42,7 @@ class Agent(pulumi.ComponentResource):
                 flink_endpoint=context.flink_endpoint,
                 object_store_endpoint=context.object_store_endpoint,
                 spec=spec.model_dump(mode="json"),
+                manifest=manifest.canonical(),
                 command=(
                     str(runtimes.flink / "bin" / "flink"),
                     "run",
@@ -49,6 +50,7 @@ class Agent(pulumi.ComponentResource):
                     "--python",
                     str(context.files.release(spec.code) / JOB_PROGRAM),
                 ),
+                healthy_for_s=agent.healthy_for_ms / 1000,
                 packages={name: str(folder) for name, folder in packages(spec.entry_point).items()},
                 client_files=client_files(context),
                 environment=client_environment(context, folder_name(agent.name)),
@@ -65,27 +67,19 @@ def key_files(files: StackFiles, agent: AgentPlan) -> dict[str, Path]:
 
 
 def complete(agent: AgentPlan, files: StackFiles) -> AgentJobSpec:
-    """The plan's specification with what this substrate knows: where files are, what code is there."""
+    """The plan's specification with what this substrate knows: where files are, what code is there.
+
+    Raises HeadraceError where the agent's package is not installed.
+    """
     spec = agent.spec_with_keys({path: str(file) for path, file in key_files(files, agent).items()})
-    code = code_digest(packages(spec.entry_point))
+    try:
+        code = digest_of(packages(spec.entry_point))
+    except NoPackageError as error:
+        raise HeadraceError(str(error)) from error
     options = storage_options(spec.name) | {"python.pythonpath": str(files.release(code))}
-    return spec.model_copy(
-        update={"flink_configuration": spec.flink_configuration | options, "code": code}
-    )
+    return spec.model_copy(update={"flink_configuration": spec.flink_configuration | options, "code": code})
 
 
 def packages(entry_point: str) -> dict[str, Path]:
     """Folders of the installed packages that an agent's job runs, the agent's own among them, by name."""
-    own = entry_point.partition(":")[0].partition(".")[0]
-    return {name: package_folder(name) for name in (RUNTIME_PACKAGE, own)}
-
-
-def package_folder(package: str) -> Path:
-    """Folder of an installed package, found without running its code."""
-    found = importlib.util.find_spec(package)
-    if found is None or not found.submodule_search_locations:
-        raise HeadraceError(
-            f"package {package} is not installed: an agent's `entry_point` names a package below agent_jobs/"
-        )
-    return Path(found.submodule_search_locations[0])
-
+    return {name: package_folder(name) for name in (RUNTIME_PACKAGE, package_of(entry_point))}

@@ -10,8 +10,7 @@ import pulumi
 
 from headrace.local.context import HOST, LocalContext, process
 from headrace.local.java import LOG4J_CONSOLE
-from headrace.local.names import taskmanager
-from headrace.local.provider.agent_job import JOBMANAGER
+from headrace.local.names import JOBMANAGER, taskmanager
 from headrace.local.provider.process import ProcessInputs, Readiness
 from headrace.local.snapshots import checkpoint_folder, savepoint_folder
 

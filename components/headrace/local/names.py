@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+JOBMANAGER = "jobmanager"
 TASKMANAGERS = "taskmanager-"
 """How names of TaskManagers begin."""
 

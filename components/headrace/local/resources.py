@@ -66,3 +66,7 @@ class BackfillResource(LocalResource):
 
 class AgentJobResource(LocalResource):
     kind = "AgentJob"
+
+
+class RosterResource(LocalResource):
+    kind = "Roster"

@@ -6,8 +6,8 @@ import shutil
 
 import pulumi
 
-from headrace.agents_fit import refuse_agents
-from headrace.local.agent import RUNTIME_PACKAGE, Agent, package_folder
+from headrace.agents_fit import fitting
+from headrace.local.agent import Agent
 from headrace.local.capture_watcher import CaptureWatcher
 from headrace.local.connect import ConnectWorker
 from headrace.local.context import LocalContext
@@ -17,16 +17,17 @@ from headrace.local.kafka import KafkaBroker
 from headrace.local.object_store import ObjectStore
 from headrace.local.postgres import PostgresServer
 from headrace.local.prometheus import Prometheus
+from headrace.local.provider.roster import RosterInputs
 from headrace.local.provider.supervisor import SupervisorInputs
-from headrace.local.resources import SupervisorResource
+from headrace.local.resources import RosterResource, SupervisorResource
 from headrace.local.savepoints import PeriodicSavepoints
 from headrace.local.scaler import Scaling
 from headrace.local.scripted_model import ScriptedModel
 from headrace.local.source import Source
-from headrace.local.agent_jobs.releases import code_digest
 from headrace.local.zookeeper import ZooKeeper
 from headrace.plan.model import StackPlan
 from headrace.toolchain.runtimes import Runtimes
+from headrace_agents.code import RUNTIME_PACKAGE, code_digest
 
 
 class LocalStack(pulumi.ComponentResource):
@@ -43,9 +44,9 @@ class LocalStack(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("headrace:local:LocalStack", plan.environment, None, opts)
+        fit = fitting(plan, f"Pulumi.{plan.environment}.yaml", runtimes.agents_python)
         if pulumi.runtime.is_dry_run():
-            # An `up` of headrace's has looked before the engine starts; one of Pulumi's previews first.
-            for warning in refuse_agents(plan, f"Pulumi.{plan.environment}.yaml", runtimes.agents_python):
+            for warning in fit.warnings:
                 pulumi.log.warn(warning, self)
         context = LocalContext(plan, files, runtimes)
         child = pulumi.ResourceOptions(parent=self)
@@ -56,7 +57,7 @@ class LocalStack(pulumi.ComponentResource):
         kafka = KafkaBroker(context, supervised)
         store = ObjectStore(context, supervised)
         zookeeper = ZooKeeper(context, supervised)
-        runtime = code_digest({RUNTIME_PACKAGE: package_folder(RUNTIME_PACKAGE)})
+        runtime = code_digest(RUNTIME_PACKAGE)
         model = ScriptedModel(context, runtime, supervised) if plan.scripted_model else None
         if prometheus := shutil.which("prometheus"):
             Prometheus(context, prometheus, supervised)
@@ -67,12 +68,14 @@ class LocalStack(pulumi.ComponentResource):
             Source(source, context, postgres.process, [worker.process, *kafka.topics], child)
 
         flink = FlinkCluster(context, [zookeeper.process, *store.buckets], supervised)
-        needs = [*flink.taskmanagers, *kafka.topics, *([model.process] if model else [])]
+        names = tuple(agent.name for agent in plan.agents)
+        roster = RosterResource("agents", RosterInputs(declared=names, removed=plan.agents_removed), child)
+        needs = [roster, *flink.taskmanagers, *kafka.topics, *([model.process] if model else [])]
         if plan.state_storage.savepoints.interval_ms:
             PeriodicSavepoints(context, plan.state_storage.savepoints.interval_ms, supervised)
         Scaling(context, supervised)
         for agent in plan.agents:
-            Agent(agent, context, needs, child)
+            Agent(agent, fit.manifests[agent.spec.entry_point], context, needs, child)
 
         self.register_outputs(
             {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headrace.agents_fit import refuse_agents
+from headrace.agents_fit import look_at_agents
 from headrace.local.ports import refuse_taken_ports
 from headrace.operations.stack import Stack
 from headrace.plan.model import Ports
@@ -17,7 +17,7 @@ def preflight(stack: Stack) -> list[str]:
         Warnings, a line each.
     """
     refuse_taken_ports(dict(named_ports(stack.plan.ports)), stack.files.root)
-    return refuse_agents(stack.plan, str(stack.declaration), stack.engine.runtimes.agents_python)
+    return look_at_agents(stack.plan, str(stack.declaration), stack.engine.runtimes.agents_python).warnings
 
 
 def named_ports(ports: Ports) -> Iterator[tuple[str, int]]:

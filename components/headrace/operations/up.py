@@ -18,6 +18,7 @@ from headrace.operations.plans import record_plan
 from headrace.operations.preflight import preflight
 from headrace.operations.session import session
 from headrace.operations.stack import Stack
+from headrace.operations.upgrades import refuse_upgrades
 
 DEMO_PATIENCE_S = 120
 
@@ -30,6 +31,8 @@ def up(stack: Stack, console: Console, *, demo: bool) -> None:
         keep_credentials(stack)
         stack.engine.select()
         stack.engine.clear_interrupted()
+        for said in refuse_upgrades(stack):
+            console.print(escape(said), soft_wrap=True)
         stack.engine.up()
         record_plan(stack)
         if demo:

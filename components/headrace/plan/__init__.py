@@ -63,6 +63,10 @@ def plan(environment: Environment) -> StackPlan:
         state_storage=state_storage(environment.savepoints),
         agents=agents(environment, place, cluster.value.checkpoints),
         scaling=scaling(environment.recovery),
+        agents_removed=because(
+            environment.agents_removed,
+            f"{len(environment.agents_removed)} are declared: no other agent goes without a word",
+        ),
         scripted_model=because(scripted > 0, f"{scripted} of {len(environment.agents)} agents use it"),
         reasons=because({}, ""),
     )

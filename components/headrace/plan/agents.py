@@ -76,6 +76,10 @@ def _agent(
         model_calls_per_second=calls_per_second(agent),
         model_calls_needed=calls_needed(agent),
         model_calls_in_flight=in_flight,
+        healthy_for_ms=because(
+            agent.upgrade.healthy_for.milliseconds,
+            f"declared as upgrade.healthy_for {agent.upgrade.healthy_for}",
+        ),
         key_variables=mapping(
             {path: because(variable, f"declared as {path}.api_key.env") for path, variable in keys(agent)},
             "0 keys are declared for its models",

@@ -222,6 +222,8 @@ class AgentPlan(PlanModel):
     """Little's law over the declared workload."""
     model_calls_in_flight: int
     """What it is given: with headroom, within the provider's limit."""
+    healthy_for_ms: int
+    """How long another version is watched before the one that ran is given up."""
     key_variables: dict[str, str]
     """Environment variables whose values the substrate puts into files, by the path in ``spec`` of the model
     whose key they hold: ``model``, ``model.fallbacks[0]``, ``embedding``."""
@@ -268,5 +270,7 @@ class StackPlan(CommonPlan):
     flink: FlinkPlan
     taskmanagers_max: int
     """Processes that scaling may start; ``flink.taskmanager.count`` always run."""
+    agents_removed: tuple[str, ...]
+    """Names of agents that may be gone."""
     scripted_model: bool
     """Whether any agent of the stack uses the scripted model."""

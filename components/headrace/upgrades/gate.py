@@ -117,12 +117,13 @@ def _cost(before: Conduct, after: Conduct) -> str:
     if min(before.runs, after.runs) >= FEWEST_RUNS and before.picodollars:
         if after.dollars_per_run > COST_TIMES * before.dollars_per_run:
             return f"a run costs ${after.dollars_per_run:.6f}, before it was ${before.dollars_per_run:.6f}"
-    elif min(before.events, after.events) >= FEWEST_RUNS and before.model_calls:
-        if after.calls_per_event > COST_TIMES * before.calls_per_event:
-            return (
-                f"an event takes {after.calls_per_event:.2f} calls to the model, "
-                f"before it took {before.calls_per_event:.2f}"
-            )
+        return ""
+    known = min(before.events, after.events) >= FEWEST_RUNS and before.model_calls > 0
+    if known and after.calls_per_event > COST_TIMES * before.calls_per_event:
+        return (
+            f"an event takes {after.calls_per_event:.2f} calls to the model, "
+            f"before it took {before.calls_per_event:.2f}"
+        )
     return ""
 
 

@@ -30,7 +30,7 @@ class Version(BaseModel):
 
 
 class Gap(BaseModel):
-    """Between the last decision of one version and the first of the next, and where the time went; seconds."""
+    """Between the last decision of a version and the first of the next, and where the time went; seconds."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -17,11 +17,11 @@ from rich.console import Console
 
 from headrace.environment.model import Agent
 from headrace.local.agent import complete
+from headrace.local.agent_jobs.inputs import folder_name
 from headrace.local.context import HOST, LocalContext
 from headrace.local.flink import client_environment
 from headrace.local.flink_rest import FlinkRest, Unreachable
 from headrace.local.processes import STACK_MARKER, marked
-from headrace.local.provider.agent_job import folder_name
 from headrace.local.snapshots import savepoint_folder
 from headrace.local.supervision import Supervisor
 from headrace.operations.clean import clean

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import headrace_agents
-from headrace.local.agent import RUNTIME_PACKAGE
 from headrace.plan.agents import TICK_MAX_MS, TICK_MIN_MS
 from headrace_agents.spec import AgentJobSpec, InputTopic, JournalSpec, OutputTopics
 from tests.bench import machine

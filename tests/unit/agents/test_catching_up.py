@@ -18,7 +18,9 @@ from tests.unit.agents.worlds import EFFECTS, World, created, envelope, key, rec
 ROLLBACK = "an upgrade"
 
 
-def upgraded_and_undone(records: Sequence[InputRecord], before: int, after: int) -> tuple[World, list[Outcome]]:
+def upgraded_and_undone(
+    records: Sequence[InputRecord], before: int, after: int
+) -> tuple[World, list[Outcome]]:
     """A world that took `before` events in, had its cutover, decided `after` more as another version, and
     is back at its cutover; and the outcomes that are in Kafka from behind it."""
     world = World(records)

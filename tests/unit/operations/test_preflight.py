@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.agents_fit import refuse_agents
+from headrace.agents_fit import look_at_agents
 from headrace.environment import DeclarationError
 from headrace.local.ports import PortTaken
 from headrace.operations.preflight import named_ports, preflight
@@ -36,7 +36,7 @@ def test_a_taken_port_is_refused_and_nothing_is_made(project: Path) -> None:
 
 
 def test_the_shipped_agents_are_accepted(stack: Stack) -> None:
-    assert refuse_agents(stack.plan, str(stack.declaration), AGENTS.python) == []
+    assert look_at_agents(stack.plan, str(stack.declaration), AGENTS.python).warnings == []
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_an_agent_that_would_not_load_is_refused_and_nothing_is_made(
     stack = Stack.find("local", start=project)
 
     with pytest.raises(DeclarationError, match=rf"(?s){refused}.*nothing was changed$"):
-        refuse_agents(stack.plan, str(stack.declaration), AGENTS.python)
+        look_at_agents(stack.plan, str(stack.declaration), AGENTS.python)
 
     assert not stack.files.root.exists()
 
@@ -90,7 +90,7 @@ def test_a_table_that_an_agent_can_not_read_is_refused_and_nothing_is_made(
 
     said = rf"(?s)agents\[0\]\.inputs: given .*{refused}.*nothing was changed$"
     with pytest.raises(DeclarationError, match=said):
-        refuse_agents(stack.plan, str(stack.declaration), AGENTS.python)
+        look_at_agents(stack.plan, str(stack.declaration), AGENTS.python)
 
     assert not stack.files.root.exists()
 
@@ -100,7 +100,7 @@ def test_a_column_that_an_agent_could_do_without_is_warned_of(project: Path) -> 
     declaration.write_text(changed(declaration.read_text(), "subject: text, body: text, ", ""))
     stack = Stack.find("local", start=project)
 
-    assert refuse_agents(stack.plan, str(stack.declaration), AGENTS.python) == [
+    assert look_at_agents(stack.plan, str(stack.declaration), AGENTS.python).warnings == [
         "agent support-triage: public.tickets has no column body, subject: Ticket has defaults there"
     ]
 

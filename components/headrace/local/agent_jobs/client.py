@@ -1,4 +1,4 @@
-"""Flink's client that submits an agent's job: made ready first, let go when there is a snapshot to go on from.
+"""Flink's client that submits an agent's job: made ready first, let go when there is a snapshot for it.
 
 Until it is let go it has changed nothing. It ends by itself when who started it is gone.
 """
@@ -9,16 +9,21 @@ import json
 import os
 import subprocess
 import uuid
+from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from headrace.errors import HeadraceError
-from headrace.local.agent_jobs.inputs import AgentJobInputs, folder_name
+from headrace.local.agent_jobs.inputs import MANIFEST, SPEC, AgentJobInputs, folder_name
+from headrace.local.agent_jobs.job import AgentJob
 from headrace.local.agent_jobs.releases import release
 from headrace.local.waiting import wait_until
 from headrace_agents.flink.ready import READY
 
 READY_TIMEOUT_S = 120
 SUBMIT_TIMEOUT_S = 180
+ENDS_WITHIN_S = 60
+"""A client whose job Flink has."""
 STAYS_S = 1800
 """A client that nobody lets go, nor ends."""
 LAST_LINES = 40
@@ -28,22 +33,21 @@ class JobClient:
     """One attempt at submitting a job. Use it as a context: what was not let go is ended."""
 
     def __init__(self, inputs: AgentJobInputs) -> None:
-        self._inputs = inputs
+        self._inputs, self._job = inputs, AgentJob(inputs)
         files = inputs.files
-        folder = files.etc(folder_name(inputs.name))
+        self._folder = folder = files.etc(folder_name(inputs.name))
         self._log = files.log(f"submit-{inputs.name}")
         self._go = folder / f"go-{uuid.uuid4().hex}.json"
-        release(
-            files, inputs.job_spec.code, {name: Path(source) for name, source in inputs.packages.items()}
-        )
+        release(files, inputs.job_spec.code, {name: Path(source) for name, source in inputs.packages.items()})
         folder.mkdir(parents=True, exist_ok=True)
         for earlier in folder.glob("go-*.json"):
             earlier.unlink()
         for name, content in inputs.client_files.items():
             (folder / name).write_text(content)
-        spec_file = folder / "job.json"
-        spec_file.write_text(json.dumps(inputs.spec, indent=2))
-        waits = ("--spec", str(spec_file), "--go", str(self._go), "--of", str(os.getpid()))
+        self._submitted = False
+        self._spec = folder / "next-job.json"
+        self._spec.write_text(json.dumps(inputs.spec, indent=2))
+        waits = ("--spec", str(self._spec), "--go", str(self._go), "--of", str(os.getpid()))
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("w") as output:
             self._process = subprocess.Popen(
@@ -54,10 +58,13 @@ class JobClient:
                 stderr=subprocess.STDOUT,
             )
 
-    def __enter__(self) -> JobClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        with suppress(subprocess.TimeoutExpired):
+            # One that has submitted its job ends by itself.
+            self._process.wait(0 if not self._submitted else ENDS_WITHIN_S)
         if self._process.poll() is None:
             self._process.terminate()
             self._process.wait()
@@ -72,7 +79,14 @@ class JobClient:
         part = self._go.with_suffix(".part")
         part.write_text(json.dumps({"snapshot": snapshot}))
         part.rename(self._go)
-        wait_until(f"agent {self._inputs.name} submitted", self._has_ended, SUBMIT_TIMEOUT_S)
+        wait_until(f"agent {self._inputs.name} submitted", self._is_submitted, SUBMIT_TIMEOUT_S)
+        (self._folder / MANIFEST).write_text(self._inputs.manifest)
+        self._spec.replace(self._folder / SPEC)
+        self._submitted = True
+
+    def _is_submitted(self) -> bool:
+        """Flink says so before the client's own end, which takes seconds."""
+        return self._has_ended() or bool(self._job.all())
 
     def _is_ready(self) -> bool:
         return self._has_ended() or READY in self._log.read_text(errors="replace")

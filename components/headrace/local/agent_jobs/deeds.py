@@ -70,16 +70,18 @@ def backlog(spec: AgentJobSpec) -> int:
             for topic in topics
             for partition in consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions
         ]
-        waiting = 0
-        for at in consumer.committed(partitions, timeout=TIMEOUT_S):
-            low, high = consumer.get_watermark_offsets(at, timeout=TIMEOUT_S)
-            behind = high - max(low, at.offset)
-            waiting += behind if behind > 1 else 0
-        return waiting
+        read = consumer.committed(partitions, timeout=TIMEOUT_S)
+        behind = (_behind(consumer, at) for at in read)
+        return sum(events for events in behind if events > 1)
     except KafkaException as error:
         raise no_answer(error) from error
     finally:
         consumer.close()
+
+
+def _behind(consumer: Consumer, at: TopicPartition) -> int:
+    low, high = consumer.get_watermark_offsets(at, timeout=TIMEOUT_S)
+    return int(high - max(low, at.offset))
 
 
 def _told(spec: AgentJobSpec) -> tuple[str, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from headrace.local.files import StackFiles
-from headrace.local.provider.resource import Inputs
+from headrace.local.provider.resource import Inputs, JsonObject
+from headrace.plan.upgrades import AgentVersion
 from headrace_agents.spec import AgentJobSpec
 
 
@@ -16,6 +18,8 @@ class AgentJobInputs(Inputs):
     object_store_endpoint: str
     spec: dict[str, Any]
     """An ``AgentJobSpec`` as JSON."""
+    manifest: str = ""
+    """Of the agent's version, as JSON: text, as the engine keeps no null. Empty where nobody knows it."""
     command: tuple[str, ...]
     """Starts the client that submits the job; the specification's file and what to wait for are added."""
     client_files: dict[str, str]
@@ -42,6 +46,26 @@ class AgentJobInputs(Inputs):
     @property
     def files(self) -> StackFiles:
         return StackFiles(Path(self.root))
+
+
+SPEC, MANIFEST = "job.json", "manifest.json"
+"""What was submitted last, in the agent's folder of configuration."""
+
+
+def version_of(recorded: JsonObject) -> AgentVersion:
+    """An agent's version of a job's inputs, or of what is recorded of them."""
+    return AgentVersion.read(recorded["spec"], recorded.get("manifest", ""))
+
+
+def submitted(files: StackFiles, agent: str) -> JsonObject | None:
+    """What a job's inputs were when it was submitted last, whether the engine remembers it or not."""
+    folder = files.etc(folder_name(agent))
+    try:
+        spec = json.loads((folder / SPEC).read_text())
+    except (OSError, ValueError):
+        return None
+    manifest = folder / MANIFEST
+    return {"spec": spec, "manifest": manifest.read_text() if manifest.exists() else ""}
 
 
 def folder_name(agent: str) -> str:

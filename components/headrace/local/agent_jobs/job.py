@@ -76,6 +76,7 @@ class AgentJob:
             SavepointFailed, JobGone, WaitEnded: there is none.
         """
         self.forget_proofs()
+        wait_until("tasks running", lambda: self.rest.all_running(job.id), HEAL_TIMEOUT_S)
         return self.rest.savepoint(job.id, proof_folder(self.name), SAVEPOINT_TIMEOUT_S, native=True)
 
     def forget_proofs(self) -> None:
@@ -124,7 +125,7 @@ class AgentJob:
         try:
             return self.rest.state(job.id)
         except JobGone:
-            # A restarted JobManager remembers no ended job; one that was still to run it would have recovered.
+            # A restarted JobManager remembers no ended job; one that was to run on it would have recovered.
             return FINISHED
 
     def _wait_for_end(self, job: Job) -> None:

@@ -22,3 +22,7 @@ Prove = Callable[[AgentJobInputs, str], dict[str, Any]]
 
 Raises Refused, and HeadraceError where the proof can't be made.
 """
+
+
+def prove(inputs: AgentJobInputs, snapshot: str) -> dict[str, Any]:
+    return {}

@@ -6,23 +6,19 @@ finds the code that it goes back to.
 
 from __future__ import annotations
 
-import hashlib
+import json
 import shutil
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from headrace.errors import HeadraceError
+from headrace.local.agent_jobs.inputs import SPEC, folder_name
 from headrace.local.files import StackFiles
+from headrace_agents.code import digest_of
 
-
-def code_digest(packages: Mapping[str, Path]) -> str:
-    """Hex SHA-256 over the files of packages (name -> folder), prompts among them: other code is another job."""
-    digest = hashlib.sha256()
-    for name, folder in sorted(packages.items()):
-        for path in _files(folder):
-            digest.update(f"{name}/{path.relative_to(folder)}\0".encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+KEPT_S = 24 * 3600
+"""At least, whether it is used or not."""
 
 
 def release(files: StackFiles, code: str, packages: Mapping[str, Path]) -> Path:
@@ -38,7 +34,7 @@ def release(files: StackFiles, code: str, packages: Mapping[str, Path]) -> Path:
     shutil.rmtree(made, ignore_errors=True)
     for name, source in packages.items():
         shutil.copytree(source, made / name, ignore=shutil.ignore_patterns("__pycache__"))
-    if code_digest({name: made / name for name in packages}) != code:
+    if digest_of({name: made / name for name in packages}) != code:
         shutil.rmtree(made)
         names = ", ".join(sorted(packages))
         raise HeadraceError(f"the code of {names} changed while the command ran; run it again")
@@ -46,15 +42,11 @@ def release(files: StackFiles, code: str, packages: Mapping[str, Path]) -> Path:
     return folder
 
 
-def remove_but(files: StackFiles, codes: Iterable[str]) -> None:
-    """Remove the releases that none of these digests names."""
-    kept = set(codes)
+def remove_unused(files: StackFiles) -> None:
+    """Remove the releases that no agent's job was submitted with last, except for new ones: another agent's
+    upgrade may be about to use one."""
+    specs = files.etc(folder_name("*"))
+    used = {json.loads(path.read_text())["code"] for path in specs.parent.glob(f"{specs.name}/{SPEC}")}
     for folder in files.releases.iterdir() if files.releases.exists() else ():
-        if folder.name not in kept:
+        if folder.name not in used and time.time() - folder.stat().st_mtime > KEPT_S:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _files(folder: Path) -> Iterable[Path]:
-    return sorted(
-        path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
-    )

@@ -43,6 +43,7 @@ from headrace.upgrades.record import (
     Version,
     new_id,
 )
+from headrace_agents.spec import AgentJobSpec
 
 Tell = Callable[[str], None]
 """Says how far an upgrade is."""
@@ -125,6 +126,9 @@ class AgentUpgrade:
 
     def _proved(self, upgrade: Upgrade) -> dict[str, object] | None:
         """The report on a savepoint of the running job, or on its newest snapshot where it can make none."""
+        if _same_code(self._old.job_spec, self._new.job_spec):
+            self._tell("the code is the one that wrote the state: nothing is to be proved")
+            return None
         savepoint = self._savepoint() or self._job.newest_snapshot()
         if savepoint is None:
             self._tell("there is no state to prove the new version on")
@@ -250,15 +254,17 @@ class AgentUpgrade:
 
 
 def _version(inputs: AgentJobInputs) -> Version:
-    return Version(
-        digest=inputs.digest, code=inputs.job_spec.code, inputs=inputs.model_dump(mode="json")
-    )
+    return Version(digest=inputs.digest, code=inputs.job_spec.code, inputs=inputs.model_dump(mode="json"))
+
+
+def _same_code(old: AgentJobSpec, new: AgentJobSpec) -> bool:
+    return (old.code, old.entry_point) == (new.code, new.entry_point)
 
 
 def _told(upgrade: Upgrade, caught_up: CaughtUp) -> str:
+    undone = "the new version was undone, the earlier one runs again from the cutover"
     lines = [
-        f"agent {upgrade.agent}: the new version was undone, the earlier one runs again from the cutover:"
-        f" {upgrade.reason}",
+        f"agent {upgrade.agent}: {undone}: {upgrade.reason}",
         f"it had decided {caught_up.decided} events: {caught_up.in_memory} are in memory",
     ]
     if caught_up.dead_lettered:

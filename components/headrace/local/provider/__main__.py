@@ -13,6 +13,7 @@ from headrace.local.provider.plugin import serve
 from headrace.local.provider.preflight import PreflightKind
 from headrace.local.provider.process import ProcessKind
 from headrace.local.provider.publication import PublicationKind
+from headrace.local.provider.roster import RosterKind
 from headrace.local.provider.server import LocalProvider
 from headrace.local.provider.slot import SlotKind
 from headrace.local.provider.supervisor import SupervisorKind
@@ -34,6 +35,7 @@ def main() -> None:
         ConnectorKind(),
         BackfillKind(),
         AgentJobKind(),
+        RosterKind(),
     )
     # Flags of the engine's logging and tracing may stand before its address.
     serve(sys.argv[-1], VERSION, LocalProvider(kinds))

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from typing import ClassVar
 
 from pydantic import ValidationError
 
+from headrace.errors import HeadraceError
 from headrace.local.agent_jobs.client import JobClient
-from headrace.local.agent_jobs.inputs import AgentJobInputs
+from headrace.local.agent_jobs.inputs import AgentJobInputs, version_of
 from headrace.local.agent_jobs.job import AgentJob
 from headrace.local.agent_jobs.proof import prove
 from headrace.local.agent_jobs.releases import remove_unused
 from headrace.local.agent_jobs.upgrade import AgentUpgrade
 from headrace.local.flink_rest import Unreachable
+from headrace.local.names import JOBMANAGER
 from headrace.local.provider.resource import JsonObject, Kind
 from headrace.local.supervision import Supervisor
+from headrace.plan.upgrades import judge
 
-JOBMANAGER = "jobmanager"
+log = logging.getLogger(__name__)
 
 
 class AgentJobKind(Kind[AgentJobInputs]):
@@ -34,6 +37,7 @@ class AgentJobKind(Kind[AgentJobInputs]):
             "environment",
             "packages",
             "healthy_for_s",
+            "manifest",
         }
     )
 
@@ -61,7 +65,7 @@ class AgentJobKind(Kind[AgentJobInputs]):
             return self.create(inputs)
         if before.digest == inputs.digest:
             return self.create(inputs)
-        AgentUpgrade(before, inputs, prove, lambda said: _tell(inputs.name, said)).run()
+        AgentUpgrade(before, inputs, prove, lambda said: log.info("agent %s: %s", inputs.name, said)).run()
         remove_unused(inputs.files)
         return _observed(inputs)
 
@@ -92,11 +96,13 @@ class AgentJobKind(Kind[AgentJobInputs]):
             changed["digest"] = False
         return changed
 
+    def foretold(self, old: JsonObject, new: JsonObject) -> str:
+        """Raises HeadraceError: the state of the version that runs is nothing for this one."""
+        judgement = judge(version_of(old), version_of(new))
+        if judgement.kind == "refused":
+            raise HeadraceError(f"{judgement.text}\nNothing was changed")
+        return "" if judgement.kind == "nothing" else judgement.text
+
 
 def _observed(inputs: AgentJobInputs) -> JsonObject:
     return {"status": "running", "digest": inputs.digest}
-
-
-def _tell(agent: str, said: str) -> None:
-    """The engine shows what its providers write here."""
-    print(f"agent {agent}: {said}", file=sys.stderr, flush=True)  # noqa: T201

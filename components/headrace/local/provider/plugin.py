@@ -23,7 +23,9 @@ from headrace.errors import HeadraceError
 
 def serve(engine: str, version: str, provider: Provider) -> None:
     """Serve the engine that listens at `engine` (``host:port``) until it ends this process."""
-    logging.getLogger("headrace").addHandler(EngineLog(engine))
+    logger = logging.getLogger("headrace")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(EngineLog(engine))
     # An interrupt is how the engine ends a plugin.
     with suppress(KeyboardInterrupt):
         asyncio.run(_serve(engine, version, provider))
@@ -41,14 +43,17 @@ async def _serve(engine: str, version: str, provider: Provider) -> None:
 
 
 class EngineLog(logging.Handler):
-    """Passes warnings on to the engine, which shows them; what a plugin writes to standard error it hides."""
+    """Passes on to the engine, which shows it, what a person is to read; what a plugin writes to standard error
+    it hides. A record's ``urn`` is the resource that it is shown with."""
 
     def __init__(self, engine: str) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(logging.INFO)
         self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(engine))
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._engine.Log(engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=self.format(record)))
+        severity = engine_pb2.WARNING if record.levelno >= logging.WARNING else engine_pb2.INFO
+        urn = getattr(record, "urn", "")
+        self._engine.Log(engine_pb2.LogRequest(severity=severity, message=self.format(record), urn=urn))
 
 
 class ErrorsForPeople(grpc.aio.ServerInterceptor):  # type: ignore[misc]

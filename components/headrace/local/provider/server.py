@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from headrace.local import waiting
 from headrace.local.provider.resource import Inputs, JsonObject, Kind
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 
 class LocalProvider(api.Provider):
@@ -59,7 +61,10 @@ class LocalProvider(api.Provider):
 
     async def diff(self, request: api.DiffRequest) -> api.DiffResponse:
         kind = self._kind(request)
-        differences = kind.differences(to_python(request.old_state), to_python(request.new_inputs))
+        old, new = to_python(request.old_state), to_python(request.new_inputs)
+        differences = kind.differences(old, new)
+        if said := kind.foretold(old, new):
+            logger.info(said, extra={"urn": request.urn})
         replaces = sorted(kind.replace_on & differences.keys())
         update, replace = api.PropertyDiffKind.UPDATE, api.PropertyDiffKind.UPDATE_REPLACE
         return api.DiffResponse(

@@ -1,0 +1,75 @@
+"""Versions of the chronicle that upgrades are tried with: good ones, and bad ones of each kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headrace_agents import Agent, Change, Message, migrates, on
+from headrace_testing_agents.agents import (
+    TICKETS,
+    Chronicle,
+    Chronicled,
+    ChronicleContext,
+    ChronicleSettings,
+    Noted,
+    Reminded,
+    Ticket,
+)
+
+UNREADABLE = "no later version can read this"
+"""Of a ticket: what the version that can't go on finds in a memory."""
+CALLS = 10
+
+
+class Reworded(Chronicle):
+    """Other code that does the same."""
+
+
+class Extended(Chronicled):
+    labels: list[str] = []
+
+
+class WithField(Chronicle, Agent[Extended, Noted | Reminded, ChronicleSettings]):
+    """A new field of memory, with a default."""
+
+
+class Migrating(Chronicle, Agent[Extended, Noted | Reminded, ChronicleSettings]):
+    """A new field that a migration fills."""
+
+    memory_version = 2
+
+    @migrates(1)
+    @staticmethod
+    def labelled(memory: dict[str, Any]) -> dict[str, Any]:
+        return memory | {"labels": [f"{memory['events']} events"]}
+
+
+class CannotGoOn(Chronicle, Agent[Extended, Noted | Reminded, ChronicleSettings]):
+    """A migration that fails on some memories, which no schema tells."""
+
+    memory_version = 2
+
+    @migrates(1)
+    @staticmethod
+    def labelled(memory: dict[str, Any]) -> dict[str, Any]:
+        if memory["last"] == UNREADABLE:
+            raise ValueError("no such label")
+        return memory
+
+
+class Raising(Chronicle):
+    """Every event becomes a dead letter."""
+
+    @on(TICKETS)
+    async def changed(self, ctx: ChronicleContext, change: Change[Ticket]) -> None:
+        raise RuntimeError(f"cannot decide ticket {change.row.id}")
+
+
+class Costly(Chronicle):
+    """Asks ten times where once was enough."""
+
+    @on(TICKETS)
+    async def changed(self, ctx: ChronicleContext, change: Change[Ticket]) -> None:
+        for number in range(1, CALLS):
+            await ctx.model([Message("user", f"Once more, number {number}: {change.row.body}")])
+        await super().changed(ctx, change)

@@ -1,0 +1,60 @@
+"""An agent from version to version under load: each event has one outcome, memory is as in a replay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.upgrade.versions import AGENT, bring_to, latest
+from tests.pipeline.plugin import Pipeline
+
+RATE = 10
+EVENTS = 60
+
+
+def loaded(pipeline: Pipeline) -> None:
+    """Enough for a version's conduct to be known."""
+    pipeline.load.insert(EVENTS)
+    pipeline.settle()
+
+
+@pytest.mark.parametrize("name", ["Reworded", "WithField", "Migrating"])
+def test_a_version_that_reads_its_state_takes_over(pipeline: Pipeline, tmp_path: Path, name: str) -> None:
+    stack = pipeline.stack
+    loaded(pipeline)
+    job = stack.job_ids()[AGENT]
+    with pipeline.load.running(RATE):
+        done = bring_to(stack, tmp_path, name)
+    assert not done.code, done.output
+
+    upgrade = latest(stack)
+    assert upgrade.outcome == "upgraded", upgrade.reason
+    assert upgrade.gap is not None
+    assert upgrade.looks[-1].conduct.events > 0
+    assert stack.job_ids()[AGENT] != job
+    pipeline.verify()
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("Raising", "became dead letters"), ("Costly", "a run costs")], ids=["raises", "costs"]
+)
+def test_a_bad_version_is_undone_by_itself(pipeline: Pipeline, tmp_path: Path, name: str, why: str) -> None:
+    stack = pipeline.stack
+    loaded(pipeline)
+    before = latest(stack).after
+    with pipeline.load.running(RATE):
+        done = bring_to(stack, tmp_path, name)
+    assert done.code, done.output
+    assert why in done.output
+
+    upgrade = latest(stack)
+    assert upgrade.outcome == "rolled_back"
+    assert upgrade.ended_at_ms is not None
+    assert upgrade.ended_at_ms - upgrade.started_at_ms < 180_000
+    assert upgrade.caught_up is not None
+    assert upgrade.caught_up.decided > 0
+    assert not upgrade.caught_up.unreported
+    assert not upgrade.caught_up.not_in_memory
+    assert stack.flink.digest(stack.job_ids()[AGENT]) == before.digest
+    pipeline.verify(may_fail=("handler_error",))

@@ -1,0 +1,27 @@
+"""The tests' agent, brought to a version by `headrace up`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headrace.upgrades.record import History, Upgrade
+from tests.pipeline.stack import Done, LiveStack, changed
+
+AGENT = "chronicle"
+VERSIONS = "headrace_testing_agents.versions"
+FIRST = "headrace_testing_agents.agents:Chronicle"
+UPGRADE_TIMEOUT_S = 420
+
+
+def version(stack: LiveStack, folder: Path, name: str, **change: object) -> LiveStack:
+    """The stack with the agent's class `name` of the versions, and other fields of the agent."""
+    entry_point = FIRST if name == "Chronicle" else f"{VERSIONS}:{name}"
+    return changed(stack.declaration, folder, {"entry_point": entry_point, **change}, AGENT)
+
+
+def bring_to(stack: LiveStack, folder: Path, name: str, **change: object) -> Done:
+    return version(stack, folder, name, **change).run("up", timeout_s=UPGRADE_TIMEOUT_S)
+
+
+def latest(stack: LiveStack) -> Upgrade:
+    return History(stack.files.upgrades(AGENT)).all()[-1]
