@@ -23,5 +23,15 @@ def bring_to(stack: LiveStack, folder: Path, name: str, **change: object) -> Don
     return version(stack, folder, name, **change).run("up", timeout_s=UPGRADE_TIMEOUT_S)
 
 
+def upgrades(stack: LiveStack) -> list[Upgrade]:
+    """The oldest first."""
+    return History(stack.files.upgrades(AGENT)).all()
+
+
 def latest(stack: LiveStack) -> Upgrade:
-    return History(stack.files.upgrades(AGENT)).all()[-1]
+    return upgrades(stack)[-1]
+
+
+def running(stack: LiveStack) -> str:
+    """The digest of the version that runs."""
+    return stack.flink.digest(stack.job_ids()[AGENT])
