@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pydantic import ValidationError
+
 from headrace.errors import HeadraceError
 from headrace.local.files import StackFiles
 from headrace.local.flink_rest import FlinkRest, Job, JobGone, SavepointFailed, Unreachable
@@ -116,7 +118,12 @@ class AgentJobKind(Kind[AgentJobInputs]):
 
     def foretold(self, old: JsonObject, new: JsonObject) -> str:
         """Raises HeadraceError: the state of the version that runs is nothing for this one."""
-        judgement = judge(version_of(old), version_of(new))
+        try:
+            before = version_of(old)
+        except ValidationError:
+            # Recorded by another version of this provider, whose fields mean who knows what.
+            return f"agent {new['spec']['name']}: what runs was specified by another Headrace, and is not judged"
+        judgement = judge(before, version_of(new))
         if judgement.kind == "refused":
             raise HeadraceError(f"{judgement.text}\nNothing was changed")
         return "" if judgement.kind == "nothing" else judgement.text
@@ -155,7 +162,7 @@ def folder_name(agent: str) -> str:
 
 
 def version_of(recorded: JsonObject) -> AgentVersion:
-    """An agent's version of a job's inputs, or of what is recorded of them."""
+    """An agent's version of a job's inputs, or of what is recorded of them. Raises ValidationError."""
     return AgentVersion.read(recorded["spec"], recorded.get("manifest", ""))
 
 
