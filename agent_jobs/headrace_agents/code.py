@@ -36,9 +36,7 @@ def code_digest(*packages: str, only: str = "*") -> str:
     digest = hashlib.sha256()
     for package in sorted(set(packages)):
         folder = package_folder(package)
-        files = (
-            path for path in folder.rglob(only) if path.is_file() and "__pycache__" not in path.parts
-        )
+        files = (path for path in folder.rglob(only) if path.is_file() and "__pycache__" not in path.parts)
         for path in sorted(files):
             digest.update(f"{package}/{path.relative_to(folder)}\0".encode())
             digest.update(path.read_bytes())

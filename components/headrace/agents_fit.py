@@ -94,7 +94,11 @@ def look_at_agents(
     manifests = looked.manifests.agents
     for at, each_asked in enumerate(asked):
         if manifest := manifests.get(each_asked.spec.entry_point):
-            _keep(python, each_asked, Kept(asked=_digest(each_asked), warnings=tuple(warnings[at]), manifest=manifest))
+            _keep(
+                python,
+                each_asked,
+                Kept(asked=_digest(each_asked), warnings=tuple(warnings[at]), manifest=manifest),
+            )
     return Fit([line for lines in warnings for line in lines], manifests)
 
 

@@ -81,7 +81,9 @@ def test_the_stack_is_the_agreed_one(
     snapshot: SnapshotAssertion,
 ) -> None:
     manifests = {
-        json.dumps(manifest_of(each.spec.entry_point).canonical())[1:-1]: f"MANIFEST of {each.spec.entry_point}"
+        json.dumps(manifest_of(each.spec.entry_point).canonical())[
+            1:-1
+        ]: f"MANIFEST of {each.spec.entry_point}"
         for each in shipped.agents
     }
     places = manifests | {
@@ -206,7 +208,9 @@ def test_periodic_savepoints_have_a_process_only_where_they_are_declared(
     declaration = tmp_path / SHIPPED.name
     declaration.write_text(f"{SHIPPED.read_text()}    savepoints: {{interval: 6h, history_age: 48h}}\n")
     declared = plan(load_environment(declaration))
-    (told,) = registered(lambda: LocalStack(declared, files, runtimes, fit_of(declared)))[name]["inputs"]["files"].values()
+    (told,) = registered(lambda: LocalStack(declared, files, runtimes, fit_of(declared)))[name]["inputs"][
+        "files"
+    ].values()
     schedule = Schedule.model_validate_json(told)
     assert schedule.agents == ("support-triage", "order-risk")
     assert (schedule.interval_s, schedule.history_count, schedule.history_age_s) == (21_600, 10, 172_800)

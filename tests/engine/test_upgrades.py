@@ -43,7 +43,9 @@ class Jobs:
 
     def answer(self, path: str) -> Any:
         if path == "/jobs/overview":
-            running = [{"jid": name, "name": name, "state": "RUNNING", "start-time": 0} for name in self.digests]
+            running = [
+                {"jid": name, "name": name, "state": "RUNNING", "start-time": 0} for name in self.digests
+            ]
             return {"jobs": running}
         name = path.split("/")[2]
         if path.endswith("/config"):
@@ -55,7 +57,7 @@ class Jobs:
 def jobmanager() -> Iterator[Jobs]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = json.dumps(jobs.answer(self.path)).encode()
+            body = json.dumps(served.answer(self.path)).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -65,11 +67,11 @@ def jobmanager() -> Iterator[Jobs]:
             """Nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        jobs = Jobs(f"http://127.0.0.1:{server.server_port}")
+        served = Jobs(f"http://127.0.0.1:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield jobs
+            yield served
         finally:
             server.shutdown()
             thread.join()

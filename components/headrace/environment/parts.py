@@ -124,7 +124,11 @@ def _part(kind: Any, data: Any, path: Path) -> Placed[Any] | None:
 
 
 def _texts(given: Any) -> tuple[str, ...]:
-    return tuple(each if isinstance(each, str) else "" for each in given) if isinstance(given, (list, tuple)) else ()
+    return (
+        tuple(each if isinstance(each, str) else "" for each in given)
+        if isinstance(given, (list, tuple))
+        else ()
+    )
 
 
 def _items(kind: type[T], data: Mapping[str, Any], field: str) -> tuple[Placed[T], ...]:

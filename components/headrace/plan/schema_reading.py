@@ -100,17 +100,16 @@ class _Comparison:
             return _worst(self.of(each, new, where) for each in old["anyOf"])
         if "anyOf" in new:
             return self._any_of(old, new["anyOf"], where)
+        return self._of_one_type(old, new, where)
+
+    def _of_one_type(self, old: Schema, new: Schema, where: str) -> Reading:
         before, after = old.get("type"), new.get("type")
         if before not in _TYPES or after not in _TYPES:
             return Reading("untold", where, f"{_name(old)} may be anything")
         if before != after:
             return _other_type(old, new, where)
-        constrained = _constraints(old, new, where)
-        if before == "object":
-            return _worst((constrained, self._object(old, new, where)))
-        if before == "array":
-            return _worst((constrained, self._array(old, new, where)))
-        return _worst((constrained, _values(old, new, where)))
+        within = {"object": self._object, "array": self._array}.get(str(before), _values)
+        return _worst((_constraints(old, new, where), within(old, new, where)))
 
     def _any_of(self, old: Schema, choices: Iterable[Schema], where: str) -> Reading:
         found = [self.of(old, each, where) for each in choices]
@@ -170,7 +169,9 @@ class _Comparison:
                 return Reading("untold", where, "tuples of other lengths are not compared")
             pairs = zip(before, after, strict=True)
             return _worst(self.of(b, a, _below(where, str(at))) for at, (b, a) in enumerate(pairs))
-        if new.get("uniqueItems") and (not old.get("uniqueItems") or _plain(old.get("items")) != _plain(new.get("items"))):
+        if new.get("uniqueItems") and (
+            not old.get("uniqueItems") or _plain(old.get("items")) != _plain(new.get("items"))
+        ):
             return Reading("untold", where, "a set of other values may be smaller, or be none")
         found = self.of(old.get("items", {}), new.get("items", {}), _below(where, "*"))
         return READS if found.answer == "fails" and old.get("maxItems") == 0 else found
@@ -206,7 +207,9 @@ def _plain(schema: Any) -> Any:
     if isinstance(schema, dict):
         names_fields = "properties"
         return {
-            key: {name: _plain(each) for name, each in value.items()} if key == names_fields else _plain(value)
+            key: {name: _plain(each) for name, each in value.items()}
+            if key == names_fields
+            else _plain(value)
             for key, value in schema.items()
             if key not in _SAID
         }
@@ -244,7 +247,9 @@ def _values(old: Schema, new: Schema, where: str) -> Reading:
             return Reading("fails" if old.keys() <= {"type"} else "untold", where, said)
         if gone := [each for each in old["enum"] if each not in new["enum"]]:
             known = old["type"] == "string"
-            return Reading("fails" if known else "untold", where, f"{gone[0]!r} is no longer among its values")
+            return Reading(
+                "fails" if known else "untold", where, f"{gone[0]!r} is no longer among its values"
+            )
         return READS
     before, after = old.get("format"), new.get("format")
     if after is None or before == after:

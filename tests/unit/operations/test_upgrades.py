@@ -53,7 +53,9 @@ def test_everything_that_is_refused_is_said_at_once(stack: Stack, monkeypatch: p
     assert "max_parallelism (64 -> " in said
 
 
-def test_after_a_down_what_was_submitted_last_is_judged(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_down_what_was_submitted_last_is_judged(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     remembered(stack, monkeypatch)
     folder = stack.files.etc(folder_name("support-triage"))
     folder.mkdir(parents=True)

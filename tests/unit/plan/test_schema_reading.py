@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -15,7 +15,15 @@ from uuid import UUID
 import pytest
 from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    create_model,
+)
 from pydantic import ValidationError as Invalid
 
 from headrace.plan.schema_reading import Reading, gained, lost, reading
@@ -29,7 +37,7 @@ PLAIN: dict[Any, list[Any]] = {
     str: ["", "abc", "7", "1.5", "true", "2026-01-01", "low", "x" * 40],
     bool: [False, True],
     Decimal: [Decimal(0), Decimal("1.50"), Decimal("1E+5"), Decimal("-0.001")],
-    datetime: [datetime(2026, 1, 1), datetime(2026, 1, 1, 12, 30, 1, 5, tzinfo=UTC)],
+    datetime: [datetime.fromisoformat("2026-01-01T00:00:00"), datetime(2026, 1, 1, 12, 30, 1, 5, tzinfo=UTC)],
     date: [date(2026, 1, 2)],
     timedelta: [timedelta(0), timedelta(days=1, milliseconds=3)],
     UUID: [UUID(int=7)],
@@ -48,6 +56,10 @@ class Kind:
 
     type: Any
     values: tuple[Any, ...] = field(compare=False, repr=False)
+
+
+def generic(container: Any, *of: Any) -> Any:
+    return container[of]
 
 
 def plain(of: Any) -> Kind:
@@ -73,7 +85,7 @@ def many(of: Kind, container: Any, **bounds: Any) -> Kind:
 
 def mapping(keys: Kind, of: Kind) -> Kind:
     pairs = ({key: value} for key, value in zip(itertools.cycle(keys.values), of.values, strict=False))
-    return Kind(dict[keys.type, of.type], ({}, *pairs))
+    return Kind(generic(dict, keys.type, of.type), ({}, *pairs))
 
 
 def either(one: Kind, other: Kind) -> Kind:
@@ -89,7 +101,8 @@ class Model:
 
     def made(self) -> type[BaseModel]:
         fields: dict[str, Any] = {
-            name: (kind.type, kind.values[0] if has_default else ...) for name, kind, has_default in self.fields
+            name: (kind.type, kind.values[0] if has_default else ...)
+            for name, kind, has_default in self.fields
         }
         return create_model("Memory", __config__=ConfigDict(extra=self.extra), **fields)
 
@@ -136,34 +149,34 @@ KEYS = (plain(str), plain(int), literal("low", "high"))
 
 @st.composite
 def kinds(draw: st.DrawFn, depth: int = 2) -> Kind:
-    shape = draw(st.sampled_from(SHAPES if depth else ("simple",)))
-    one = draw(kinds(depth - 1)) if shape in {"optional", "list", "one", "mapping", "tuple", "tuples"} else NONE
-    match shape:
-        case "optional":
-            return either(one, NONE)
-        case "union":
-            return either(draw(st.sampled_from(SIMPLE)), draw(st.sampled_from(SIMPLE)))
-        case "list":
-            return many(one, list)
-        case "one":
-            return many(one, list, max_length=1)
-        case "set":
-            return many(draw(st.sampled_from(HASHABLE)), set)
-        case "mapping":
-            return mapping(draw(st.sampled_from(KEYS)), one)
-        case "tuple":
-            other = draw(st.sampled_from(SIMPLE))
-            values = zip(one.values, itertools.cycle(other.values), strict=False)
-            return Kind(tuple[one.type, other.type], tuple(values))
-        case "tuples":
-            return Kind(tuple[one.type, ...], ((), *((value,) for value in one.values)))
-        case "model":
-            return draw(models(depth - 1)).kind()
-    return draw(st.sampled_from(SIMPLE))
+    if depth == 0:
+        return draw(st.sampled_from(SIMPLE))
+    made = draw(st.sampled_from(SHAPES))
+    return made(draw, depth - 1)
+
+
+def _tuple(one: Kind, other: Kind) -> Kind:
+    values = zip(one.values, itertools.cycle(other.values), strict=False)
+    return Kind(generic(tuple, one.type, other.type), tuple(values))
+
+
+def _tuples(of: Kind) -> Kind:
+    return Kind(generic(tuple, of.type, ...), ((), *((value,) for value in of.values)))
 
 
 NONE = plain(type(None))
-SHAPES = ("simple", "simple", "simple", "optional", "union", "list", "one", "set", "mapping", "tuple", "tuples", "model")
+SHAPES: tuple[Callable[[st.DrawFn, int], Kind], ...] = (
+    *[lambda draw, _: draw(st.sampled_from(SIMPLE))] * 3,
+    lambda draw, depth: either(draw(kinds(depth)), NONE),
+    lambda draw, _: either(draw(st.sampled_from(SIMPLE)), draw(st.sampled_from(SIMPLE))),
+    lambda draw, depth: many(draw(kinds(depth)), list),
+    lambda draw, depth: many(draw(kinds(depth)), list, max_length=1),
+    lambda draw, _: many(draw(st.sampled_from(HASHABLE)), set),
+    lambda draw, depth: mapping(draw(st.sampled_from(KEYS)), draw(kinds(depth))),
+    lambda draw, depth: _tuple(draw(kinds(depth)), draw(st.sampled_from(SIMPLE))),
+    lambda draw, depth: _tuples(draw(kinds(depth))),
+    lambda draw, depth: draw(models(depth)).kind(),
+)
 
 
 @st.composite
@@ -226,3 +239,97 @@ def test_what_is_said_of_a_reading_is_true(pair: tuple[Model, Model]) -> None:
 def test_a_model_without_secrets_reads_itself(model: Model) -> None:
     shape = shape_of(model.made())
     assert reading(shape, shape).answer == ("untold" if shape.untold else "reads")
+
+
+class Inner(BaseModel):
+    amount: int = 0
+
+
+class Outer(BaseModel):
+    inner: dict[str, Inner] = {}
+    note: str = ""
+
+
+class InnerText(BaseModel):
+    amount: str = ""
+
+
+class OuterText(BaseModel):
+    inner: dict[str, InnerText] = {}
+    note: str = ""
+
+
+class Tree(BaseModel):
+    children: list[Tree] = []
+    weight: int = 0
+
+
+class TallTree(BaseModel):
+    children: list[TallTree] = []
+    weight: float = 0
+
+
+class NotedTree(BaseModel):
+    children: list[NotedTree] = []
+    weight: list[int] = []
+
+
+class Normalising(BaseModel):
+    note: Annotated[str, BeforeValidator(str)] = ""
+
+
+class Refusing(BaseModel):
+    note: Annotated[str, AfterValidator(str.strip)] = ""
+
+
+def said(old: type[BaseModel], new: type[BaseModel]) -> Reading:
+    return reading(shape_of(old), shape_of(new))
+
+
+def test_the_place_of_what_can_not_be_read_is_told_within_models() -> None:
+    why = "integer was written, string is read"
+    assert said(Outer, OuterText) == Reading("fails", "inner.*.amount", why)
+
+
+def test_models_that_contain_themselves_are_compared_to_the_end() -> None:
+    assert said(Tree, TallTree).answer == "reads"
+    assert said(Tree, NotedTree) == Reading("fails", "weight", "integer was written, array is read")
+
+
+def test_validators_make_neither_a_promise_nor_a_refusal() -> None:
+    assert said(Outer, Refusing).answer == "untold"
+    found = said(Inner, Normalising)
+    assert (found.answer, "Normalising.note: function-before" in found.why) == ("untold", True)
+
+
+def test_fields_that_come_and_go_are_named() -> None:
+    old, new = shape_of(Outer), shape_of(Inner)
+    assert (lost(old, new), gained(old, new)) == (("inner", "note"), ("amount",))
+    assert lost(shape_of(Tree), shape_of(NotedTree)) == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "answer"),
+    [
+        (int, float, "reads"),
+        (float, int, "fails"),
+        (int, int | None, "reads"),
+        (int | None, int, "fails"),
+        (Literal["a"], Literal["a", "b"], "reads"),
+        (Literal["a", "b"], Literal["a"], "fails"),
+        (str, Literal["a"], "fails"),
+        (Decimal, str, "reads"),
+        (str, Decimal, "fails"),
+        (datetime, AwareDatetime, "untold"),
+        (str, datetime, "fails"),
+        (int, datetime, "untold"),
+        (dict[str, int], dict[int, int], "untold"),
+        (dict[int, int], dict[str, int], "reads"),
+        (list[int], set[int], "untold"),
+        (int, Annotated[int, Field(ge=0)], "untold"),
+        (Annotated[int, Field(ge=1)], Annotated[int, Field(ge=0)], "reads"),
+    ],
+)
+def test_types_are_compared_as_pydantic_reads_json(old: Any, new: Any, answer: str) -> None:
+    one, other = (create_model("Memory", it=(of, ...)) for of in (old, new))
+    assert said(one, other).answer == answer

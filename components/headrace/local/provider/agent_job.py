@@ -122,7 +122,9 @@ class AgentJobKind(Kind[AgentJobInputs]):
             before = version_of(old)
         except ValidationError:
             # Recorded by another version of this provider, whose fields mean who knows what.
-            return f"agent {new['spec']['name']}: what runs was specified by another Headrace, and is not judged"
+            return (
+                f"agent {new['spec']['name']}: what runs was specified by another Headrace, and is not judged"
+            )
         judgement = judge(before, version_of(new))
         if judgement.kind == "refused":
             raise HeadraceError(f"{judgement.text}\nNothing was changed")
