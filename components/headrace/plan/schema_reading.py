@@ -36,7 +36,7 @@ READS = Reading("reads")
 
 def reading(old: Shape, new: Shape) -> Reading:
     """Whether `new` reads whatever `old` writes."""
-    found = _Comparison(old.written, new.read).of(old.written, new.read, "")
+    found = _Comparison(old.written, new.read).of_all()
     if hidden := tuple(dict.fromkeys((*old.untold, *new.untold))):
         also = f"; besides, {found.where}: {found.why}" if found.why else ""
         return Reading("untold", "", f"no schema tells of {', '.join(hidden)}{also}")
@@ -78,8 +78,13 @@ class _Comparison:
     """Of two schemas with their definitions; models that contain themselves are compared once."""
 
     def __init__(self, old: Schema, new: Schema) -> None:
+        self._all = tuple({k: v for k, v in each.items() if k != "$defs"} for each in (old, new))
         self._old, self._new = old.get("$defs", {}), new.get("$defs", {})
         self._assumed: set[tuple[str, str]] = set()
+
+    def of_all(self) -> Reading:
+        old, new = self._all
+        return self.of(old, new, "")
 
     def of(self, old: Schema, new: Schema, where: str) -> Reading:
         pair = (json.dumps(_plain(old), sort_keys=True), json.dumps(_plain(new), sort_keys=True))
