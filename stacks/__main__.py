@@ -9,6 +9,7 @@ from typing import Any
 
 import pulumi
 
+from headrace.agents_fit import fitting
 from headrace.aws import Foundation, ManagedStack, ManagedStackArgs
 from headrace.aws.operations import INSIDE
 from headrace.environment import load_environment, parse_environment
@@ -38,6 +39,8 @@ else:
         )
         outputs = ManagedStack(name, args).outputs
     else:
-        LocalStack(planned, stack_files(environment, stacks.parent), Runtimes.locate())
+        runtimes = Runtimes.locate()
+        fit = fitting(planned, f"Pulumi.{name}.yaml", runtimes.agents_python)
+        LocalStack(planned, stack_files(environment, stacks.parent), runtimes, fit)
 for output, value in outputs.items():
     pulumi.export(output, value)

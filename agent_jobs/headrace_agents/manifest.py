@@ -31,7 +31,8 @@ class Shape(_Part):
     written: dict[str, Any]
     """JSON schema of what it writes."""
     untold: tuple[str, ...] = ()
-    """What no schema tells of its reading or writing (validators, aliases, strictness), each with its place."""
+    """What no schema tells of its reading or writing (validators, aliases, strictness), each with its
+    place."""
 
 
 class MemoryShape(_Part):

@@ -17,7 +17,7 @@ from headrace_agents.manifest import Steps
 
 
 def steps_of(agent_class: type[Any]) -> Steps:
-    """Of the modules that the class and its bases stand in: ``ctx.step``, ``ctx.model``, its tools, ``ctx.embed``.
+    """``ctx.step``, ``ctx.model`` with its tools, ``ctx.embed``, in the modules of the class and its bases.
 
     What is called by another name, or from another module, is not found.
     """

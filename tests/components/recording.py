@@ -8,6 +8,9 @@ from typing import Any
 import pulumi
 from pulumi.runtime import mocks
 
+from headrace.agents_fit import Fit
+from headrace.plan.model import StackPlan
+from headrace_agents.describing import manifest_of
 from tests.standins.values import whole
 
 STACK = "pulumi:pulumi:Stack"
@@ -23,6 +26,11 @@ class Echo(mocks.Mocks):
 
     def call(self, args: mocks.MockCallArgs) -> Any:
         raise AssertionError(f"a function of a provider is called: {args.token}")
+
+
+def fit_of(plan: StackPlan) -> Fit:
+    """As if the agents had been looked at."""
+    return Fit([], {each.spec.entry_point: manifest_of(each.spec.entry_point) for each in plan.agents})
 
 
 def registered(

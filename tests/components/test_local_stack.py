@@ -24,7 +24,8 @@ from headrace.plan import plan
 from headrace.plan.model import BackfillPlan, StackPlan
 from headrace.toolchain.runtimes import Runtimes
 from headrace_agents.code import RUNTIME_PACKAGE, code_digest
-from tests.components.recording import Registered, registered
+from headrace_agents.describing import manifest_of
+from tests.components.recording import Registered, fit_of, registered
 
 SHIPPED = Path(__file__).parents[2] / "stacks" / "Pulumi.local.yaml"
 PREFIX = "headrace-local:index:"
@@ -69,13 +70,23 @@ def shipped() -> StackPlan:
 
 @pytest.fixture
 def stack(shipped: StackPlan, files: StackFiles, runtimes: Runtimes) -> Registered:
-    return registered(lambda: LocalStack(shipped, files, runtimes))
+    return registered(lambda: LocalStack(shipped, files, runtimes, fit_of(shipped)))
 
 
 def test_the_stack_is_the_agreed_one(
-    stack: Registered, files: StackFiles, runtimes: Runtimes, snapshot: SnapshotAssertion
+    stack: Registered,
+    shipped: StackPlan,
+    files: StackFiles,
+    runtimes: Runtimes,
+    snapshot: SnapshotAssertion,
 ) -> None:
-    places = {
+    manifests = {
+        json.dumps(manifest_of(each.spec.entry_point).canonical())[
+            1:-1
+        ]: f"MANIFEST of {each.spec.entry_point}"
+        for each in shipped.agents
+    }
+    places = manifests | {
         code_digest(RUNTIME_PACKAGE, "support_triage"): "CODE",
         code_digest(RUNTIME_PACKAGE, "order_risk"): "ORDER_RISK_CODE",
         code_digest(RUNTIME_PACKAGE): "RUNTIME_CODE",
@@ -114,6 +125,7 @@ def test_nothing_starts_before_what_it_needs(stack: Registered) -> None:
     assert needs("Preflight", "support-preflight") == {"support-slot", "connect", *topics}
     assert needs("Connector", "local-support") == {"support-preflight", "connect", *topics}
     assert needs("AgentJob", "support-triage-job") == {
+        "agents",
         "taskmanager-1",
         "taskmanager-2",
         "scripted-model",
@@ -133,7 +145,7 @@ def test_backfills_start_when_their_connector_runs_one_after_the_other(
     )
     sources = (source.model_copy(update={"backfills": declared}),)
     made = shipped.model_copy(update={"sources": sources})
-    found = registered(lambda: LocalStack(made, files, runtimes))
+    found = registered(lambda: LocalStack(made, files, runtimes, fit_of(made)))
     first = found[f"{PREFIX}Backfill support-backfill-some"]
     second = found[f"{PREFIX}Backfill support-backfill-all"]
     assert (first["depends_on"], second["depends_on"]) == (["local-support"], ["support-backfill-some"])
@@ -160,7 +172,7 @@ def test_no_secret_is_in_any_input(files: StackFiles, runtimes: Runtimes, tmp_pa
     for agent in made.agents:
         write_secret(key_files(files, agent)["model"], secret)
 
-    stack = registered(lambda: LocalStack(made, files, runtimes))
+    stack = registered(lambda: LocalStack(made, files, runtimes, fit_of(made)))
 
     assert secret not in json.dumps(stack)
     connector = stack[f"{PREFIX}Connector local-support"]["inputs"]["config"]
@@ -175,7 +187,7 @@ def test_for_root_postgres_runs_in_a_user_namespace(
     shipped: StackPlan, files: StackFiles, runtimes: Runtimes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    inputs = _process(registered(lambda: LocalStack(shipped, files, runtimes)), "postgres")
+    inputs = _process(registered(lambda: LocalStack(shipped, files, runtimes, fit_of(shipped))), "postgres")
     assert inputs["command"][:2] == ["unshare", "--user"]
     assert inputs["preparation"][0]["command"][:2] == ["unshare", "--user"]
 
@@ -184,7 +196,7 @@ def test_prometheus_is_part_of_the_stack_only_where_it_is_installed(
     shipped: StackPlan, files: StackFiles, runtimes: Runtimes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    stack = registered(lambda: LocalStack(shipped, files, runtimes))
+    stack = registered(lambda: LocalStack(shipped, files, runtimes, fit_of(shipped)))
     assert not any("prometheus" in key.lower() for key in stack)
 
 
@@ -196,7 +208,9 @@ def test_periodic_savepoints_have_a_process_only_where_they_are_declared(
     declaration = tmp_path / SHIPPED.name
     declaration.write_text(f"{SHIPPED.read_text()}    savepoints: {{interval: 6h, history_age: 48h}}\n")
     declared = plan(load_environment(declaration))
-    (told,) = registered(lambda: LocalStack(declared, files, runtimes))[name]["inputs"]["files"].values()
+    (told,) = registered(lambda: LocalStack(declared, files, runtimes, fit_of(declared)))[name]["inputs"][
+        "files"
+    ].values()
     schedule = Schedule.model_validate_json(told)
     assert schedule.agents == ("support-triage", "order-risk")
     assert (schedule.interval_s, schedule.history_count, schedule.history_age_s) == (21_600, 10, 172_800)

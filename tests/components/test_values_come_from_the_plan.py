@@ -16,7 +16,7 @@ from headrace.local.agent import complete
 from headrace.plan.leaves import leaves
 from headrace.plan.model import CommonPlan, StackPlan
 from headrace.toolchain.runtimes import Runtimes
-from tests.components.recording import Registered, registered
+from tests.components.recording import Registered, fit_of, registered
 from tests.components.test_local_stack import PREFIX, files, ordinary_machine, runtimes, shipped, stack
 
 __all__ = ["files", "ordinary_machine", "runtimes", "shipped", "stack"]
@@ -135,6 +135,6 @@ def test_what_the_plan_leaves_out_has_no_second_author(
     flink = shipped.flink.model_copy(update={"configuration": less})
     lacking = shipped.model_copy(update={"flink": flink})
     configured = written(
-        registered(lambda: LocalStack(lacking, files, runtimes)), "jobmanager", "config.yaml"
+        registered(lambda: LocalStack(lacking, files, runtimes, fit_of(lacking))), "jobmanager", "config.yaml"
     )
     assert set(shipped.flink.configuration) - set(configured) == {"heartbeat.timeout"}

@@ -6,7 +6,7 @@ import shutil
 
 import pulumi
 
-from headrace.agents_fit import fitting
+from headrace.agents_fit import Fit
 from headrace.local.agent import Agent
 from headrace.local.capture_watcher import CaptureWatcher
 from headrace.local.connect import ConnectWorker
@@ -41,10 +41,10 @@ class LocalStack(pulumi.ComponentResource):
         plan: StackPlan,
         files: StackFiles,
         runtimes: Runtimes,
+        fit: Fit,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("headrace:local:LocalStack", plan.environment, None, opts)
-        fit = fitting(plan, f"Pulumi.{plan.environment}.yaml", runtimes.agents_python)
         if pulumi.runtime.is_dry_run():
             for warning in fit.warnings:
                 pulumi.log.warn(warning, self)

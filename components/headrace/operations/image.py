@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from headrace.environment.aws_parts import DIGEST
 from headrace.errors import HeadraceError
 from headrace.toolchain import Runtimes, environments, places
 from headrace.toolchain.console import Console, StepFailed
+from headrace_agents.code import RUNTIME_PACKAGE
 
 BASE = "debian:bookworm-slim"
 """Debian 12: its Python and its JRE are those that the locks are for."""
@@ -23,6 +25,7 @@ TOOLS = ("docker", "podman", "buildah")
 """In this order, where several are there."""
 AGENT_JOBS = places.CHECKOUT / "agent_jobs"
 DOCKERFILE, ENTRYPOINT = AGENT_JOBS / "Dockerfile", AGENT_JOBS / "docker-entrypoint.sh"
+MANIFESTS = "manifests.json"
 REPOSITORY = re.compile(r"[a-z0-9]+([._:/-]+[a-z0-9]+)*")
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 TAG_DIGITS = 16
@@ -146,11 +149,21 @@ def build(image: Image, base: str, tool: str, console: Console) -> None:
                     uv, "pip", "install", *target, "--no-deps", "--no-build-isolation", AGENT_JOBS,
                     cwd=places.CHECKOUT, env=environments.QUIET,
                 )  # fmt: skip
+                step.run(*manifest_command(context), cwd=context, env={"PYTHONPATH": str(context / "python")})
                 lay_out(context)
             with console.step(f"image: {tool}") as step:
                 step.run(*build_command(tool, image, base, context))
         except StepFailed as failed:
             raise HeadraceError(str(failed)) from failed
+
+
+def manifest_command(context: Path) -> list[str | Path]:
+    """What writes the manifests of all agents of the image; to be run with the image's packages."""
+    project = tomllib.loads((AGENT_JOBS / "pyproject.toml").read_text())
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    chosen = [part for name in packages if name != RUNTIME_PACKAGE for part in ("--package", name)]
+    out = ("--out", context / MANIFESTS)
+    return [environments.AGENTS.python, "-m", RUNTIME_PACKAGE, "manifest", *chosen, *out]
 
 
 def lay_out(context: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a new declaration or new code leads to for the agents that run: refused here, before the engine starts."""
+"""What new code or a new declaration leads to for agents that run: refused before the engine starts."""
 
 from __future__ import annotations
 

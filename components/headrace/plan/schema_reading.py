@@ -36,7 +36,7 @@ READS = Reading("reads")
 
 def reading(old: Shape, new: Shape) -> Reading:
     """Whether `new` reads whatever `old` writes."""
-    found = _Comparison(old.written, new.read).of(old.written, new.read, "")
+    found = _Comparison(old.written, new.read).of_all()
     if hidden := tuple(dict.fromkeys((*old.untold, *new.untold))):
         also = f"; besides, {found.where}: {found.why}" if found.why else ""
         return Reading("untold", "", f"no schema tells of {', '.join(hidden)}{also}")
@@ -78,8 +78,13 @@ class _Comparison:
     """Of two schemas with their definitions; models that contain themselves are compared once."""
 
     def __init__(self, old: Schema, new: Schema) -> None:
+        self._all = tuple({k: v for k, v in each.items() if k != "$defs"} for each in (old, new))
         self._old, self._new = old.get("$defs", {}), new.get("$defs", {})
         self._assumed: set[tuple[str, str]] = set()
+
+    def of_all(self) -> Reading:
+        old, new = self._all
+        return self.of(old, new, "")
 
     def of(self, old: Schema, new: Schema, where: str) -> Reading:
         pair = (json.dumps(_plain(old), sort_keys=True), json.dumps(_plain(new), sort_keys=True))
@@ -100,17 +105,16 @@ class _Comparison:
             return _worst(self.of(each, new, where) for each in old["anyOf"])
         if "anyOf" in new:
             return self._any_of(old, new["anyOf"], where)
+        return self._of_one_type(old, new, where)
+
+    def _of_one_type(self, old: Schema, new: Schema, where: str) -> Reading:
         before, after = old.get("type"), new.get("type")
         if before not in _TYPES or after not in _TYPES:
             return Reading("untold", where, f"{_name(old)} may be anything")
         if before != after:
             return _other_type(old, new, where)
-        constrained = _constraints(old, new, where)
-        if before == "object":
-            return _worst((constrained, self._object(old, new, where)))
-        if before == "array":
-            return _worst((constrained, self._array(old, new, where)))
-        return _worst((constrained, _values(old, new, where)))
+        within = {"object": self._object, "array": self._array}.get(str(before), _values)
+        return _worst((_constraints(old, new, where), within(old, new, where)))
 
     def _any_of(self, old: Schema, choices: Iterable[Schema], where: str) -> Reading:
         found = [self.of(old, each, where) for each in choices]

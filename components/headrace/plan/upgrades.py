@@ -1,4 +1,4 @@
-"""What taking an agent's version for another leads to, from what both are, before anything is asked or changed.
+"""What taking one version of an agent for another leads to, from what both are, before anything is changed.
 
 Pure. What is said of state is said of what the running version's schemas let it write; whether every entry of
 the real state can be read, only reading it shows.
@@ -108,8 +108,8 @@ _MEANS = {
     "parallelism": "shards are divided among other subtasks, with their state",
     "flink_configuration": "the job starts with other options of Flink",
     "settings": (
-        "a setting that the declaration changes restarts the job. `headrace agents set` changes one in place; what"
-        " was set so stays over the declared one"
+        "a setting that the declaration changes restarts the job. `headrace agents set` changes one in place;"
+        " what was set so stays over the declared one"
     ),
     "model": "runs start with another model or other limits; answers that are journaled stay",
     "inputs": "a table that is new is read from the beginning of its topic",

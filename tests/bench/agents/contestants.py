@@ -9,6 +9,7 @@ from pathlib import Path
 
 import headrace_agents
 from headrace.plan.agents import TICK_MAX_MS, TICK_MIN_MS
+from headrace_agents.code import RUNTIME_PACKAGE
 from headrace_agents.spec import AgentJobSpec, InputTopic, JournalSpec, OutputTopics
 from tests.bench import machine
 from tests.bench.agents.cluster import Cluster

@@ -13,7 +13,7 @@ from headrace.plan import plan
 from headrace.toolchain.runtimes import Runtimes
 from tests.components.aws.test_flink_application import AGENT, DEPLOYMENT, PLAN, job, spec, with_options
 from tests.components.aws.test_flink_operator import values
-from tests.components.recording import registered
+from tests.components.recording import fit_of, registered
 from tests.components.test_local_stack import files, ordinary_machine, runtimes
 from tests.components.test_values_come_from_the_plan import reasoned, written
 from tests.unit.environment.declarations import on_aws, parsed, shipped
@@ -46,7 +46,7 @@ def test_what_the_plan_leaves_out_has_no_second_author() -> None:
 def test_a_job_is_told_the_same_on_both_substrates(files: StackFiles, runtimes: Runtimes) -> None:
     """But for addresses, sizes and credentials, by the list of the plan's own test."""
     here = plan(parsed(shipped() | {"agents": on_aws()["agents"][:1]}))
-    stack = registered(lambda: LocalStack(here, files, runtimes))
+    stack = registered(lambda: LocalStack(here, files, runtimes, fit_of(here)))
     (agent,) = here.agents
     local = written(stack, "taskmanager-1", "config.yaml") | complete(agent, files).flink_configuration
     there = spec()["flinkConfiguration"]

@@ -51,6 +51,12 @@ CUSTOMERS_AGAIN = {"id": "again", "tables": ["public.customers"]}
 TICKETS = (*SOURCE, "tables", 1)
 
 REFUSED: dict[str, tuple[Change, str, str, str]] = {
+    "agent declared and removed": (
+        set_at("agents_removed", to=["gone", "order-risk"]),
+        "agents_removed[1]",
+        "'order-risk'",
+        "an agent that is no longer among the agents",
+    ),
     "backfill twice": (
         set_at(*SOURCE, "backfills", to=[CUSTOMERS_AGAIN, CUSTOMERS_AGAIN]),
         "sources[0].backfills[1].id",

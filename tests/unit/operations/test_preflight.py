@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.agents_fit import look_at_agents
+from headrace.agents_fit import MANIFESTS, Kept, fitting, look_at_agents
 from headrace.environment import DeclarationError
 from headrace.local.ports import PortTaken
 from headrace.operations.preflight import named_ports, preflight
@@ -108,3 +108,49 @@ def test_a_column_that_an_agent_could_do_without_is_warned_of(project: Path) -> 
 def changed(text: str, old: str, new: str) -> str:
     assert old in text
     return text.replace(old, new)
+
+
+@pytest.fixture
+def agents_python(tmp_path: Path) -> Path:
+    """The agents' interpreter in an environment of its own, which counts its starts."""
+    python = tmp_path / "environment" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\necho started >> "{tmp_path}/starts"\nexec "{AGENTS.python}" "$@"\n')
+    python.chmod(0o755)
+    return python
+
+
+def starts(python: Path) -> int:
+    return len((python.parents[2] / "starts").read_text().splitlines())
+
+
+def test_agents_that_were_looked_at_are_known_while_code_and_declaration_are_the_same(
+    project: Path, agents_python: Path
+) -> None:
+    declaration = project / "stacks" / "Pulumi.local.yaml"
+    declaration.write_text(changed(declaration.read_text(), "subject: text, body: text, ", ""))
+    plan = Stack.find("local", start=project).plan
+    first = fitting(plan, "", agents_python)
+    assert starts(agents_python) == 1
+    assert first.manifests.keys() == {agent.spec.entry_point for agent in plan.agents}
+    assert first.warnings
+
+    assert fitting(plan, "", agents_python) == first
+    assert starts(agents_python) == 1
+
+    (kept, _) = sorted((agents_python.parents[1] / MANIFESTS).iterdir())
+    known = Kept.model_validate_json(kept.read_bytes())
+    other = known.model_copy(update={"manifest": known.manifest.model_copy(update={"code": "other"})})
+    kept.write_text(other.model_dump_json())
+    assert fitting(plan, "", agents_python) == first
+    assert starts(agents_python) == 2
+
+
+def test_another_declaration_is_looked_at_anew(project: Path, agents_python: Path) -> None:
+    plan = Stack.find("local", start=project).plan
+    fitting(plan, "", agents_python)
+    (triage, risk) = plan.agents
+    wrong = triage.model_copy(update={"spec": triage.spec.model_copy(update={"settings": {"no": 1}})})
+    with pytest.raises(DeclarationError, match="no: Extra inputs"):
+        fitting(plan.model_copy(update={"agents": (wrong, risk)}), "", agents_python)
+    assert starts(agents_python) == 2

@@ -98,7 +98,14 @@ class AgentJobKind(Kind[AgentJobInputs]):
 
     def foretold(self, old: JsonObject, new: JsonObject) -> str:
         """Raises HeadraceError: the state of the version that runs is nothing for this one."""
-        judgement = judge(version_of(old), version_of(new))
+        try:
+            before = version_of(old)
+        except ValidationError:
+            # Recorded by another version of this provider, whose fields mean who knows what.
+            return (
+                f"agent {new['spec']['name']}: what runs was specified by another Headrace, and is not judged"
+            )
+        judgement = judge(before, version_of(new))
         if judgement.kind == "refused":
             raise HeadraceError(f"{judgement.text}\nNothing was changed")
         return "" if judgement.kind == "nothing" else judgement.text

@@ -43,8 +43,8 @@ async def _serve(engine: str, version: str, provider: Provider) -> None:
 
 
 class EngineLog(logging.Handler):
-    """Passes on to the engine, which shows it, what a person is to read; what a plugin writes to standard error
-    it hides. A record's ``urn`` is the resource that it is shown with."""
+    """Passes on to the engine, which shows it, what a person is to read; what a plugin writes to standard
+    error it hides. A record's ``urn`` is the resource that it is shown with."""
 
     def __init__(self, engine: str) -> None:
         super().__init__(logging.INFO)

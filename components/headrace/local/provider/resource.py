@@ -74,8 +74,8 @@ class Kind(ABC, Generic[I]):
         drifted = {name: False for name, wanted in self.settled.items() if old.get(name) != wanted}
         return changed | drifted
 
-    def foretold(self, old: JsonObject, new: JsonObject) -> str:  # noqa: ARG002 (for kinds that have something)
-        """What a change from the recorded state to these inputs will do, for a person who reads a preview; empty
-        where the difference says it all. Raises HeadraceError for a change that is refused.
+    def foretold(self, old: JsonObject, new: JsonObject) -> str:  # noqa: ARG002 (for kinds that tell)
+        """What a change from the recorded state to these inputs will do, for a person who reads a preview;
+        empty where the difference says it all. Raises HeadraceError for a change that is refused.
         """
         return ""

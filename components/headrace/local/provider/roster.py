@@ -16,8 +16,8 @@ class RosterInputs(Inputs):
 
 
 class RosterKind(Kind[RosterInputs]):
-    """There is nothing to make. The engine tells nobody of a resource that is to be deleted before it is: so the
-    names that were there are compared with those that are declared here, where a preview asks."""
+    """There is nothing to make. The engine tells nobody of a resource that is to be deleted before it is:
+    so the names that were there are compared with those that are declared here, where a preview asks."""
 
     token = "headrace-local:index:Roster"
     inputs = RosterInputs
@@ -41,9 +41,9 @@ class RosterKind(Kind[RosterInputs]):
         if unsaid := [name for name in gone if name not in new["removed"]]:
             names = ", ".join(unsaid)
             raise HeadraceError(
-                f"agents that ran are no longer declared: {names}. If they are to go, say so in the declaration:"
-                f" `agents_removed: [{names}]`. Their jobs are then stopped with savepoints; topics and state"
-                " stay. Nothing was changed"
+                f"agents that ran are no longer declared: {names}. If they are to go, say so in the"
+                f" declaration: `agents_removed: [{names}]`. Their jobs are then stopped with savepoints;"
+                " topics and state stay. Nothing was changed"
             )
         return "\n".join(
             f"agent {name}: its job is stopped with a savepoint; its topics and its state stay"
