@@ -22,6 +22,8 @@ from pyflink.datastream import RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor
 
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
+SHARD_STATE = "shard"
+"""Name of the map that a shard is."""
 
 
 class FlinkState:
@@ -30,7 +32,7 @@ class FlinkState:
     def __init__(self, context: RuntimeContext, end_bundle: Callable[[], None]) -> None:
         self._backend = context._keyed_state_backend
         self._end_bundle = end_bundle
-        self._map = context.get_map_state(MapStateDescriptor("shard", BYTES, BYTES))
+        self._map = context.get_map_state(MapStateDescriptor(SHARD_STATE, BYTES, BYTES))
         self.get, self.put, self.remove = self._map.get, self._map.put, self._map.remove
         self.list_keys = self._map.keys
         self._handler = self._backend._map_state_handler
