@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from headrace_agents import codec
 from headrace_agents.agent import LoadedAgent, SettingsError
@@ -59,11 +59,11 @@ class Report(Record):
     agent: str
     shards: int = 0
     """With something in them."""
-    entries: dict[str, int] = {}
+    entries: dict[str, int] = Field(default_factory=dict)
     """By kind."""
     size_bytes: int = 0
     """Of keys and values."""
-    memory_versions: dict[int, int] = {}
+    memory_versions: dict[int, int] = Field(default_factory=dict)
     """Version of the memory's model -> memories that were written with it."""
     migrated: int = 0
     """Memories that were read by way of migrations."""
@@ -131,8 +131,8 @@ class Verification:
                 case "tasks":
                     decode_tasks(value)
                 case _:
-                    raise codec.UnknownFormatError("this runtime knows no entries of this kind")
-        except (Exception, SystemExit) as error:  # a migration is the agent's own code
+                    tally.failures.add(kind, "this runtime knows no entries of this kind", _text(key))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a migration is the agent's own code
             tally.failures.add(kind, _reason(error), self._named(kind, key, value))
 
     def _read_memory(self, value: bytes, tally: _Tally) -> None:

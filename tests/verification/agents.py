@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from headrace_agents import Agent, Change, Context, Reminder, migrates, on, on_reminder
 
 TABLE = "public.things"
+THINGS = 20
+"""Numbered from 0."""
 FIRST, NEXT, WITHOUT_MIGRATION, OTHER_ROWS = (
     f"tests.verification.agents:{name}" for name in ("First", "Next", "WithoutMigration", "OtherRows")
 )
@@ -56,17 +58,19 @@ class First(Agent[Text, Seen, Settings]):
     @on(TABLE)
     async def seen(self, ctx: Context[Any, Any], change: Change[Thing]) -> None:
         thing = change.row.id
-        file = Path(self.settings.folder, str(thing))
         if thing == 0:
             await ctx.step("half", half)
-            file.touch()
+            self._tell(thing)
             await asyncio.sleep(3600)
         ctx.memory.text = f"thing {thing}"
         ctx.remind(timedelta(hours=1), Later(thing=thing))
-        file.touch()
+        self._tell(thing)
 
     @on_reminder
     async def later(self, ctx: Context[Any, Any], reminder: Reminder[Later]) -> None: ...
+
+    def _tell(self, thing: int) -> None:
+        Path(self.settings.folder, str(thing)).touch()
 
 
 class Next(Agent[Lines, Seen, Settings]):

@@ -1,4 +1,4 @@
-"""Fills the agent operator's state by its own codec, as many memories as are wanted, at each shard's first turn."""
+"""Fills the agent operator's state by its own codec with as many memories as are wanted."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ LONG_PAST_MS = 1_000
 
 
 class Fill(KeyedProcessFunction):
+    """Fills each shard at its first turn."""
+
     def __init__(self, ids: tuple[int, ...], memories: int, size: int, done: Path) -> None:
         self._ids, self._memories, self._size, self._done = ids, memories, size, done
 

@@ -22,7 +22,10 @@ PROJECT = Path(__file__).parents[2]
 DECLARATION = PROJECT / "stacks" / "Pulumi.local.yaml"
 WRITE = Path(__file__).with_name("write.py")
 TIMEOUT_S = 600
-LIMITS = DEFAULT_LIMITS.model_copy(update={"run_deadline_ms": 600_000})
+LIMITS = DEFAULT_LIMITS.model_copy(
+    # A run that never ends must keep out nothing else.
+    update={"run_deadline_ms": 600_000, "inbox_soft_events": 1_000_000, "inbox_hard_events": 2_000_000}
+)
 
 
 def spec_of(entry_point: str, settings: Mapping[str, Any] | None = None, **changes: Any) -> AgentJobSpec:

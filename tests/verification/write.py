@@ -1,8 +1,8 @@
 """Runs a job with an agent's state in a Flink of its own and stops it with a native savepoint.
 
-``flink run --target local ... --python write.py --spec FILE --folder FOLDER``. Either the agent operator itself
-sees things of the datagen connector, or with ``--memories`` its state is filled without it. Writes the savepoint's
-path to ``FOLDER/path``.
+``flink run --target local ... --python write.py --spec FILE --folder FOLDER``. Either the agent operator
+itself sees things of the datagen connector, or with ``--memories`` its state is filled without it. Writes the
+savepoint's path to ``FOLDER/path``.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from headrace_agents.flink.preflight import read_spec
 from headrace_agents.flink.state import BYTES
 from headrace_agents.shards import shard_ids
 from headrace_agents.spec import AgentJobSpec
+from tests.verification.agents import THINGS
 from tests.verification.filling import Fill
 
 TIMEOUT_S = 300
-THINGS = 20
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def main() -> None:
     tables = StreamTableEnvironment.create(environment)
     ids = shard_ids(spec.shards, spec.max_parallelism)
     things = THINGS if options.memories is None else spec.shards
-    tables.execute_sql(_generator(things, 50 if options.memories is None else 1_000))
+    tables.execute_sql(_generator(things, 20 if options.memories is None else 1_000))
     records = key_by_shard(tables.to_data_stream(tables.sql_query(_query(spec, ids))), RECORD_TYPE)
     if options.memories is None:
         expected = [Path(spec.settings["folder"], str(thing)) for thing in range(THINGS)]
@@ -65,7 +65,7 @@ def main() -> None:
     _wait(expected)
     native = get_gateway().jvm.org.apache.flink.core.execution.SavepointFormatType.NATIVE
     # PyFlink's own method asks for the canonical format.
-    stopped = job._j_job_client.stopWithSavepoint(False, f"file://{folder}", native)  # noqa: SLF001, FBT003
+    stopped = job._j_job_client.stopWithSavepoint(False, f"file://{folder}", native)
     (folder / "path").write_text(stopped.get())
 
 
@@ -86,7 +86,7 @@ def _query(spec: AgentJobSpec, ids: tuple[int, ...]) -> str:
     return f"""SELECT ARRAY[{", ".join(map(str, ids))}][MOD(n, {len(ids)}) + 1] AS shard, ROW(
       '{topic.topic}', 0, CAST(n AS BIGINT), TO_TIMESTAMP_LTZ(0, 3), ENCODE({row}, 'UTF-8'),
       ENCODE({envelope}, 'UTF-8')
-    ) AS record FROM numbers"""  # noqa: S608
+    ) AS record FROM numbers"""
 
 
 def _wait(expected: list[Path]) -> None:

@@ -73,5 +73,6 @@ def verify(files: StackFiles, inputs: AgentJobInputs, savepoint: str) -> Report:
         shutil.rmtree(scratch, ignore_errors=True)
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-40:])
     raise HeadraceError(
-        f"agent {inputs.name}: {savepoint} can't be verified (whole output: {log}; nothing was changed):\n{tail}"
+        f"agent {inputs.name}: {savepoint} can't be verified; nothing was changed (whole output: {log}):\n"
+        + tail
     )

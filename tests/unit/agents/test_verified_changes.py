@@ -1,4 +1,4 @@
-"""What verification says of a change of an agent, is what the operator does with the state: both or neither."""
+"""What verification says of a change of an agent is what the operator then does with the state."""
 
 from __future__ import annotations
 
