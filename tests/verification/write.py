@@ -42,6 +42,8 @@ def main() -> None:
                 "parallelism.default": "1",
                 "pipeline.max-parallelism": str(spec.max_parallelism),
                 "rest.bind-port": "0",
+                "jobmanager.bind-host": "127.0.0.1",
+                "taskmanager.bind-host": "127.0.0.1",
                 "state.backend.type": "rocksdb",
                 "execution.checkpointing.storage": "filesystem",
                 "execution.checkpointing.dir": f"file://{folder}/checkpoints",

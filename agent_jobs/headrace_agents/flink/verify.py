@@ -27,6 +27,7 @@ from headrace_agents.shards import shard_ids
 from headrace_agents.spec import AgentJobSpec
 from headrace_agents.verification import Finding, Report, combined
 
+_LOOPBACK = "127.0.0.1"
 _BATCH_BYTES = 32 << 20
 """Of entries that are in a message to the worker at once, at most; they may all be as large as allowed."""
 _MOST_ENTRIES = 200
@@ -89,6 +90,7 @@ def _options(spec: AgentJobSpec, savepoint: str) -> dict[str, str]:
         "high-availability.type": "NONE",
         "jobmanager.scheduler": "default",
         "rest.bind-port": "0",
+        **dict.fromkeys(("rest.bind-address", "jobmanager.bind-host", "taskmanager.bind-host"), _LOOPBACK),
         "state.backend.type": "rocksdb",
         "taskmanager.memory.managed.size": "64m",
         # An entry is read once: nothing is kept for a second time.
