@@ -9,7 +9,7 @@ PYTHON := $(BIN)/python
 AGENTS_PYTHON := agent_jobs/.venv/bin/python
 # Unit tests, and programs of benchmarks, that need the agents' environment.
 AGENTS_TESTS := $(wildcard tests/unit/agents tests/unit/agents_docs tests/unit/scripted_model tests/unit/support_triage)
-AGENTS_TESTS += tests/bench/agents/programs
+AGENTS_TESTS += tests/bench/agents/programs tests/verification/programs
 SUITES := python3 tests/run_suites.py
 
 .DEFAULT_GOAL := help

@@ -234,7 +234,7 @@ class _Findings:
         if (kind, reason) not in self._found and len(self._found) >= REASONS:
             reason = _REST
         before, kept = self._found.get((kind, reason), (0, []))
-        kept += list(examples)[: self._most - len(kept)]
+        kept += [each for each in dict.fromkeys(examples) if each not in kept][: self._most - len(kept)]
         self._found[kind, reason] = before + total, kept
 
 

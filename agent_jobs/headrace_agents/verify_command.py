@@ -21,6 +21,8 @@ from headrace_agents.verification import Report
 
 PROVEN, FAILURES, NOT_RUN = 0, 1, 2
 """Exit status."""
+NOT_VERIFIED = "The savepoint could not be verified: "
+"""What the last words of the output begin with then."""
 _JAVA_OPTIONS = "-Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 """It runs for seconds: what a better compiler and several collecting threads save, they cost before."""
 _PROGRAM = Path(__file__).with_name("flink") / "verify.py"
@@ -51,19 +53,21 @@ def main(arguments: Sequence[str]) -> int:
 def _verified(home: Path, spec: Path, savepoint: str, scratch: Path) -> Report | None:
     """None where it came to no report; what happened is in the output then."""
     started = time.monotonic()
-    report = scratch / "report.json"
+    report, failure = scratch / "report.json", scratch / "failure.txt"
     command = [
         *(str(home / "bin" / "flink"), "run", "--target", "local"),
         *("--pyExecutable", sys.executable, "--pyClientExecutable", sys.executable),
         *("--python", str(_PROGRAM)),
-        *("--spec", str(spec), "--savepoint", savepoint, "--report", str(report)),
+        *("--spec", str(spec), "--savepoint", savepoint),
+        *("--report", str(report), "--failure", str(failure)),
     ]
     # The restored files are unpacked there.
     places = {"TMPDIR": str(scratch), "JVM_ARGS": f"{_JAVA_OPTIONS} -Djava.io.tmpdir={scratch}"}
     environment = {**os.environ, **places}
     done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
     if done.returncode or not report.is_file():
-        print(f"the savepoint {savepoint} could not be verified; why, is above", file=sys.stderr)
+        why = failure.read_text() if failure.is_file() else "why, is above"
+        print(f"{NOT_VERIFIED}{why}", file=sys.stderr)
         return None
     found = Report.model_validate_json(report.read_bytes())
     return found.model_copy(update={"seconds": round(time.monotonic() - started, 1)})

@@ -71,6 +71,7 @@ def test_events_that_would_be_dead_letters_are_told_and_are_no_failure(root: Pat
 def test_other_shards_and_another_max_parallelism_are_failures(root: Path, savepoint: str) -> None:
     fewer = _verified(root, spec_of(FIRST, _settings(root), shards=8), savepoint)
     assert {found.kind for found in fewer.failures} == {"shard"}
+    assert not fewer.is_proven
 
     other = _verified(root, spec_of(FIRST, _settings(root), max_parallelism=64), savepoint)
     (found,) = other.failures
@@ -80,7 +81,7 @@ def test_other_shards_and_another_max_parallelism_are_failures(root: Path, savep
 
 
 def test_a_savepoint_that_is_not_there_is_an_error_and_no_report(root: Path) -> None:
-    with pytest.raises(HeadraceError, match="can't be verified"):
+    with pytest.raises(HeadraceError, match="Cannot find checkpoint or savepoint"):
         _verified(root, spec_of(FIRST, _settings(root)), f"file://{root}/savepoints/savepoint-none")
 
 

@@ -20,7 +20,7 @@ from headrace_agents.testing import DEFAULT_LIMITS, in_memory_spec
 
 PROJECT = Path(__file__).parents[2]
 DECLARATION = PROJECT / "stacks" / "Pulumi.local.yaml"
-WRITE = Path(__file__).with_name("write.py")
+WRITE = Path(__file__).parent / "programs" / "write.py"
 TIMEOUT_S = 600
 LIMITS = DEFAULT_LIMITS.model_copy(
     # A run that never ends must keep out nothing else.

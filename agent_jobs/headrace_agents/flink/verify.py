@@ -18,10 +18,8 @@ from pyflink.common import Row, Types
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 
-from headrace_agents.agent import AgentError
 from headrace_agents.flink.keyed import OPERATOR, configuration_of, key_by_shard
-from headrace_agents.flink.preflight import JobError, read_spec
-from headrace_agents.flink.state import BYTES
+from headrace_agents.flink.preflight import read_spec
 from headrace_agents.flink.verify_function import VerifyFunction
 from headrace_agents.shards import shard_ids
 from headrace_agents.spec import AgentJobSpec
@@ -39,12 +37,15 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--spec", type=Path, required=True, help="file with an AgentJobSpec as JSON")
     parser.add_argument("--savepoint", required=True, help="path of the savepoint's folder")
     parser.add_argument("--report", type=Path, required=True, help="file that the report is written to")
+    parser.add_argument("--failure", type=Path, required=True, help="file for why there is no report")
     options = parser.parse_args(arguments)
     try:
-        spec = read_spec(options.spec)
-    except (JobError, AgentError) as error:
-        sys.exit(f"{options.spec}: {error}")
-    options.report.write_bytes(verify(spec, options.savepoint).encode())
+        report = verify(read_spec(options.spec), options.savepoint)
+    except Exception as error:
+        # Flink's client ends its output with a stack of its own, which says nothing.
+        options.failure.write_text(_told(error))
+        raise
+    options.report.write_bytes(report.encode())
 
 
 def verify(spec: AgentJobSpec, savepoint: str) -> Report:
@@ -65,7 +66,7 @@ def _shards(spec: AgentJobSpec, environment: StreamExecutionEnvironment) -> Iter
     turns = environment.from_collection([Row(id_, 0) for id_ in ids], Types.ROW([Types.INT(), Types.INT()]))
     reports = (
         key_by_shard(turns, Types.INT())
-        .process(VerifyFunction(spec.model_dump_json()), BYTES)
+        .process(VerifyFunction(spec.model_dump_json()), Types.STRING())
         .name(f"verification of {spec.name}")
         .uid(OPERATOR)
     )
@@ -133,6 +134,13 @@ def _operators(savepoint: str) -> list[Any]:
         return list(read.getOperatorStates())
     finally:
         metadata.close()
+
+
+def _told(error: Exception) -> str:
+    """Without the lines of Java's stack: its causes, one below the other."""
+    lines = str(error).splitlines()
+    told = [line for line in lines if line.strip() and not line.lstrip().startswith(("at ", "... "))]
+    return f"{type(error).__name__}: " + "\n".join(told)
 
 
 if __name__ == "__main__":

@@ -26,9 +26,9 @@ class VerifyFunction(KeyedProcessFunction):
         self._verification = Verification(spec, agent, now_ms=time.time_ns() // 1_000_000)
         self._map = runtime_context.get_map_state(MapStateDescriptor(SHARD_STATE, BYTES, BYTES))
 
-    def process_element(self, _value: int, ctx: KeyedProcessFunction.Context) -> Iterator[bytes]:
+    def process_element(self, _value: int, ctx: KeyedProcessFunction.Context) -> Iterator[str]:
         # Entries come some at a time, and what has been read of them is dropped.
-        yield self._verification.shard(ctx.get_current_key(), self._map.items()).encode()
+        yield self._verification.shard(ctx.get_current_key(), self._map.items()).model_dump_json()
 
     def on_timer(self, _timestamp: int, _ctx: KeyedProcessFunction.OnTimerContext) -> tuple[()]:
         """The state's timers are restored with it; here none of them does anything."""

@@ -15,7 +15,7 @@ from headrace.local.processes import STACK_MARKER
 from headrace.local.provider.agent_job import AgentJobInputs, folder_name
 from headrace.toolchain.runtimes import Runtimes
 from headrace_agents.verification import Report
-from headrace_agents.verify_command import FAILURES, PROVEN
+from headrace_agents.verify_command import FAILURES, NOT_VERIFIED, PROVEN
 
 TIMEOUT_S = 900
 NICENESS = 10
@@ -71,8 +71,13 @@ def verify(files: StackFiles, inputs: AgentJobInputs, savepoint: str) -> Report:
         raise HeadraceError(f"agent {inputs.name}: its verification left no report: {error}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    tail = "\n".join(log.read_text(errors="replace").splitlines()[-40:])
     raise HeadraceError(
         f"agent {inputs.name}: {savepoint} can't be verified; nothing was changed (whole output: {log}):\n"
-        + tail
+        + _last_words(log.read_text(errors="replace"))
     )
+
+
+def _last_words(output: str) -> str:
+    """Why there is no report, where the program itself has said it."""
+    _, said, why = output.rpartition(NOT_VERIFIED)
+    return why if said else "\n".join(output.splitlines()[-40:])

@@ -23,7 +23,7 @@ from headrace_agents.flink.state import BYTES
 from headrace_agents.shards import shard_ids
 from headrace_agents.spec import AgentJobSpec
 from tests.verification.agents import THINGS
-from tests.verification.filling import Fill
+from tests.verification.programs.filling import Fill
 
 TIMEOUT_S = 300
 
