@@ -9,13 +9,13 @@ PYTHON := $(BIN)/python
 AGENTS_PYTHON := agent_jobs/.venv/bin/python
 # Unit tests, and programs of benchmarks, that need the agents' environment.
 AGENTS_TESTS := $(wildcard tests/unit/agents tests/unit/agents_docs tests/unit/scripted_model tests/unit/support_triage)
-AGENTS_TESTS += tests/bench/agents/programs
+AGENTS_TESTS += tests/bench/agents/programs tests/verification/programs
 SUITES := python3 tests/run_suites.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests up down plan status watch clean lint format lock policy
 .PHONY: test test-unit test-components test-policies test-engine test-local test-chaos engine chaos soak
-.PHONY: image-test bench bench-agents bench-up bench-cdc bench-drill bench-layer bench-preview bench-check
+.PHONY: image-test bench bench-agents bench-up bench-cdc bench-drill bench-layer bench-preview bench-check bench-verification
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -112,6 +112,9 @@ bench-cdc: setup ## measure commit to record in Kafka at rising rates; writes JS
 
 bench-layer: setup ## measure what the layer over a model's client takes of the processor; writes JSON
 	@$(PYTHON) -m tests.bench.layer $(ARGS)
+
+bench-verification: setup ## measure the verification of a savepoint of 100 000 memories on one core; writes JSON
+	@$(PYTHON) -m tests.bench.verification $(ARGS)
 
 bench-preview: setup ## measure a cold preview of production by phase; writes JSON (ARGS="--runs 1")
 	@$(PYTHON) -m tests.bench.preview $(ARGS)

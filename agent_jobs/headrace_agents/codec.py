@@ -47,6 +47,16 @@ HEAD_KEY = b"h"
 TASKS_KEY = b"t"
 SETTINGS_KEY = b"s"
 INBOX, JOURNAL, MEMORY, REMINDERS = b"i", b"j", b"m", b"r"
+KIND_NAMES = {
+    HEAD_KEY: "head",
+    TASKS_KEY: "tasks",
+    SETTINGS_KEY: "settings",
+    INBOX: "inbox",
+    JOURNAL: "journal",
+    MEMORY: "memory",
+    REMINDERS: "reminders",
+}
+"""By the key's first byte, as reports name them."""
 INPUT_DIGEST_BYTES = 16
 
 _NUMBER = struct.Struct(">Q")

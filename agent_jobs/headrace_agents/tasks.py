@@ -37,12 +37,6 @@ _SCANNED: Mapping[str, bytes] = {
 """First bytes of the keys that a task goes through; tasks that are not here go through none."""
 _UNREADABLE = (UnreadableMemoryError, ValueError, struct.error)
 """What is wrong with an entry of the state; ``struct.error`` where it has been cut short."""
-_NAMES = {
-    codec.INBOX: "inbox",
-    codec.JOURNAL: "journal",
-    codec.MEMORY: "memory",
-    codec.REMINDERS: "reminders",
-}
 
 
 @dataclass(slots=True)
@@ -92,8 +86,10 @@ def save_tasks(tasks: Iterable[Task], state: ShardState) -> None:
 
 def restore_tasks(state: ShardState) -> list[Task]:
     data = state.get(codec.TASKS_KEY)
-    if data is None:
-        return []
+    return [] if data is None else decode_tasks(data)
+
+
+def decode_tasks(data: bytes) -> list[Task]:
     saved = [_Saved.model_validate(each) for each in from_json(codec.decode_tasks(data))]
     return [
         Task(each.command, None if each.after is None else bytes.fromhex(each.after), each.counts)
@@ -241,7 +237,7 @@ class Workbench:
         match task.kind:
             case "check":
                 self._check(key, data)
-                task.count(_NAMES[key[:1]])
+                task.count(codec.KIND_NAMES[key[:1]])
             case "migrate":
                 migrated = self._memory.migrate(data, now_ms)
                 task.count("current" if migrated is None else "migrated")
@@ -306,5 +302,7 @@ def _wanted_key(task: Task) -> bytes:
 
 def _problem(key: bytes, error: Exception) -> Problem:
     return Problem(
-        what=_NAMES[key[:1]], key=key[1:].decode(errors="backslashreplace"), reason=str(error)[:1000]
+        what=codec.KIND_NAMES[key[:1]],
+        key=key[1:].decode(errors="backslashreplace"),
+        reason=str(error)[:1000],
     )

@@ -8,8 +8,8 @@ from headrace_agents import Agent, Change, Message, migrates, on
 from headrace_testing_agents.agents import (
     TICKETS,
     Chronicle,
-    Chronicled,
     ChronicleContext,
+    Chronicled,
     ChronicleSettings,
     Noted,
     Reminded,

@@ -84,6 +84,10 @@ def _captured(quantile: str) -> Callable[[Figures], float]:
     return lambda found: float(found["rates"][0]["ms"][quantile]["median"])
 
 
+def _verification(figure: str, memories: int = 100_000) -> Callable[[Figures], float]:
+    return lambda found: float(found["memories"][str(memories)][figure])
+
+
 FAST_MODEL, SLOW_MODEL = "agents-checkpoints-10ms", "agents-checkpoints-30s"
 LIKE_FAST_MODEL = _of_other(FAST_MODEL, lambda found: 1.5 * _checkpoint()(found) + 50)
 
@@ -208,6 +212,20 @@ LIMITS = (
     ),
     Limit("commit to record in Kafka at 500 changes/s, p50", "cdc", _captured("p50"), lambda _: 30, "ms"),
     Limit("commit to record in Kafka at 500 changes/s, p99", "cdc", _captured("p99"), lambda _: 150, "ms"),
+    Limit(
+        "verification of 100 000 memories of 1 KiB on one core",
+        "verification",
+        _verification("seconds"),
+        lambda _: 60,
+        "s",
+    ),
+    Limit(
+        "its memory: that of 10 000, and a tenth more",
+        "verification",
+        _verification("peak_mib"),
+        lambda found: 1.1 * _verification("peak_mib", 10_000)(found),
+        "MiB",
+    ),
     *AGENTS,
     *DRILLS,
 )

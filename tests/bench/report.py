@@ -44,6 +44,12 @@ def text() -> str:
         _section("A cold preview on AWS", "make bench-preview", machine.newest("preview"), _preview),
         _section("From a commit to its record in Kafka", "make bench-cdc", machine.newest("cdc"), _cdc),
         _section("The layer over a model's client", "make bench-layer", machine.newest("layer"), _layer),
+        _section(
+            "Verification of a savepoint",
+            "make bench-verification",
+            machine.newest("verification"),
+            _verification,
+        ),
         AGENTS,
         *(_scenario(scenario) for scenario in scenarios.ALL),
     ]
@@ -191,6 +197,18 @@ def _cdc(found: dict[str, Any]) -> str:
         " `read_committed` consumer has the record.\n\n"
     )
     return told + _table(["changes/s", "p50", "p99", "most", "p50 below 30 ms, p99 below 150 ms"], rows)
+
+
+def _verification(found: dict[str, Any]) -> str:
+    rows = [
+        [memories, *(f"{cells[name]:g}" for name in ("seconds", "processor_seconds", "peak_mib"))]
+        for memories, cells in found["memories"].items()
+    ]
+    told = (
+        f"Memories of {found['size_bytes']} bytes, each of them migrated; the program and all that it starts"
+        " bound to one core, which other work may share.\n\n"
+    )
+    return told + _table(["memories", "seconds", "of processor time", "MiB resident at most"], rows)
 
 
 LAYERS = {

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyflink.common import Configuration, Types
-from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
+from pyflink.common import Configuration
+from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 from pyflink.table import Schema, StreamTableEnvironment
 from pyflink.table.types import DataTypes
@@ -25,6 +25,7 @@ from pyflink.table.types import DataTypes
 from headrace_agents.agent import AgentError
 from headrace_agents.flink import sql
 from headrace_agents.flink.function import BUNDLE_EVENTS, OUTPUT_TYPE, RECORD_TYPE, AgentFunction
+from headrace_agents.flink.keyed import configuration_of, key_by_shard
 from headrace_agents.flink.preflight import JobError, read_spec
 from headrace_agents.flink.ready import READY
 from headrace_agents.operators import AGENT, CHANGES, RESULTS
@@ -103,7 +104,7 @@ def build(spec: AgentJobSpec, environment: StreamExecutionEnvironment) -> None:
     _check_key_groups(ids, spec.max_parallelism)
     changes = tables.to_data_stream(tables.sql_query(sql.keyed_changes(spec, ids)))
     results = (
-        _key_by_shard(changes)
+        key_by_shard(changes, RECORD_TYPE)
         .process(AgentFunction(spec.model_dump_json()), OUTPUT_TYPE)
         .name(spec.name)
         .uid(AGENT)
@@ -130,23 +131,7 @@ def _configuration(spec: AgentJobSpec) -> Configuration:
         # The planner's ids number its nodes; what has state is given an id by _name_what_has_state.
         "table.exec.uid.generation": "DISABLED",
     }
-    configuration = Configuration()
-    for name, value in options.items():
-        configuration.set_string(name, value)
-    return configuration
-
-
-def _key_by_shard(changes: DataStream) -> KeyedStream:
-    """What ``key_by`` makes of a stream, without the Python worker that it starts to compute keys."""
-    # A table's rows are Rows already; only their type information is not the one that PyFlink's
-    # keyed operator asks for.
-    stream = changes._j_data_stream  # noqa: SLF001 - PyFlink has no other way to its Java stream
-    stream.getTransformation().setOutputType(_KEYED_TYPE.get_java_type_info())
-    keyed = stream.keyBy(get_gateway().jvm.KeyByKeySelector(), Types.ROW([Types.INT()]).get_java_type_info())
-    return KeyedStream(keyed, RECORD_TYPE, changes)
-
-
-_KEYED_TYPE = Types.ROW([Types.INT(), RECORD_TYPE])
+    return configuration_of(options)
 
 
 def _name_what_has_state(environment: StreamExecutionEnvironment) -> None:

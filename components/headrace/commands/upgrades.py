@@ -99,7 +99,10 @@ def _lines(found: Upgrade) -> Iterator[tuple[str, str]]:
     if found.cutover and found.cutover.snapshot:
         yield "cutover", found.cutover.snapshot
     if gap := found.gap:
-        yield "gap", f"{gap.total_s:.1f} s: stop {gap.stop_s:.1f}, submit {gap.submit_s:.1f}, start {gap.start_s:.1f}"
+        yield (
+            "gap",
+            f"{gap.total_s:.1f} s: stop {gap.stop_s:.1f}, submit {gap.submit_s:.1f}, start {gap.start_s:.1f}",
+        )
     yield from _gate(found)
     if undone := found.caught_up:
         yield (

@@ -96,9 +96,9 @@ def cluster_options(context: LocalContext) -> dict[str, str]:
 
 
 def client_options(context: LocalContext) -> dict[str, str]:
-    """What a client needs to find the cluster."""
+    """What a client needs to find the cluster and its snapshots."""
     planned = context.plan.flink.configuration
-    return {key: value for key, value in planned.items() if key.startswith("rest.")}
+    return {key: value for key, value in planned.items() if key.startswith(("rest.", "s3."))}
 
 
 def storage_options(agent: str) -> dict[str, str]:

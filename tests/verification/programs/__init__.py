@@ -1,0 +1,1 @@
+"""Jobs that write savepoints, in the agents' environment."""
