@@ -19,7 +19,7 @@ def engine_that_does_not_run_here(parts: Parts) -> Iterator[Problem]:
         if source.value.engine != "postgresql":
             yield source.problem(
                 "engine",
-                given=f"`{source.value.engine}`",
+                given=repr(source.value.engine),
                 allowed="`postgresql`: substrate.kind is `local`, and 0 servers of another kind run on this"
                 " machine; with substrate.kind `aws` a server that is there is captured",
             )

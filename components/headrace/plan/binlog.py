@@ -34,27 +34,13 @@ def server_id(environment: Environment, source: Source) -> Because[int]:
     )
 
 
-def where(environment: Environment, source: Source, place: Place) -> Because[dict[str, str]]:
-    """The server and the database, and as whom they are read."""
+def where(environment: Environment, source: Source) -> Because[dict[str, str]]:
+    """As whom the server knows the connector, and what it reads there."""
     own = server_id(environment, source)
     return settings(
         {
-            "connector.class": (
-                CONNECTORS[source.engine],
-                (
-                    f"the source's engine is {source.engine}; over Debezium's own, which can lose 1 of the "
-                    "2 records of a changed key"
-                ),
-            ),
-            "tasks.max": (1, "a binlog is read in order, by 1 reader"),
-            **place.database[source.engine],
-            "database.user": (
-                names.role(environment.name, source.name),
-                "the source's own user: 1 belongs to 1",
-            ),
             "database.server.id": (own.value, own.reasons[""]),
             "database.include.list": (source.database, "declared; 0 rows of others are read"),
-            "topic.prefix": (source.name, "the source's name starts its topics' names"),
             "connect.keep.alive.interval.ms": (
                 KEEP_ALIVE_MS,
                 f"{KEEP_ALIVE_MS} ms until a connection that died is noticed; the default is 60000",

@@ -57,7 +57,8 @@ def _of_a_slot(environment: Environment, source: Source, place: Place) -> Becaus
         slot=because(slot, f"environment {environment.name} and source {source.name}, with _ for -"),
         publication=because(slot, "the same name as the slot's: 1 belongs to 1"),
         connector_config=merged(
-            _where(source, slot, place),
+            _any_where(environment, source, place),
+            _slot_where(source, slot, place),
             _what(source),
             _old_rows(source),
             _records(),
@@ -87,7 +88,8 @@ def _of_a_binlog(environment: Environment, source: Source, place: Place) -> Beca
             "1 for the source: who reads that topic",
         ),
         connector_config=merged(
-            binlog.where(environment, source, place),
+            _any_where(environment, source, place),
+            binlog.where(environment, source),
             _what(source),
             binlog.rows(),
             _records(),
@@ -176,22 +178,35 @@ def _backfill(backfill: Backfill) -> Because[BackfillPlan]:
     )
 
 
-def _where(source: Source, slot: str, place: Place) -> Because[dict[str, str]]:
+def _any_where(environment: Environment, source: Source, place: Place) -> Because[dict[str, str]]:
+    has_binlog = ENGINES[source.engine].has_binlog
     return settings(
         {
             "connector.class": (
-                CONNECTOR,
+                binlog.CONNECTORS[source.engine] if has_binlog else CONNECTOR,
                 (
                     f"the source's engine is {source.engine}; over Debezium's own, which can lose 1 of the "
                     "2 records of a changed key"
                 ),
             ),
-            "tasks.max": (1, "a replication slot has 1 reader"),
+            "tasks.max": (1, f"a {'binlog' if has_binlog else 'replication slot'} has 1 reader"),
             **place.database[source.engine],
-            "database.user": (slot, "the source's own role has its slot's name: 1 belongs to 1"),
+            "database.user": (
+                names.role(environment.name, source.name),
+                "the source's own user: 1 belongs to 1"
+                if has_binlog
+                else "the source's own role has its slot's name: 1 belongs to 1",
+            ),
+            "topic.prefix": (source.name, "the source's name starts its topics' names"),
+        }
+    )
+
+
+def _slot_where(source: Source, slot: str, place: Place) -> Because[dict[str, str]]:
+    return settings(
+        {
             "database.dbname": (source.database, "declared"),
             "database.tcpKeepAlive": (True, "a connection that died is noticed, not waited for"),
-            "topic.prefix": (source.name, "the source's name starts its topics' names"),
             "plugin.name": (
                 "pgoutput",
                 "built into PostgreSQL; Debezium's default, decoderbufs, is an extension",

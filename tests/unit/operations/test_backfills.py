@@ -76,7 +76,9 @@ def test_one_that_is_declared_alone_waits_for_up(source: PostgresqlSourcePlan) -
     ]
 
 
-def test_tables_are_read_one_after_the_other_and_the_next_backfill_waits(source: PostgresqlSourcePlan) -> None:
+def test_tables_are_read_one_after_the_other_and_the_next_backfill_waits(
+    source: PostgresqlSourcePlan,
+) -> None:
     notifications = Told().say("STARTED", data_collections=f"{ORDERS},{PAYMENTS}")
     found = told(source, notifications, FIRST, SECOND)
     assert (found["first"].state, found["second"].state) == ("running", "waiting")
@@ -116,7 +118,9 @@ def test_a_pause_holds_over_a_restart_until_it_is_ended(source: PostgresqlSource
     assert told(source, notifications, SECOND)["second"].state == "running"
 
 
-def test_a_cancelled_one_is_told_apart_from_one_that_reads_the_same_table(source: PostgresqlSourcePlan) -> None:
+def test_a_cancelled_one_is_told_apart_from_one_that_reads_the_same_table(
+    source: PostgresqlSourcePlan,
+) -> None:
     notifications = Told().chunk(ORDERS, 1_024).say("ABORTED", data_collections=PAYMENTS)
     found = told(source, notifications, FIRST, SECOND, stop("second", [PAYMENTS]))
     assert (found["first"].state, found["second"].state) == ("running", "cancelled")
