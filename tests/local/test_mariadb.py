@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from pydantic import BaseModel, Json
 
 from headrace.local.waiting import wait_until
 from headrace.plan import plan
@@ -107,9 +110,25 @@ def seen(source: Captured, expected: list[tuple[str, int]]) -> bool:
     return told(source.changes(TICKETS)) == expected
 
 
+class Kind(BaseModel):
+    id: int
+    tiny: bool
+    big: int
+    price: Decimal
+    ratio: float
+    name: str
+    raw: str
+    day: date
+    moment: datetime
+    stamped: datetime
+    hour: time
+    kind: Literal["calm", "busy"]
+    body: Json[dict[str, int]]
+
+
 class Kinds(Agent[Seen, Decided]):
     @on(KINDS)
-    async def kinds(self, ctx: Run, change: Change[dict[str, Any]]) -> None:
+    async def kinds(self, ctx: Run, change: Change[Kind]) -> None:
         """Reads each."""
 
 
@@ -181,3 +200,19 @@ def test_rows_come_first_then_changes_and_a_kill_loses_and_repeats_none(
     event = reading.work.event(reading.position, reading.committed_at_ms)
     assert isinstance(event, Change)
     assert (event.table, event.operation, reading.business_key) == (KINDS, "create", b"[1]")
+    moment = datetime(2026, 3, 4, 5, 6, 7, 9, tzinfo=UTC)
+    assert event.row == Kind.model_construct(
+        id=1,
+        tiny=True,
+        big=9223372036854775807,
+        price=Decimal("12.50"),
+        ratio=1.25,
+        name="Zoë 😀",
+        raw="AAEC",
+        day=moment.date(),
+        moment=moment,
+        stamped=moment,
+        hour=moment.timetz(),
+        kind="busy",
+        body={"a": 1},
+    )

@@ -132,10 +132,14 @@ class Captured:
             while ended != set(partitions):
                 message = consumer.poll(30)
                 assert message is not None
+                key, value, partition = message.key(), message.value(), message.partition()
+                assert partition is not None
                 if message.error():
-                    ended.add(message.partition())
+                    ended.add(partition)
                 else:
-                    found.append((message.key(), message.value()))
+                    assert key is not None
+                    assert value is not None
+                    found.append((key, value))
         finally:
             consumer.close()
         return found

@@ -41,7 +41,7 @@ STANDINGS = (
         "the connector says that it supports it; run without a kill",
     ),
     Standing(
-        "`headrace preflight`, publication, slot, `headrace capture`, backfills, what is watched",
+        "`headrace preflight`, publication, slot, `headrace capture status`, backfills, what is watched",
         "yes",
         "**no**: they are of slots, and ask PostgreSQL",
         "**no**: they are of slots, and ask PostgreSQL",

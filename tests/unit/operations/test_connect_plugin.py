@@ -27,7 +27,7 @@ from headrace.toolchain.maven import CHECKSUMS
 
 BYTES = "63ed0763a85a8e54a9f5eebb593a8a40383b363a2f2997c58071d7cb129bcf6c"
 ALLOWED = "AWS's msk-config-providers"
-POSTGRESQL = ("postgresql",)
+POSTGRESQL: tuple[Engine, ...] = ("postgresql",)
 CLASS = f"{SECRETS_PROVIDER.replace('.', '/')}.class"
 
 
