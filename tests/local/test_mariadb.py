@@ -66,7 +66,7 @@ def database(tmp_path: Path) -> Iterator[MariaDb]:
     with mariadb(tmp_path / "mariadb") as server:
         columns = ", ".join(f"{name} {kind}" for name, (kind, _, _) in VALUES.items())
         server.run(
-            "SET time_zone = '+00:00'; CREATE DATABASE shop; USE shop;"
+            "SET time_zone = '+00:00'; CREATE DATABASE shop CHARACTER SET utf8mb4; USE shop;"
             "CREATE TABLE customers (id bigint PRIMARY KEY, name text, plan text);"
             "CREATE TABLE tickets (id bigint PRIMARY KEY, customer_id bigint NOT NULL, subject text);"
             "CREATE TABLE orders (order_id bigint PRIMARY KEY);"

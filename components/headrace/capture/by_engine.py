@@ -38,7 +38,7 @@ STANDINGS = (
         "exactly-once source",
         "supported, and run: the ledger under kills",
         "the connector says that it supports it; not run",
-        "the connector says that it supports it; run without a kill",
+        "the connector says that it supports it; run over 1 kill of Connect",
     ),
     Standing(
         "`headrace preflight`, publication, slot, `headrace capture status`, backfills, what is watched",

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 from headrace.agents_fit import refuse_agents
-from headrace.capture.by_engine import not_looked_at, refuse_other_engine
+from headrace.capture.by_engine import STANDINGS, not_looked_at, refuse_other_engine
 from headrace.environment import CONFIG_KEY
 from headrace.environment.engines import Engine
 from headrace.errors import HeadraceError
 from headrace.plan.aws import AwsPlan, aws_plan
 from headrace.plan.model import BinlogSourcePlan
 from headrace.toolchain.environments import AGENTS
+from headrace.toolchain.maven import POM
 from tests.unit.commands.conftest import run
 from tests.unit.environment.binlog import of_engine
 from tests.unit.environment.declarations import on_aws, parsed
@@ -71,6 +73,15 @@ def test_a_preview_says_that_columns_types_are_not_compared(engine: Engine) -> N
     (said,) = (each for each in warnings if each.startswith("source support"))
     assert "shop.tickets" in said
     assert "not against their types" in said
+
+
+def test_the_table_tells_the_versions_that_are_pinned() -> None:
+    (told,) = (each for each in STANDINGS if each.meaning == "version of Debezium")
+    pinned = re.findall(r"<(debezium(?:-\w+)?)\.version>([^<]+)<", POM.read_text(encoding="utf-8"))
+    assert dict(pinned).keys() == {"debezium", "debezium-mysql", "debezium-mariadb"}
+    versions = [told.postgresql, told.mysql, told.mariadb]
+    for version, text in zip(dict(pinned).values(), versions, strict=True):
+        assert text.startswith(version)
 
 
 def test_of_postgresql_nothing_is_said() -> None:

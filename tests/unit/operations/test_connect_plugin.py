@@ -131,7 +131,7 @@ def test_it_holds_the_connectors_of_the_named_engines_alone(
         f"{checksums.read_text()}{sha256(folder / 'mysql-connector-j-1.jar')}"
         "  debezium-mysql/mysql-connector-j-1.jar\n"
     )
-    with zipfile.ZipFile(build_plugin(providers, tmp_path / "plugin.zip", ("mysql",)).archive) as archive:
+    with zipfile.ZipFile(build_plugin(providers, tmp_path / "plugin.zip", ["mysql"]).archive) as archive:
         assert archive.namelist() == [
             "config-providers/msk-config-providers-0.4.0-all.jar",
             f"debezium-mysql/{JAR}",
