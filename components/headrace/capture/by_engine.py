@@ -38,7 +38,7 @@ STANDINGS = (
         "exactly-once source",
         "supported, and run: the ledger under kills",
         "the connector says that it supports it; not run",
-        "the connector says that it supports it, and starts where it is required; a kill was not run to its end",
+        "the connector says that it supports it, and starts where it is required; no kill was seen",
     ),
     Standing(
         "`headrace preflight`, publication, slot, `headrace capture status`, backfills, what is watched",
