@@ -32,7 +32,7 @@ from tests.unit.environment.binlog import of_engine
 from tests.unit.environment.declarations import parsed, shipped
 
 TIMEOUT_S = 90
-PORT_BASE = 29_200
+PORT_BASE = 31_700
 """Below the ports that clients get by themselves."""
 KINDS = "shop.kinds"
 TICKETS = "shop.tickets"

@@ -16,8 +16,10 @@ from confluent_kafka import Consumer, TopicPartition
 
 from headrace.environment import Environment
 from headrace.local.java import java_command, properties
+from headrace.local.ports import refuse_taken_ports
 from headrace.local.provider.topic import TopicInputs, TopicKind
 from headrace.local.waiting import wait_until
+from headrace.operations.preflight import named_ports
 from headrace.plan import StackPlan
 from headrace.plan.connectors import sources
 from headrace.plan.model import BinlogSourcePlan
@@ -173,6 +175,8 @@ def captured(
             }
         },
     )
+    # Another stack's broker at these ports would be taken for the test's own.
+    refuse_taken_ports(dict(named_ports(settings.ports)), folder)
     (source,) = sources(environment, place).value
     assert isinstance(source, BinlogSourcePlan)
     runtimes = Runtimes.locate()
