@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from headrace.environment.engines import ENGINES
 from headrace.environment.problem import DeclarationError, Problem
 from headrace.errors import HeadraceError
 from headrace.plan.model import CommonPlan, SourcePlan
 from headrace_agents.flink.preflight import ASKED, REFUSALS, Asked, Refusal
 from headrace_agents.spec import AgentJobSpec
 
+UNKNOWN = ""
+"""A column's type of which agents' rows know no value: it is taken to fit."""
 PATIENCE_S = 60
 """For importing all agents' packages; what takes longer does not end."""
 
@@ -26,7 +29,8 @@ def refuse_agents(
     not looked at.
 
     Returns:
-        Warnings: columns that an agent would use and that are not declared.
+        Warnings: columns that an agent would use and that are not declared, and those whose types could not
+        be compared.
 
     Raises:
         DeclarationError: an agent's class, package or settings are not what its declaration says, or a
@@ -38,7 +42,22 @@ def refuse_agents(
     if refused := [each for each in found if each.severity == "error"]:
         problems = tuple(_problem(refusal, asked[refusal.index].spec) for refusal in refused)
         raise DeclarationError(declaration, problems)
-    return [f"agent {asked[warning.index].spec.name}: {warning.reason}" for warning in found]
+    warnings = [f"agent {asked[warning.index].spec.name}: {warning.reason}" for warning in found]
+    return [*warnings, *_not_compared(plan.sources)]
+
+
+def _not_compared(sources: Iterable[SourcePlan]) -> Iterator[str]:
+    for source in sources:
+        tables = [table.name for table in source.tables if table.columns]
+        if tables and not _types_are_known(source):
+            yield (
+                f"source {source.name}: agents are checked against the names of the columns of"
+                f" {', '.join(tables)}, not against their types: they are {ENGINES[source.engine].title}'s"
+            )
+
+
+def _types_are_known(source: SourcePlan) -> bool:
+    return source.engine == "postgresql"
 
 
 def _asked(spec: AgentJobSpec, sources: Iterable[SourcePlan]) -> Asked:
@@ -46,7 +65,9 @@ def _asked(spec: AgentJobSpec, sources: Iterable[SourcePlan]) -> Asked:
     return Asked(
         spec=spec,
         columns={
-            table.name: {column.name: column.type for column in table.columns}
+            table.name: {
+                column.name: column.type if _types_are_known(source) else UNKNOWN for column in table.columns
+            }
             for source in sources
             for table in source.tables
             if table.topic in topics and table.columns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ import pulumi_aws as aws
 from headrace.aws.connector import Connector, ConnectorArgs, ConnectorPlace, SourceDatabase
 from headrace.aws.names import AUTONAME_CHARS, CONNECT_MAX, fitted
 from headrace.aws.tags import Tags
+from headrace.environment.engines import Engine
 from headrace.errors import HeadraceError
+from headrace.plan.aws.kafka import PLUGIN_FOLDERS
 from headrace.plan.aws.model import ConnectorCapacityPlan, ConnectPlan
 from headrace.plan.model import SourcePlan
 
@@ -24,7 +27,7 @@ OFFSETS_TOPIC = "offset.storage.topic"
 
 @dataclass(frozen=True, kw_only=True)
 class Plugin:
-    """A zip file with Debezium's PostgreSQL connector and AWS's configuration providers.
+    """A zip file with Debezium's connectors of the sources' engines and AWS's configuration providers.
 
     Raises:
         HeadraceError: the file is not there, or is another one than its checksum says.
@@ -45,13 +48,21 @@ class Plugin:
                 f"plugin: given {self.archive} with SHA-256 {found}; allowed: the pinned one, {self.sha256}"
             )
 
+    def captures(self, engine: Engine) -> bool:
+        """Whether it has the connector of that engine."""
+        if not zipfile.is_zipfile(self.archive):
+            return False
+        with zipfile.ZipFile(self.archive) as archive:
+            return any(name.startswith(f"{PLUGIN_FOLDERS[engine]}/") for name in archive.namelist())
+
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeCaptureArgs:
     """Sources with their databases, and where the connectors run.
 
     Raises:
-        HeadraceError: a source lacks its database or its capacity, or the offsets have no topic of their own.
+        HeadraceError: a source lacks its database or its capacity, the plugin lacks the connector of its
+            engine, or the offsets have no topic of their own.
     """
 
     sources: Sequence[SourcePlan]
@@ -77,6 +88,13 @@ class ChangeCaptureArgs:
                 raise HeadraceError(
                     f"change capture: given no database for source {source.name}; "
                     "allowed: one for each source"
+                )
+            # PostgreSQL's is not asked for: an archive of another origin may have it under another name.
+            if source.engine != "postgresql" and not self.plugin.captures(source.engine):
+                raise HeadraceError(
+                    f"change capture: given a plugin without {PLUGIN_FOLDERS[source.engine]}, and source"
+                    f" {source.name} is {source.engine}; allowed: one that"
+                    f" `headrace plugin build --engine {source.engine}` wrote"
                 )
             if source.connector not in capacities:
                 raise HeadraceError(

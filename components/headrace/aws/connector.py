@@ -17,7 +17,8 @@ from headrace.environment.aws_parts import A_SECRET_ARN, SECRET_ARN
 from headrace.environment.names import heartbeat_topic
 from headrace.errors import HeadraceError
 from headrace.plan.aws.model import ConnectorCapacityPlan
-from headrace.plan.model import SourcePlan
+from headrace.plan.binlog import HISTORY_SERVERS
+from headrace.plan.model import BinlogSourcePlan, SourcePlan
 
 CONNECT_VERSION = "3.7.x"
 """The newest of MSK Connect's; Debezium 3 needs its Java 17."""
@@ -100,6 +101,8 @@ class Connector(pulumi.ComponentResource):
             # The workers' provider reads it; the configuration, the state and the API show the reference.
             "database.password": f"${{secretsmanager:{args.database.secret_name}:password}}",
         }
+        if isinstance(source, BinlogSourcePlan):
+            settings[HISTORY_SERVERS] = place.bootstrap_servers
         self.connector = aws.mskconnect.Connector(
             name,
             name=source.connector,
@@ -129,7 +132,7 @@ class Connector(pulumi.ComponentResource):
                 "worker_log_delivery": {"cloudwatch_logs": {"enabled": True, "log_group": args.logs.name}}
             },
             tags=args.tags.named(name),
-            # A slot has one reader, and offsets belong to the name: the old one goes first.
+            # A source has one reader, and offsets belong to the name: the old one goes first.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy], delete_before_replace=True),
         )
         self.security_group_id = group.id
@@ -208,6 +211,23 @@ def _kafka_rights(source: SourcePlan, cluster: pulumi.Output[str], offsets: str)
         # Exactly-once: Connect names its leader's transactions `connect-cluster-GROUP`, and a task's
         # `GROUP-CONNECTOR-TASK`; the group is MSK Connect's own.
         transactions(cluster, [INTERNAL, "connect-cluster-*", f"*-{source.connector}-*"]),
+        *(_history_rights(source, cluster) if isinstance(source, BinlogSourcePlan) else ()),
+    ]
+
+
+def _history_rights(source: BinlogSourcePlan, cluster: pulumi.Output[str]) -> list[Statement]:
+    """Debezium's own clients read it at each start, write to it, and look whether it is kept for ever."""
+    return [
+        allow(
+            [
+                "kafka-cluster:DescribeTopic",
+                "kafka-cluster:DescribeTopicDynamicConfiguration",
+                "kafka-cluster:ReadData",
+                "kafka-cluster:WriteData",
+            ],
+            kafka_arns(cluster, "topic", [source.schema_history_topic]),
+        ),
+        groups(cluster, [source.schema_history_group]),
     ]
 
 

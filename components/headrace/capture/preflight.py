@@ -13,7 +13,7 @@ import psycopg
 from headrace.capture import columns, orphans, positions, publishing, role, server, slots, standby, tables
 from headrace.capture.finding import Finding, Flaw, Mend, Report
 from headrace.capture.look import LONG_TRANSACTION, Connection, Look, Offset
-from headrace.plan.model import SourcePlan
+from headrace.plan.model import PostgresqlSourcePlan
 
 Check = Callable[[Look], Iterator[Flaw]]
 """Yields what it finds; the first line of its docstring is what holds otherwise."""
@@ -90,7 +90,7 @@ def identity(check: Check) -> str:
     return check.__name__.replace("_", "-")
 
 
-def preflight(source: SourcePlan, access: Access, declared: Collection[str] = ()) -> Report:
+def preflight(source: PostgresqlSourcePlan, access: Access, declared: Collection[str] = ()) -> Report:
     """Look at everything that has to hold before `source` is captured; nothing is changed.
 
     Args:

@@ -95,8 +95,10 @@ class Database(Declared):
     host: Annotated[str, matching(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,251}[a-zA-Z0-9])?", 253)] = declared(
         "a host's name or address", "The server, as it is reached from within the VPC."
     )
-    port: Annotated[int, Field(strict=True, ge=1, le=65_535)] = declared(
-        "a whole number from 1 to 65535", "The server's port.", default=5432
+    port: Annotated[int, Field(strict=True, ge=1, le=65_535)] | None = declared(
+        "a whole number from 1 to 65535",
+        "The server's port; left out, 5432, with engine `mysql` and `mariadb` 3306.",
+        default=None,
     )
     security_group_id: Annotated[str, matching(r"sg-[0-9a-f]{8,17}", 20)] = declared(
         "the id of a security group, `sg-...`",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 from headrace.aws import ChangeCapture, ChangeCaptureArgs, ConnectorPlace, Plugin, SourceDatabase
 from headrace.errors import HeadraceError
+from headrace.plan.aws import aws_plan
+from headrace.plan.model import BinlogSourcePlan
 from tests.components.aws.cloud import (
     ACCOUNT,
     REGION,
@@ -25,6 +28,8 @@ from tests.components.aws.cloud import (
 from tests.components.aws.managed import sha256
 from tests.components.aws.planned import planned
 from tests.components.recording import Registered
+from tests.unit.environment.binlog import of_engine
+from tests.unit.environment.declarations import parsed
 
 PLAN = planned()
 (SOURCE,) = PLAN.sources
@@ -272,3 +277,66 @@ def test_another_file_than_the_pinned_one_is_refused(archive: Path, tmp_path: Pa
         with pytest.raises(HeadraceError) as refused:
             Plugin(archive=file, sha256=checksum)
         assert str(refused.value) == message
+
+
+@pytest.fixture
+def binlog_plugin(tmp_path: Path) -> Path:
+    """With MySQL's connector, and no other."""
+    file = tmp_path / "debezium-mysql.zip"
+    with zipfile.ZipFile(file, "w") as written:
+        written.writestr("debezium-mysql/debezium-connector-mysql-1.jar", b"")
+    return file
+
+
+def of_mysql() -> tuple[BinlogSourcePlan, dict[str, Any]]:
+    """A source, and what change capture is told of it."""
+    plan = aws_plan(parsed(of_engine("mysql")))
+    (source,) = plan.sources
+    assert isinstance(source, BinlogSourcePlan)
+    return source, {"sources": plan.sources, "connect": plan.connect}
+
+
+def test_a_connector_of_a_binlog_finds_and_may_use_how_its_tables_looked(binlog_plugin: Path) -> None:
+    source, changed = of_mysql()
+    stack = capture(binlog_plugin, **changed)
+
+    told = inputs(stack, CONNECTOR, f"dev-{source.name}")["connectorConfiguration"]
+    assert told["schema.history.internal.kafka.bootstrap.servers"] == "b-1.example:9098"
+    assert {key for key in source.connector_config if told[key] != source.connector_config[key]} <= {
+        *OF_AWS,
+        "schema.history.internal.kafka.bootstrap.servers",
+    }
+    rights = statements(inputs(stack, "aws:iam/rolePolicy:RolePolicy", f"{NAME}-connector")["policy"])
+    (history,) = (
+        each
+        for each in rights
+        if each["Resource"] == [f"{KAFKA}:topic/dev-kafka/uuid-1/{source.schema_history_topic}"]
+    )
+    assert history["Action"] == [
+        "kafka-cluster:DescribeTopic",
+        "kafka-cluster:DescribeTopicDynamicConfiguration",
+        "kafka-cluster:ReadData",
+        "kafka-cluster:WriteData",
+    ]
+    assert [f"{KAFKA}:group/dev-kafka/uuid-1/{source.schema_history_group}"] in [
+        each["Resource"] for each in rights
+    ]
+    for right in rights:
+        assert "*" not in right["Resource"]
+
+
+def test_a_connector_of_a_slot_has_no_right_to_such_a_topic(archive: Path) -> None:
+    rights = statements(
+        inputs(capture(archive), "aws:iam/rolePolicy:RolePolicy", f"{NAME}-connector")["policy"]
+    )
+    assert not [each for right in rights for each in right["Resource"] if "schema-history" in each]
+
+
+def test_a_plugin_without_the_connector_of_a_sources_engine_is_refused(archive: Path) -> None:
+    _source, changed = of_mysql()
+    with pytest.raises(HeadraceError) as refused:
+        arguments(archive, **changed)
+    assert str(refused.value) == (
+        "change capture: given a plugin without debezium-mysql, and source support is mysql; allowed: one"
+        " that `headrace plugin build --engine mysql` wrote"
+    )

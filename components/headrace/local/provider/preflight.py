@@ -14,7 +14,7 @@ from headrace.local.provider.database import wait_for_server
 from headrace.local.provider.resource import Inputs, JsonObject, Kind
 from headrace.local.source_access import capturing_role
 from headrace.local.stored_offsets import StoredOffsets
-from headrace.plan.model import SourcePlan
+from headrace.plan.model import PostgresqlSourcePlan
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class PreflightInputs(Inputs):
     offsets_topic: str
     declared: tuple[str, ...]
     """Slots of all declared sources: others of their kind are orphans."""
-    source: SourcePlan
+    source: PostgresqlSourcePlan
     """With the connector's configuration: a change of that is looked at before the connector has it."""
 
 
