@@ -11,8 +11,9 @@ from pathlib import Path
 import pulumi
 import pulumi_aws as aws
 
-from headrace.aws.connector import Connector, ConnectorArgs, ConnectorPlace, SourceDatabase
+from headrace.aws.connector import Connector, ConnectorArgs, ConnectorPlace
 from headrace.aws.names import AUTONAME_CHARS, CONNECT_MAX, fitted
+from headrace.aws.source_database import SourceDatabase
 from headrace.aws.tags import Tags
 from headrace.errors import HeadraceError
 from headrace.plan.aws.model import ConnectorCapacityPlan, ConnectPlan
@@ -64,6 +65,8 @@ class ChangeCaptureArgs:
     place: ConnectorPlace
     log_days: int
     tags: Tags
+    client: pulumi.Input[str] = "where the stack is brought up"
+    """What databases have to let in for the look before a connector: a security group, or in words."""
 
     def __post_init__(self) -> None:
         if not self.connect.worker_configuration.get(OFFSETS_TOPIC):
@@ -119,6 +122,8 @@ class ChangeCapture(pulumi.ComponentResource):
     ) -> None:
         super().__init__("headrace:aws:ChangeCapture", name, None, opts)
         self._name, self._child = name, pulumi.ResourceOptions(parent=self)
+        if pulumi.runtime.is_dry_run():
+            pulumi.log.info("a preview looks at no source database; `up` does, before each connector", self)
         plugin = self._plugin(args)
         workers = aws.mskconnect.WorkerConfiguration(
             fitted(f"{name}-connect", CONNECT_MAX - AUTONAME_CHARS),
@@ -144,6 +149,8 @@ class ChangeCapture(pulumi.ComponentResource):
                     workers=workers,
                     logs=logs,
                     offsets_topic=args.connect.worker_configuration[OFFSETS_TOPIC],
+                    declared=[each.slot for each in args.sources],
+                    client=args.client,
                     tags=args.tags,
                 ),
                 self._child,

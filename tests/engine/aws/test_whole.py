@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from headrace.local.waiting import wait_until
+from headrace.waiting import wait_until
 from tests.engine.aws.cluster import enforce_policies
 from tests.engine.aws.project import Declaration, Shipped, random_delays
 from tests.engine.aws.scene import REGION

@@ -13,7 +13,7 @@ import psycopg
 from psycopg.pq import PGconn, Ping
 
 from headrace.local.postgres import UNPRIVILEGED
-from headrace.local.waiting import wait_until
+from headrace.waiting import wait_until
 from tests.engine.project import free_port
 
 STARTED_S = 30
