@@ -47,7 +47,7 @@ def dev(tmp_path: Path, cluster_place: Place, left: Callable[[], list[str]]) -> 
 
 @pytest.fixture
 def account(cluster_place: Place) -> Account:
-    """To look into, and to change things behind the engine's back."""
+    """Of the cluster's place."""
     return Account(cluster_place.aws_endpoint, REGION, cluster_place.record)
 
 

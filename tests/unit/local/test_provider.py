@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pulumi.provider.experimental import provider as api
+from pulumi.provider.experimental.property_value import PropertyValue
 
 from headrace.local.provider.process import ProcessKind
 from headrace.provider.resource import Inputs, JsonObject, Kind
@@ -79,6 +80,14 @@ def test_check_fills_in_defaults_and_refuses_what_is_unknown(provider: HeadraceP
     bad = asyncio.run(provider.check(api.CheckRequest(URN, {}, to_values({"name": "x", "sise": 2}), b"")))
     assert bad.failures is not None
     assert [f.property for f in bad.failures] == ["sise"]
+
+
+def test_what_is_not_known_yet_is_neither_checked_nor_compared(provider: HeadraceProvider) -> None:
+    inputs = to_values({"name": "x"}) | {"where": PropertyValue.computed()}
+    checked = asyncio.run(provider.check(api.CheckRequest(URN, {}, inputs, b"")))
+    assert (checked.inputs, checked.failures) == (inputs, None)
+    compared = asyncio.run(provider.diff(api.DiffRequest(URN, "x", to_values(state()), inputs, [])))
+    assert (compared.changes, compared.diffs) == (True, ["where"])
 
 
 def test_nothing_changed_is_no_difference(provider: HeadraceProvider) -> None:
