@@ -22,6 +22,7 @@ from headrace.aws.network_args import ExistingNetworkArgs, NetworkArgs
 from headrace.aws.observability import Observability, ObservabilityArgs
 from headrace.aws.observed import ObservedCluster
 from headrace.aws.operations import Operations, OperationsArgs
+from headrace.aws.slot_watch import WatchedSlot
 from headrace.aws.source_database import SourceDatabase
 from headrace.aws.tags import Tags
 
@@ -63,4 +64,5 @@ __all__ = [
     "SourceDatabase",
     "StateBuckets",
     "Tags",
+    "WatchedSlot",
 ]

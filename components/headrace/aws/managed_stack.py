@@ -31,10 +31,11 @@ from headrace.aws.namespace import Namespace, NamespaceArgs
 from headrace.aws.network import blocks_of
 from headrace.aws.observability import Observability, ObservabilityArgs
 from headrace.aws.observed import ObservedCluster
+from headrace.aws.slot_watch import WatchedSlot
 from headrace.aws.source_database import databases_of, looked_at
 from headrace.plan.aws.cluster_names import collector_endpoint
 from headrace.plan.aws.model import AwsPlan, DeploymentPlan, NamespacePlan
-from headrace.plan.model import AgentPlan
+from headrace.plan.model import AgentPlan, SourcePlan
 
 RUNNER = "runner"
 
@@ -287,8 +288,19 @@ class ManagedStack(pulumi.ComponentResource):
                 log_days=plan.log_days,
                 tags=self._tags,
                 deployers=self._deployers,
+                slots=[self._watched_slot(source) for source in plan.sources],
             ),
             self._in_cluster,
+        )
+
+    def _watched_slot(self, source: SourcePlan) -> WatchedSlot:
+        return WatchedSlot(
+            source=source,
+            database=databases_of(self._plan)[source.name],
+            # Beside the operator, on nodes that stay.
+            node_pool=self._plan.operator.node_pool,
+            scraper_cidrs=self._place.cidrs,
+            connector=self.capture.connectors[source.name],
         )
 
     def _agents(self) -> dict[str, FlinkApplication]:
