@@ -41,7 +41,7 @@ ABILITIES = {
         "look at the database before",
         Way("`headrace preflight`, and a resource before each connector"),
         Way(
-            "a resource before each connector, on the runner or where `pulumi up` runs, with the role's secret;"
+            "a resource before each connector, on the runner or where `pulumi up` runs, by the secret;"
             " `headrace preflight`, by a person from where the database can be reached"
         ),
     ),
@@ -71,10 +71,17 @@ ABILITIES = {
     ),
     "watch": Ability(
         "watch slots, WAL and heartbeats",
-        Way("the process `capture-watch`, its metrics and alerts; `headrace capture status`"),
+        Way("the process `capture-watch`, its metrics and alerts"),
         Way(
             "a pod for each source asks for slot and WAL, with alerts of the same bounds; heartbeats are not"
             " watched; RDS has `OldestReplicationSlotLag` and `TransactionLogsDiskUsage` in CloudWatch, too"
+        ),
+    ),
+    "status": Ability(
+        "say at once how a source is captured",
+        Way("`headrace capture status`"),
+        _not(
+            "its databases and MSK Connect are not asked from here: Managed Prometheus has the figures of slots"
         ),
     ),
     "slot": Ability(
