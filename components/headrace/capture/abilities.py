@@ -81,7 +81,7 @@ ABILITIES = {
         "say at once how a source is captured",
         Way("`headrace capture status`"),
         _not(
-            "its databases and MSK Connect are not asked from here: Managed Prometheus has the figures of slots"
+            "its databases and MSK Connect are not asked from here: Managed Prometheus has its slots' figures"
         ),
     ),
     "slot": Ability(
