@@ -17,7 +17,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, Json
 
-from headrace.local.waiting import wait_until
+from headrace.waiting import wait_until
 from headrace.plan import plan
 from headrace.toolchain import mariadb_for_tests
 from headrace_agents import Agent, Change, on

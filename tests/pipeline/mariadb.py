@@ -18,7 +18,7 @@ from headrace.environment import Environment
 from headrace.local.java import java_command, properties
 from headrace.local.ports import refuse_taken_ports
 from headrace.local.provider.topic import TopicInputs, TopicKind
-from headrace.local.waiting import wait_until
+from headrace.waiting import wait_until
 from headrace.operations.preflight import named_ports
 from headrace.plan import StackPlan
 from headrace.plan.connectors import sources

@@ -12,14 +12,15 @@ from pathlib import Path
 import pulumi
 import pulumi_aws as aws
 
-from headrace.aws.connector import Connector, ConnectorArgs, ConnectorPlace, SourceDatabase
+from headrace.aws.connector import Connector, ConnectorArgs, ConnectorPlace
 from headrace.aws.names import AUTONAME_CHARS, CONNECT_MAX, fitted
+from headrace.aws.source_database import SourceDatabase
 from headrace.aws.tags import Tags
 from headrace.environment.engines import Engine
 from headrace.errors import HeadraceError
 from headrace.plan.aws.kafka import PLUGIN_FOLDERS
 from headrace.plan.aws.model import ConnectorCapacityPlan, ConnectPlan
-from headrace.plan.model import SourcePlan
+from headrace.plan.model import PostgresqlSourcePlan, SourcePlan
 
 SHOWN_DIGITS = 12
 OFFSETS_TOPIC = "offset.storage.topic"
@@ -75,6 +76,8 @@ class ChangeCaptureArgs:
     place: ConnectorPlace
     log_days: int
     tags: Tags
+    client: pulumi.Input[str] = "where the stack is brought up"
+    """What databases have to let in for the look before a connector: a security group, or in words."""
 
     def __post_init__(self) -> None:
         if not self.connect.worker_configuration.get(OFFSETS_TOPIC):
@@ -137,6 +140,8 @@ class ChangeCapture(pulumi.ComponentResource):
     ) -> None:
         super().__init__("headrace:aws:ChangeCapture", name, None, opts)
         self._name, self._child = name, pulumi.ResourceOptions(parent=self)
+        if pulumi.runtime.is_dry_run():
+            pulumi.log.info("a preview looks at no source database; `up` does, before each connector", self)
         plugin = self._plugin(args)
         workers = aws.mskconnect.WorkerConfiguration(
             fitted(f"{name}-connect", CONNECT_MAX - AUTONAME_CHARS),
@@ -162,6 +167,8 @@ class ChangeCapture(pulumi.ComponentResource):
                     workers=workers,
                     logs=logs,
                     offsets_topic=args.connect.worker_configuration[OFFSETS_TOPIC],
+                    declared=[each.slot for each in args.sources if isinstance(each, PostgresqlSourcePlan)],
+                    client=args.client,
                     tags=args.tags,
                 ),
                 self._child,

@@ -42,7 +42,7 @@ def status(stack: StackName = "local", file: DeclarationFile = None, as_json: As
     [dim]headrace capture status --json | jq '.[] | select(.slot_state != "active")'[/]
     """
     with reported():
-        found = captures(_able(stack, file, "watch"))
+        found = captures(_able(stack, file, "status"))
         if as_json:
             print_json(found)
         else:

@@ -112,6 +112,12 @@ class Database(Declared):
     secret_key_arn: Annotated[
         str, matching(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]+", 2_048)
     ] = declared("arn:aws:kms:REGION:ACCOUNT:key/ID", "The KMS key that this secret is encrypted with.")
+    preflight: Literal["required", "skipped"] = declared(
+        "required or skipped",
+        "Whether whoever brings the stack up looks at the database before its connector, and drops its slot"
+        " when the source goes. Required, it has to be reached from there.",
+        default="required",
+    )
 
 
 class FlinkOperator(Declared):

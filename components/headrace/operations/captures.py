@@ -19,12 +19,12 @@ from headrace.local.connect_status import Status, parts, runs
 from headrace.local.connector_place import ConnectorPlace
 from headrace.local.context import HOST
 from headrace.local.source_access import complete_config
-from headrace.local.waiting import wait_until
 from headrace.operations.captured_sources import stored_offsets
 from headrace.operations.demo import connect
 from headrace.operations.stack import Stack
 from headrace.operations.status import UNREACHABLE, in_words, told_by_connect
 from headrace.plan.model import PostgresqlSourcePlan
+from headrace.waiting import wait_until
 
 TIMEOUT_S = 30
 STOPPED_TIMEOUT_S, RUNNING_TIMEOUT_S = 60, 120

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zipfile
 from collections import Counter
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from headrace.aws import ChangeCapture, ChangeCaptureArgs, ConnectorPlace, Plugi
 from headrace.errors import HeadraceError
 from headrace.plan.aws import aws_plan
 from headrace.plan.model import BinlogSourcePlan
+from headrace.provider.aws.preflight import PreflightInputs
+from headrace.provider.aws.slot import SlotInputs
 from tests.components.aws.cloud import (
     ACCOUNT,
     REGION,
@@ -34,6 +37,7 @@ from tests.unit.environment.declarations import parsed
 PLAN = planned()
 (SOURCE,) = PLAN.sources
 CONNECTOR, PLUGIN = "aws:mskconnect/connector:Connector", "aws:mskconnect/customPlugin:CustomPlugin"
+PREFLIGHT, SLOT = "headrace-aws:index:Preflight", "headrace-aws:index:Slot"
 NAME = f"dev-{SOURCE.name}"
 KAFKA = f"arn:aws:kafka:{REGION}:{ACCOUNT}"
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:dev/support-db-AbCdEf"
@@ -105,6 +109,8 @@ def test_exactly_these_resources(archive: Path, more: int) -> None:
             "aws:iam/role:Role": each,
             "aws:iam/rolePolicy:RolePolicy": each,
             CONNECTOR: each,
+            PREFLIGHT: each,
+            SLOT: each,
         }
     )
     assert_house_rules(stack, "dev")
@@ -218,6 +224,36 @@ def test_another_plugin_is_another_file_and_resource_and_connectors_keep_their_n
 def test_a_connector_waits_for_its_rights(archive: Path) -> None:
     needs = capture(archive)[f"{CONNECTOR} {NAME}"]["depends_on"]
     assert {f"{NAME}-connector", "dev-connect"} <= set(needs)
+
+
+def test_a_connector_comes_after_the_look_and_its_slot_and_goes_before_them(archive: Path) -> None:
+    stack = capture(archive)
+    assert {f"{NAME}-preflight", f"{NAME}-slot"} <= set(stack[f"{CONNECTOR} {NAME}"]["depends_on"])
+    assert f"{NAME}-preflight" in stack[f"{SLOT} {NAME}-slot"]["depends_on"]
+
+
+def test_the_look_is_told_the_plan_and_where_the_secret_is(archive: Path) -> None:
+    told = inputs(capture(archive, client="sg-runner"), PREFLIGHT, f"{NAME}-preflight")
+    # The SDK passes on no None.
+    assert told.pop("source") == SOURCE.model_dump(mode="json", exclude_none=True)
+    assert told == {
+        "host": "db.example",
+        "port": 5432,
+        "sslmode": "require",
+        "security_group_id": "sg-db",
+        "client": "sg-runner",
+        "secret_arn": SECRET,
+        "declared": [SOURCE.slot],
+    }
+    PreflightInputs.model_validate({**told, "source": SOURCE})
+    SlotInputs.model_validate(inputs(capture(archive), SLOT, f"{NAME}-slot"))
+
+
+def test_a_database_whose_preflight_is_skipped_is_left_to_a_person(archive: Path) -> None:
+    database = dataclasses.replace(DATABASE, preflight="skipped")
+    stack = capture(archive, databases={SOURCE.name: database})
+    assert not kinds(stack).keys() & {PREFLIGHT, SLOT}
+    assert kinds(stack)[CONNECTOR] == 1
 
 
 @pytest.mark.parametrize(

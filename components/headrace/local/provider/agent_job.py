@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 from headrace.errors import HeadraceError
 from headrace.local.files import StackFiles
 from headrace.local.flink_rest import FlinkRest, Job, JobGone, SavepointFailed, Unreachable
-from headrace.local.provider.resource import Inputs, JsonObject, Kind
 from headrace.local.snapshots import discard, newest_snapshot, savepoint_folder, savepoints
 from headrace.local.supervision import Supervisor
-from headrace.local.waiting import WaitEnded, wait_until
+from headrace.provider.resource import Inputs, JsonObject, Kind
+from headrace.waiting import WaitEnded, wait_until
 from headrace_agents.spec import AgentJobSpec
 
 RUNNING_TIMEOUT_S = 180

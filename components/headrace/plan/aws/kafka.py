@@ -124,6 +124,12 @@ def _database(environment: Environment, declared: Database) -> Because[DatabaseP
         security_group_id=because(declared.security_group_id, where),
         secret_arn=because(declared.secret_arn, where),
         secret_key_arn=because(declared.secret_key_arn, where),
+        preflight=because(
+            declared.preflight,
+            "1 look before each change of its connector"
+            if declared.preflight == "required"
+            else "declared: 0 looks, and the slot stays when the source goes",
+        ),
     )
 
 
