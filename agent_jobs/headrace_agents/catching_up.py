@@ -5,8 +5,8 @@ then again. The outcomes of those that the other version decided are in Kafka al
 of each such event are put into the journal topic before the earlier version starts
 (:mod:`headrace_agents.journal`); they go into state with their events, as steps that were written ahead do.
 A run of such an event reads its steps back from the journal, makes none, and puts nothing out: memory and
-reminders are what it changes. Where a step is not in the journal, memory stays as it was. Either way the shard
-reports it.
+reminders are what it changes. Where a step is not in the journal, memory stays as it was. Either way the
+shard reports it.
 """
 
 from __future__ import annotations

@@ -278,10 +278,11 @@ def is_backfilled(envelope: Mapping[str, Any]) -> bool:
 
 
 def _table(envelope: Mapping[str, Any]) -> str:
+    """``schema.table``; MySQL and MariaDB have no schemas, and their envelopes have ``source.db`` alone."""
     source = envelope.get("source")
     if not isinstance(source, dict) or not isinstance(source.get("table"), str):
         raise RejectedError("malformed", "the envelope has no source.table")
-    return f"{source.get('schema')}.{source['table']}"
+    return f"{source.get('schema', source.get('db'))}.{source['table']}"
 
 
 def _row(envelope: Mapping[str, Any], side: str) -> Mapping[str, Any] | None:

@@ -298,12 +298,8 @@ class AgentRuns:
                 effects = self._effects(request, context)
         except MissingStepError:
             pass
-        except RejectedError as error:
-            rejected = error
-        except MemoryTooLargeError as error:
-            rejected = RejectedError("memory_too_large", str(error))
-        except LoopLimitError as error:
-            rejected = RejectedError("loop_limit", str(error))
+        except (RejectedError, MemoryTooLargeError, LoopLimitError) as error:
+            rejected = _rejection(error)
         except ModelError as error:
             rejected = RejectedError("model_error", str(error))
             if error.kind in self._escalated:
@@ -405,6 +401,15 @@ class AgentRuns:
         )
         position = reminder_position(self._name, request.position, index)
         return DueReminder(reminder.due_at_ms, StoredReminder(position.topic, request.raw_key, to_json(body)))
+
+
+def _rejection(error: RejectedError | MemoryTooLargeError | LoopLimitError) -> RejectedError:
+    match error:
+        case MemoryTooLargeError():
+            return RejectedError("memory_too_large", str(error))
+        case LoopLimitError():
+            return RejectedError("loop_limit", str(error))
+    return error
 
 
 def _redaction(instance: Agent[Any, Any, Any]) -> Callable[[str], str] | None:

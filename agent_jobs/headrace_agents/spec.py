@@ -36,7 +36,7 @@ class InputTopic(_Spec):
 
     topic: str
     table: str
-    """``schema.table``, compared with the event's ``source.schema`` and ``source.table``."""
+    """``schema.table``, compared with ``source.schema`` (or ``source.db``) and ``source.table`` of events."""
     on_misfit: OnMisfit = "dead_letter"
 
 

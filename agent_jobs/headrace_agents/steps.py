@@ -46,7 +46,7 @@ class RunSteps:
     ahead is in it, or never will be.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is around a run, each by name
         self,
         known: Iterable[JournalEntry],
         idempotency_key: Callable[[str, int], str],

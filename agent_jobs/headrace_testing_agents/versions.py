@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from headrace_agents import Agent, Change, Message, migrates, on
 from headrace_testing_agents.agents import (
     TICKETS,
@@ -26,7 +28,7 @@ class Reworded(Chronicle):
 
 
 class Extended(Chronicled):
-    labels: list[str] = []
+    labels: list[str] = Field(default_factory=list)
 
 
 class WithField(Chronicle, Agent[Extended, Noted | Reminded, ChronicleSettings]):
@@ -65,7 +67,7 @@ class Raising(Migrating):
     """Every event becomes a dead letter."""
 
     @on(TICKETS)
-    async def changed(self, ctx: ChronicleContext, change: Change[Ticket]) -> None:
+    async def changed(self, ctx: ChronicleContext, change: Change[Ticket]) -> None:  # noqa: ARG002
         raise RuntimeError(f"cannot decide ticket {change.row.id}")
 
 

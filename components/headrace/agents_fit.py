@@ -11,13 +11,14 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from headrace.environment.engines import ENGINES
 from headrace.environment.problem import DeclarationError, Problem
 from headrace.errors import HeadraceError
 from headrace.plan.model import CommonPlan, SourcePlan
@@ -26,6 +27,8 @@ from headrace_agents.flink.preflight import ASKED, Asked, Found, Refusal
 from headrace_agents.manifest import Manifest
 from headrace_agents.spec import AgentJobSpec
 
+UNKNOWN = ""
+"""A column's type of which agents' rows know no value: it is taken to fit."""
 PATIENCE_S = 60
 """For importing all agents' packages; what takes longer does not end."""
 MANIFESTS = "headrace-manifests"
@@ -64,7 +67,7 @@ def fitting(plan: CommonPlan, declaration: str, python: Path) -> Fit:
     if len(known) < len(kept):
         return look_at_agents(plan, declaration, python)
     return Fit(
-        [warning for each in known for warning in each.warnings],
+        [*(warning for each in known for warning in each.warnings), *_not_compared(plan.sources)],
         {each.manifest.entry_point: each.manifest for each in known},
     )
 
@@ -99,7 +102,22 @@ def look_at_agents(
                 each_asked,
                 Kept(asked=_digest(each_asked), warnings=tuple(warnings[at]), manifest=manifest),
             )
-    return Fit([line for lines in warnings for line in lines], manifests)
+    said = [line for lines in warnings for line in lines]
+    return Fit([*said, *_not_compared(plan.sources)], manifests)
+
+
+def _not_compared(sources: Iterable[SourcePlan]) -> Iterator[str]:
+    for source in sources:
+        tables = [table.name for table in source.tables if table.columns]
+        if tables and not _types_are_known(source):
+            yield (
+                f"source {source.name}: agents are checked against the names of the columns of"
+                f" {', '.join(tables)}, not against their types: they are {ENGINES[source.engine].title}'s"
+            )
+
+
+def _types_are_known(source: SourcePlan) -> bool:
+    return source.engine == "postgresql"
 
 
 def _kept(python: Path, asked: Asked) -> Kept | None:
@@ -136,7 +154,9 @@ def _asked(spec: AgentJobSpec, sources: Iterable[SourcePlan]) -> Asked:
     return Asked(
         spec=spec,
         columns={
-            table.name: {column.name: column.type for column in table.columns}
+            table.name: {
+                column.name: column.type if _types_are_known(source) else UNKNOWN for column in table.columns
+            }
             for source in sources
             for table in source.tables
             if table.topic in topics and table.columns

@@ -18,6 +18,12 @@ from headrace_policies.stacks import Case
 
 WORKER = "aws:mskconnect/workerConfiguration:WorkerConfiguration"
 DEBEZIUM_POSTGRESQL = ("io.debezium.connector.postgresql.", "dev.headrace.debezium.Postgres")
+DEBEZIUM_BINLOG = (
+    "io.debezium.connector.mysql.",
+    "io.debezium.connector.mariadb.",
+    "dev.headrace.debezium.MySql",
+    "dev.headrace.debezium.MariaDb",
+)
 OFFSETS_TOPIC = "offset.storage.topic"
 PASSWORD = re.compile(r"passw(or)?d$", re.IGNORECASE)
 ASSIGNED = re.compile(r"passw(?:or)?d[\"']?\s*[=:]\s*[\"']?([^\s\"',;]+)", re.IGNORECASE)
@@ -26,13 +32,39 @@ ASSIGNED = re.compile(r"passw(?:or)?d[\"']?\s*[=:]\s*[\"']?([^\s\"',;]+)", re.IG
 
 def _capture(case: Case) -> Iterator[str]:
     configuration = case.at("connectorConfiguration")
-    if not configuration.at("connector.class").text.startswith(DEBEZIUM_POSTGRESQL):
+    kind = configuration.at("connector.class").text
+    if not kind.startswith(DEBEZIUM_POSTGRESQL + DEBEZIUM_BINLOG):
         return
     heartbeat = configuration.at("heartbeat.interval.ms")
     if not heartbeat.number or heartbeat.number <= 0:
         yield heartbeat.fault(
             "while its tables are quiet the slot keeps WAL, until the source's disk is full"
+            if kind.startswith(DEBEZIUM_POSTGRESQL)
+            else "while its tables are quiet its place stays in a binlog that the source removes"
         )
+    yield from (
+        _of_slots(configuration) if kind.startswith(DEBEZIUM_POSTGRESQL) else _of_a_binlog(configuration)
+    )
+    retries = configuration.at("errors.max.retries")
+    if retries.number is None or retries.number < 0:
+        yield retries.fault(
+            "a connector that can't go on never says so (Debezium's default is -1, without end)"
+        )
+    yield from _offsets(case)
+
+
+def _of_a_binlog(configuration: Node) -> Iterator[str]:
+    history = configuration.at("schema.history.internal.kafka.topic")
+    if not history.is_set:
+        yield history.fault("without a topic for how its tables looked the connector can't read its binlog")
+    number = configuration.at("database.server.id").number
+    if number is None or number <= 0:
+        yield configuration.at("database.server.id").fault(
+            "the server knows its readers by it, and throws out the first of two with the same"
+        )
+
+
+def _of_slots(configuration: Node) -> Iterator[str]:
     for name in ("slot.name", "publication.name"):
         if not configuration.at(name).is_set:
             yield configuration.at(name).fault("every connector would share Debezium's default name")
@@ -41,12 +73,6 @@ def _capture(case: Case) -> Iterator[str]:
         yield autocreate.fault(
             "the publication holds every table (Debezium's default is all_tables); use filtered"
         )
-    retries = configuration.at("errors.max.retries")
-    if retries.number is None or retries.number < 0:
-        yield retries.fault(
-            "a connector that can't go on never says so (Debezium's default is -1, without end)"
-        )
-    yield from _offsets(case)
 
 
 def _offsets(case: Case) -> Iterator[str]:
@@ -130,7 +156,8 @@ RULES = (
         absent_is_fault=True,
         why="A connector that reads nothing keeps WAL on the source until its disk is full; one that "
         "is made anew "
-        "without its offsets starts with another snapshot.",
+        "without its offsets starts with another snapshot. Of MySQL and MariaDB, in the place of slot and "
+        "publication, the server's id and the topic of tables' history are looked at.",
         fix="Set what is named in `connectorConfiguration`, and offset.storage.topic in the worker's "
         "configuration.",
         judge=_capture,

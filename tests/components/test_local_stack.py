@@ -50,6 +50,7 @@ def runtimes(tmp_path: Path) -> Runtimes:
     return Runtimes(
         kafka=folder / "kafka",
         connect_plugins=folder / "connect-plugins",
+        other_plugins=folder / "other-plugins",
         s3proxy=folder / "s3proxy",
         postgres=folder / "postgres",
         flink=folder / "flink",

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from headrace.local.processes import SESSION_MARKER, STACK_MARKER, marked
-from headrace.local.waiting import wait_until
 from headrace.operations.engine import EngineFailed
 from headrace.operations.session import session
+from headrace.waiting import wait_until
 from tests.engine.project import PROGRAM, Project, free_port, greeting, listens
 from tests.pipeline.stack import ROOT
 

@@ -14,7 +14,7 @@ from headrace.errors import HeadraceError
 from headrace.local.files import StackFiles
 from headrace.local.processes import STACK_MARKER, end, marked
 from headrace.local.supervision import Program, Supervisor
-from headrace.local.waiting import wait_until
+from headrace.waiting import wait_until
 
 # A signal between fork and exec is lost, so a stop right after a start may take its whole patience.
 SLEEPER = Program("sleeper", (sys.executable, "-c", "import time; time.sleep(600 % 601)"), "/", stop_wait_s=2)

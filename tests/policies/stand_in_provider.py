@@ -6,7 +6,7 @@ import sys
 
 from pulumi.provider.experimental import provider as api
 
-from headrace.local.provider.plugin import serve
+from headrace.provider.plugin import serve
 
 VERSION = "7.51.1"
 

@@ -16,8 +16,8 @@ import httpx
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from headrace.local.waiting import wait_until
 from headrace.toolchain import kubernetes_for_tests
+from headrace.waiting import wait_until
 
 START_S = 60
 

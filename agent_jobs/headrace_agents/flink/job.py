@@ -1,8 +1,8 @@
 """The job of one agent: Kafka, the agent operator, Kafka.
 
-``flink run ... -pym headrace_agents.flink.job --spec FILE``, with an :class:`AgentJobSpec` as JSON. With ``--go
-FILE`` all is made ready first and the job submitted when that file is there, from the snapshot that it names:
-so an upgrade's gap has no client in it that starts.
+``flink run ... -pym headrace_agents.flink.job --spec FILE``, with an :class:`AgentJobSpec` as JSON. With
+``--go FILE`` all is made ready first and the job submitted when that file is there, from the snapshot that
+it names: so an upgrade's gap has no client in it that starts.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from headrace.aws.change_capture import ChangeCapture, ChangeCaptureArgs, Plugin
 from headrace.aws.checkpoint_storage import CheckpointStorage, CheckpointStorageArgs
 from headrace.aws.cluster import Cluster
 from headrace.aws.cluster_args import ClusterArgs, ExistingClusterArgs
-from headrace.aws.connector import ConnectorPlace, SourceDatabase
+from headrace.aws.connector import ConnectorPlace
 from headrace.aws.flink_application import AgentKafka, FlinkApplication, FlinkApplicationArgs
 from headrace.aws.flink_operator import FlinkOperator, FlinkOperatorArgs, SecretKey
 from headrace.aws.foundation import Foundation
@@ -22,6 +22,8 @@ from headrace.aws.network_args import ExistingNetworkArgs, NetworkArgs
 from headrace.aws.observability import Observability, ObservabilityArgs
 from headrace.aws.observed import ObservedCluster
 from headrace.aws.operations import Operations, OperationsArgs
+from headrace.aws.slot_watch import WatchedSlot
+from headrace.aws.source_database import SourceDatabase
 from headrace.aws.tags import Tags
 
 __all__ = [
@@ -62,4 +64,5 @@ __all__ = [
     "SourceDatabase",
     "StateBuckets",
     "Tags",
+    "WatchedSlot",
 ]

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from headrace.capture.watched import slot_alert_rules, slot_unwatched
 from headrace.environment.units import SECOND_MS
 from headrace.plan.aws.model import DeploymentPlan
 from headrace.plan.metric_names import RECORDED, RECORDING_GROUP, TABLES_HELD, TABLES_HELD_MEANS
@@ -29,6 +30,8 @@ OUTAGE_SHARE = 0.5
 LASTING, GONE = "5m", "3m"
 """How long it has to be so: longer than a restart, which the plan's objectives allow for."""
 EVALUATED = "30s"
+CAPTURE_GROUP = "capture"
+WAY_BACK = "docs/capture.md says how its tables are read anew"
 MAIN_CONTAINER = "flink-main-container"
 """The operator's name of it; the Python workers run in it, too."""
 
@@ -42,9 +45,9 @@ class _Alert:
     lasting: str = LASTING
 
 
-def alert_rules(deployments: Sequence[DeploymentPlan]) -> str:
-    """A file of rules as Prometheus takes it: a group for each agent, found by the label ``agent``, and one
-    of what is recorded."""
+def alert_rules(deployments: Sequence[DeploymentPlan], sources: Sequence[str] = ()) -> str:
+    """A file of rules as Prometheus takes it: a group for each agent, found by the label ``agent``, one of
+    what is recorded, and one of the slots of `sources`, where there are any."""
     groups: list[dict[str, Any]] = [
         {
             "name": each.name,
@@ -54,6 +57,9 @@ def alert_rules(deployments: Sequence[DeploymentPlan]) -> str:
         for each in deployments
     ]
     groups.append({"name": RECORDING_GROUP, "interval": EVALUATED, "rules": RECORDED})
+    if sources:
+        slots = [*slot_alert_rules(WAY_BACK), *map(slot_unwatched, sources)]
+        groups.append({"name": CAPTURE_GROUP, "interval": EVALUATED, "rules": slots})
     return yaml.safe_dump({"groups": groups}, sort_keys=False, width=1_000)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,15 @@ from pathlib import Path
 import pulumi
 import pulumi_aws as aws
 
-from headrace.aws.connector import Connector, ConnectorArgs, ConnectorPlace, SourceDatabase
+from headrace.aws.connector import Connector, ConnectorArgs, ConnectorPlace
 from headrace.aws.names import AUTONAME_CHARS, CONNECT_MAX, fitted
+from headrace.aws.source_database import SourceDatabase
 from headrace.aws.tags import Tags
+from headrace.environment.engines import Engine
 from headrace.errors import HeadraceError
+from headrace.plan.aws.kafka import PLUGIN_FOLDERS
 from headrace.plan.aws.model import ConnectorCapacityPlan, ConnectPlan
-from headrace.plan.model import SourcePlan
+from headrace.plan.model import PostgresqlSourcePlan, SourcePlan
 
 SHOWN_DIGITS = 12
 OFFSETS_TOPIC = "offset.storage.topic"
@@ -24,7 +28,7 @@ OFFSETS_TOPIC = "offset.storage.topic"
 
 @dataclass(frozen=True, kw_only=True)
 class Plugin:
-    """A zip file with Debezium's PostgreSQL connector and AWS's configuration providers.
+    """A zip file with Debezium's connectors of the sources' engines and AWS's configuration providers.
 
     Raises:
         HeadraceError: the file is not there, or is another one than its checksum says.
@@ -45,13 +49,21 @@ class Plugin:
                 f"plugin: given {self.archive} with SHA-256 {found}; allowed: the pinned one, {self.sha256}"
             )
 
+    def captures(self, engine: Engine) -> bool:
+        """Whether it has the connector of that engine."""
+        if not zipfile.is_zipfile(self.archive):
+            return False
+        with zipfile.ZipFile(self.archive) as archive:
+            return any(name.startswith(f"{PLUGIN_FOLDERS[engine]}/") for name in archive.namelist())
+
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeCaptureArgs:
     """Sources with their databases, and where the connectors run.
 
     Raises:
-        HeadraceError: a source lacks its database or its capacity, or the offsets have no topic of their own.
+        HeadraceError: a source lacks its database or its capacity, the plugin lacks the connector of its
+            engine, or the offsets have no topic of their own.
     """
 
     sources: Sequence[SourcePlan]
@@ -64,6 +76,8 @@ class ChangeCaptureArgs:
     place: ConnectorPlace
     log_days: int
     tags: Tags
+    client: pulumi.Input[str] = "where the stack is brought up"
+    """What databases have to let in for the look before a connector: a security group, or in words."""
 
     def __post_init__(self) -> None:
         if not self.connect.worker_configuration.get(OFFSETS_TOPIC):
@@ -77,6 +91,13 @@ class ChangeCaptureArgs:
                 raise HeadraceError(
                     f"change capture: given no database for source {source.name}; "
                     "allowed: one for each source"
+                )
+            # PostgreSQL's is not asked for: an archive of another origin may have it under another name.
+            if source.engine != "postgresql" and not self.plugin.captures(source.engine):
+                raise HeadraceError(
+                    f"change capture: given a plugin without {PLUGIN_FOLDERS[source.engine]}, and source"
+                    f" {source.name} is {source.engine}; allowed: one that"
+                    f" `headrace plugin build --engine {source.engine}` wrote"
                 )
             if source.connector not in capacities:
                 raise HeadraceError(
@@ -119,6 +140,8 @@ class ChangeCapture(pulumi.ComponentResource):
     ) -> None:
         super().__init__("headrace:aws:ChangeCapture", name, None, opts)
         self._name, self._child = name, pulumi.ResourceOptions(parent=self)
+        if pulumi.runtime.is_dry_run():
+            pulumi.log.info("a preview looks at no source database; `up` does, before each connector", self)
         plugin = self._plugin(args)
         workers = aws.mskconnect.WorkerConfiguration(
             fitted(f"{name}-connect", CONNECT_MAX - AUTONAME_CHARS),
@@ -144,6 +167,8 @@ class ChangeCapture(pulumi.ComponentResource):
                     workers=workers,
                     logs=logs,
                     offsets_topic=args.connect.worker_configuration[OFFSETS_TOPIC],
+                    declared=[each.slot for each in args.sources if isinstance(each, PostgresqlSourcePlan)],
+                    client=args.client,
                     tags=args.tags,
                 ),
                 self._child,

@@ -61,12 +61,14 @@ class Collector(pulumi.ComponentResource):
 
     endpoint: str
     """For OTLP over gRPC, from any pod: the collector on its own node answers."""
+    namespace: pulumi.Output[str]
+    """Its own, which is closed but for what is opened."""
 
     def __init__(self, name: str, args: CollectorArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("headrace:aws:Collector", name, None, opts)
         self._name, self._child = name, pulumi.ResourceOptions(parent=self)
         identity = self._identity(args)
-        namespace = self._namespace(args)
+        self.namespace = namespace = self._namespace(args)
         config = args.logs.name.apply(lambda group: collector_config(args.region, group, "${env:NODE}"))
         self._ways(namespace)
         files = k8s.core.v1.ConfigMap(

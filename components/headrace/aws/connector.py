@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,48 +11,19 @@ import pulumi_aws as aws
 from headrace.aws.iam import Statement, account_of, allow, document, trust
 from headrace.aws.kafka_rights import connection, groups, kafka_arns, transactions
 from headrace.aws.names import AUTONAME_CHARS, ROLE_MAX, fitted
+from headrace.aws.source_database import SourceDatabase, secret_rights, to_database
+from headrace.aws.source_resources import before_connector
 from headrace.aws.tags import Tags
-from headrace.environment.aws_parts import A_SECRET_ARN, SECRET_ARN
 from headrace.environment.names import heartbeat_topic
-from headrace.errors import HeadraceError
 from headrace.plan.aws.model import ConnectorCapacityPlan
-from headrace.plan.model import SourcePlan
+from headrace.plan.binlog import HISTORY_SERVERS
+from headrace.plan.model import BinlogSourcePlan, PostgresqlSourcePlan, SourcePlan
 
 CONNECT_VERSION = "3.7.x"
 """The newest of MSK Connect's; Debezium 3 needs its Java 17."""
-SECRET_SUFFIX_CHARS = 7
-"""What Secrets Manager adds to a name for its ARN: a dash and six characters."""
 HTTPS, ANYWHERE = 443, "0.0.0.0/0"
 INTERNAL = "__amazon_msk_connect_*"
 """Topics and groups that MSK Connect makes for itself."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceDatabase:
-    """Where a source is, and the secret that holds its password under ``password``.
-
-    Raises:
-        HeadraceError: what is given as the secret is no secret's ARN.
-    """
-
-    host: pulumi.Input[str]
-    port: pulumi.Input[int]
-    security_group_id: pulumi.Input[str]
-    secret_arn: str
-    secret_key_arn: str
-    """The key that it is encrypted with."""
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(SECRET_ARN, self.secret_arn):
-            # What was given is not quoted: it may be the password.
-            raise HeadraceError(
-                f"database: what is given as secret_arn is no ARN of a secret; allowed: {A_SECRET_ARN}"
-            )
-
-    @property
-    def secret_name(self) -> str:
-        """Its name: in a reference of Kafka Connect's, colons separate, and an ARN has them too."""
-        return self.secret_arn.rpartition(":")[2][:-SECRET_SUFFIX_CHARS]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +50,10 @@ class ConnectorArgs:
     workers: aws.mskconnect.WorkerConfiguration
     logs: aws.cloudwatch.LogGroup
     offsets_topic: str
+    declared: list[str]
+    """Slots of all declared sources."""
+    client: pulumi.Input[str]
+    """What the database has to let in for the look before: a security group, or in words."""
     tags: Tags
 
 
@@ -94,12 +68,19 @@ class Connector(pulumi.ComponentResource):
         source, place = args.source, args.place
         group = self._security_group(place, args.database)
         role, policy = self._role(args)
+        ready = (
+            before_connector(name, source, args.database, args.declared, args.client, self)
+            if isinstance(source, PostgresqlSourcePlan)
+            else []
+        )
         settings = source.connector_config | {
             "database.hostname": args.database.host,
             "database.port": pulumi.Output.from_input(args.database.port).apply(str),
             # The workers' provider reads it; the configuration, the state and the API show the reference.
             "database.password": f"${{secretsmanager:{args.database.secret_name}:password}}",
         }
+        if isinstance(source, BinlogSourcePlan):
+            settings[HISTORY_SERVERS] = place.bootstrap_servers
         self.connector = aws.mskconnect.Connector(
             name,
             name=source.connector,
@@ -129,8 +110,8 @@ class Connector(pulumi.ComponentResource):
                 "worker_log_delivery": {"cloudwatch_logs": {"enabled": True, "log_group": args.logs.name}}
             },
             tags=args.tags.named(name),
-            # A slot has one reader, and offsets belong to the name: the old one goes first.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy], delete_before_replace=True),
+            # A source has one reader, and offsets belong to the name: the old one goes first.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy, *ready], delete_before_replace=True),
         )
         self.security_group_id = group.id
         self.register_outputs({"connector": source.connector, "security_group_id": group.id})
@@ -144,17 +125,7 @@ class Connector(pulumi.ComponentResource):
             tags=self._tags.named(f"{self._name}-connector"),
             opts=self._child,
         )
-        aws.vpc.SecurityGroupEgressRule(
-            f"{self._name}-database",
-            security_group_id=group.id,
-            referenced_security_group_id=database.security_group_id,
-            description="The source database",
-            ip_protocol="tcp",
-            from_port=database.port,
-            to_port=database.port,
-            tags=self._tags.named(f"{self._name}-database"),
-            opts=self._child,
-        )
+        to_database(f"{self._name}-database", group, database, self._tags, self._child)
         aws.vpc.SecurityGroupEgressRule(
             f"{self._name}-aws",
             security_group_id=group.id,
@@ -180,7 +151,7 @@ class Connector(pulumi.ComponentResource):
             f"{self._name}-connector",
             role=role.name,
             policy=document(
-                *_kafka_rights(args.source, cluster, args.offsets_topic), *_secret_rights(args.database)
+                *_kafka_rights(args.source, cluster, args.offsets_topic), *secret_rights(args.database)
             ),
             opts=self._child,
         )
@@ -208,15 +179,21 @@ def _kafka_rights(source: SourcePlan, cluster: pulumi.Output[str], offsets: str)
         # Exactly-once: Connect names its leader's transactions `connect-cluster-GROUP`, and a task's
         # `GROUP-CONNECTOR-TASK`; the group is MSK Connect's own.
         transactions(cluster, [INTERNAL, "connect-cluster-*", f"*-{source.connector}-*"]),
+        *(_history_rights(source, cluster) if isinstance(source, BinlogSourcePlan) else ()),
     ]
 
 
-def _secret_rights(database: SourceDatabase) -> list[Statement]:
+def _history_rights(source: BinlogSourcePlan, cluster: pulumi.Output[str]) -> list[Statement]:
+    """Debezium's own clients read it at each start, write to it, and look whether it is kept for ever."""
     return [
-        allow(["secretsmanager:GetSecretValue"], [database.secret_arn]),
         allow(
-            ["kms:Decrypt"],
-            [database.secret_key_arn],
-            {"StringLike": {"kms:ViaService": "secretsmanager.*.amazonaws.com"}},
+            [
+                "kafka-cluster:DescribeTopic",
+                "kafka-cluster:DescribeTopicDynamicConfiguration",
+                "kafka-cluster:ReadData",
+                "kafka-cluster:WriteData",
+            ],
+            kafka_arns(cluster, "topic", [source.schema_history_topic]),
         ),
+        groups(cluster, [source.schema_history_group]),
     ]

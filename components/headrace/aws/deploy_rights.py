@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pulumi
 
 from headrace.aws.handover import FOLDER
 from headrace.aws.iam import VERSION, Statement, allow
+from headrace.aws.source_database import SourceDatabase, secret_rights
 from headrace.errors import HeadraceError
 
 POLICY_CHARS = 6_144
@@ -34,9 +35,11 @@ class Whose:
     """That the stage's components were given."""
     environment: str
     region: str
-    account: str
+    account: str = "0" * ACCOUNT_DIGITS
     existing_cluster: str | None = None
     """Name of a cluster that is there: it is looked up, and none is made, changed or deleted."""
+    databases: tuple[SourceDatabase, ...] = ()
+    """Sources whose preflight is required: the platform's stage logs in there, so it reads their secrets."""
 
 
 @dataclass(frozen=True)
@@ -371,20 +374,17 @@ def deploy_policies(stage: str, whose: Whose) -> tuple[str, ...]:
     return tuple(_packed(_statements(stage, whose)))
 
 
-def documents(
-    name: str, environment: str, region: str, account: pulumi.Output[str], existing_cluster: str | None = None
-) -> dict[str, list[pulumi.Output[str]]]:
+def documents(whose: Whose, account: pulumi.Output[str]) -> dict[str, list[pulumi.Output[str]]]:
     """The same of each stage, of an account that may be known only later.
 
     Every account's number is as long, so how many there are is known before.
     """
 
     def part(stage: str, at: int, number: str) -> str:
-        return deploy_policies(stage, Whose(name, environment, region, number, existing_cluster))[at]
+        return deploy_policies(stage, replace(whose, account=number))[at]
 
-    anybody = Whose(name, environment, region, "0" * ACCOUNT_DIGITS, existing_cluster)
     return {
-        stage: [account.apply(partial(part, stage, at)) for at in range(len(deploy_policies(stage, anybody)))]
+        stage: [account.apply(partial(part, stage, at)) for at in range(len(deploy_policies(stage, whose)))]
         for stage in STAGES
     }
 
@@ -404,6 +404,8 @@ def _statements(stage: str, whose: Whose) -> Iterator[Statement]:
         )
         yield allow(sorted(actions), [arn], here if resource == "*" else None)
     yield from _of_keys(whose)
+    if stage == "platform":
+        yield from _of_secrets(whose)
     roles = ROLES.format(name=whose.name, account=whose.account)
     yield allow(["iam:PassRole"], [roles], {"StringEquals": {"iam:PassedToService": list(PASSED_TO[stage])}})
     if LINKED[stage]:
@@ -450,6 +452,15 @@ def _of_keys(whose: Whose) -> Iterator[Statement]:
         [keys],
         ours,
     )
+
+
+def _of_secrets(whose: Whose) -> Iterator[Statement]:
+    """Each once, though sources may share one."""
+    said: list[Statement] = []
+    for statement in (each for database in whose.databases for each in secret_rights(database)):
+        if statement not in said:
+            said.append(statement)
+            yield statement
 
 
 def _packed(statements: Iterable[Statement]) -> Iterator[str]:

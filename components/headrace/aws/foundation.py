@@ -13,6 +13,7 @@ from headrace.aws.handover import parameter
 from headrace.aws.network import Network
 from headrace.aws.network_args import ExistingNetworkArgs, NetworkArgs
 from headrace.aws.operations import Operations, OperationsArgs
+from headrace.aws.source_database import databases_of
 from headrace.aws.tags import Tags
 from headrace.errors import HeadraceError
 from headrace.plan.aws.model import AwsPlan
@@ -58,6 +59,7 @@ class Foundation(pulumi.ComponentResource):
                 log_days=plan.log_days,
                 tags=tags,
                 existing_cluster=plan.cluster.existing,
+                databases=databases_of(plan),
             ),
             child,
         )

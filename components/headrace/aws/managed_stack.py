@@ -19,8 +19,8 @@ from headrace.aws.change_capture import ChangeCapture, ChangeCaptureArgs, Plugin
 from headrace.aws.checkpoint_storage import ARTIFACTS, CheckpointStorage, CheckpointStorageArgs
 from headrace.aws.cluster import Cluster
 from headrace.aws.cluster_args import ClusterArgs, ExistingClusterArgs
-from headrace.aws.connector import ConnectorPlace, SourceDatabase
-from headrace.aws.deploy_rights import documents
+from headrace.aws.connector import ConnectorPlace
+from headrace.aws.deploy_rights import Whose, documents
 from headrace.aws.flink_application import AgentKafka, FlinkApplication, FlinkApplicationArgs
 from headrace.aws.flink_operator import FlinkOperator, FlinkOperatorArgs, SecretKey
 from headrace.aws.foundation import network_of, provider_of, tags_of
@@ -31,9 +31,11 @@ from headrace.aws.namespace import Namespace, NamespaceArgs
 from headrace.aws.network import blocks_of
 from headrace.aws.observability import Observability, ObservabilityArgs
 from headrace.aws.observed import ObservedCluster
+from headrace.aws.slot_watch import WatchedSlot
+from headrace.aws.source_database import databases_of, looked_at
 from headrace.plan.aws.cluster_names import collector_endpoint
-from headrace.plan.aws.model import AwsPlan, DatabasePlan, DeploymentPlan, NamespacePlan
-from headrace.plan.model import AgentPlan
+from headrace.plan.aws.model import AwsPlan, DeploymentPlan, NamespacePlan
+from headrace.plan.model import AgentPlan, PostgresqlSourcePlan
 
 RUNNER = "runner"
 
@@ -174,7 +176,7 @@ class ManagedStack(pulumi.ComponentResource):
             self._name,
             ChangeCaptureArgs(
                 sources=plan.sources,
-                databases={each.name: _database(each) for each in plan.connect.databases},
+                databases=databases_of(plan),
                 connect=plan.connect,
                 plugin=Plugin(archive=self._project / declared.archive, sha256=declared.sha256),
                 artifacts_bucket=self.storage.bucket_names[ARTIFACTS],
@@ -189,6 +191,7 @@ class ManagedStack(pulumi.ComponentResource):
                 ),
                 log_days=plan.log_days,
                 tags=self._tags,
+                client=place.api_clients.get(RUNNER, f"where `pulumi up --stack {plan.environment}` runs"),
             ),
             # A connector finds its topics made and its way open; the plugin's object has a version.
             pulumi.ResourceOptions.merge(
@@ -286,8 +289,23 @@ class ManagedStack(pulumi.ComponentResource):
                 log_days=plan.log_days,
                 tags=self._tags,
                 deployers=self._deployers,
+                slots=[
+                    self._watched_slot(source)
+                    for source in plan.sources
+                    if isinstance(source, PostgresqlSourcePlan)
+                ],
             ),
             self._in_cluster,
+        )
+
+    def _watched_slot(self, source: PostgresqlSourcePlan) -> WatchedSlot:
+        return WatchedSlot(
+            source=source,
+            database=databases_of(self._plan)[source.name],
+            # Beside the operator, on nodes that stay.
+            node_pool=self._plan.operator.node_pool,
+            scraper_cidrs=self._place.cidrs,
+            connector=self.capture.connectors[source.name],
         )
 
     def _agents(self) -> dict[str, FlinkApplication]:
@@ -356,7 +374,16 @@ class ManagedStack(pulumi.ComponentResource):
             "metrics_endpoint": self.observability.metrics_endpoint,
             "log_group": self.observability.log_group_name,
             "otlp_endpoint": self.observability.otlp_endpoint,
-            "policies": documents(self._name, plan.environment, plan.region, account, plan.cluster.existing),
+            "policies": documents(
+                Whose(
+                    self._name,
+                    plan.environment,
+                    plan.region,
+                    existing_cluster=plan.cluster.existing,
+                    databases=looked_at(databases_of(plan).values()),
+                ),
+                account,
+            ),
         }
 
 
@@ -369,13 +396,3 @@ def flink_page(deployment: DeploymentPlan, namespace: str) -> str:
     """The command that brings an agent's Flink page to this machine; nothing exposes it."""
     port = deployment.pods.ports.rest
     return f"kubectl --namespace {namespace} port-forward service/{deployment.name}-rest {port}:{port}"
-
-
-def _database(planned: DatabasePlan) -> SourceDatabase:
-    return SourceDatabase(
-        host=planned.host,
-        port=planned.port,
-        security_group_id=planned.security_group_id,
-        secret_arn=planned.secret_arn,
-        secret_key_arn=planned.secret_key_arn,
-    )

@@ -14,6 +14,7 @@ from headrace.aws.dashboard import dashboard
 from headrace.aws.observed import ObservedCluster
 from headrace.aws.pods import pinned
 from headrace.aws.prometheus import Prometheus, PrometheusArgs
+from headrace.aws.slot_watch import SlotWatch, SlotWatchArgs, WatchedSlot
 from headrace.aws.tags import Tags
 from headrace.errors import HeadraceError
 from headrace.plan.aws.model import DeploymentPlan
@@ -49,6 +50,8 @@ class ObservabilityArgs:
     tags: Tags
     deployers: Sequence[pulumi.Input[str]] = ()
     """ARNs of principals that make the workspace, and so use its key."""
+    slots: Sequence[WatchedSlot] = ()
+    """Of sources; the collector's image then is the contributors' distribution."""
 
     def __post_init__(self) -> None:
         if not self.deployments:
@@ -104,6 +107,7 @@ class Observability(pulumi.ComponentResource):
             f"{name}-metrics",
             PrometheusArgs(
                 deployments=args.deployments,
+                sources=[slot.source.name for slot in args.slots],
                 cluster=args.cluster,
                 region=args.region,
                 alarm_topic_arn=args.alarm_topic_arn,
@@ -131,6 +135,18 @@ class Observability(pulumi.ComponentResource):
             ),
             child,
         )
+        for slot in args.slots:
+            SlotWatch(
+                f"{name}-{slot.source.name}-slot-watch",
+                SlotWatchArgs(
+                    slot=slot,
+                    cluster=args.cluster,
+                    namespace=collector.namespace,
+                    image=args.collector_image,
+                    tags=args.tags,
+                ),
+                child,
+            )
         aws.cloudwatch.Dashboard(
             f"{name}-dashboard",
             dashboard_name=f"headrace-{args.tags.environment}-{name}",

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_aws as aws
 import yaml
 
 from headrace.aws.bucket import BucketRules, SecureBucket, access_log_bucket
-from headrace.aws.deploy_rights import documents
+from headrace.aws.deploy_rights import Whose, documents
 from headrace.aws.encryption import key, usable_by
 from headrace.aws.iam import Statement, account_of, allow, document, trust
 from headrace.aws.names import AUTONAME_CHARS, POLICY_MAX, ROLE_MAX, fitted
+from headrace.aws.source_database import SourceDatabase, looked_at, to_database
 from headrace.aws.tags import Tags
 from headrace.errors import HeadraceError
 from headrace.plan.state_storage import UPLOAD_DAYS
@@ -52,6 +53,8 @@ class OperationsArgs:
     image: str = IMAGE
     existing_cluster: str | None = None
     """Name of a cluster that is there, which the platform then may look up, and not change."""
+    databases: Mapping[str, SourceDatabase] = field(default_factory=dict)
+    """By the source's name. It gets to those whose preflight is required, and may read their secrets."""
 
     def __post_init__(self) -> None:
         if not self.subnet_ids:
@@ -116,8 +119,14 @@ class Operations(pulumi.ComponentResource):
             self._child,
         ).bucket
         self._logs = self._log_group()
-        account, environment = account_of(self._key.arn), args.tags.environment
-        self.policies = documents(name, environment, args.region, account, args.existing_cluster)
+        whose = Whose(
+            name,
+            args.tags.environment,
+            args.region,
+            existing_cluster=args.existing_cluster,
+            databases=looked_at(args.databases.values()),
+        )
+        self.policies = documents(whose, account_of(self._key.arn))
         role, rights = self._role(self.policies["platform"])
         group = self._security_group()
         project = self._project(role, group, rights)
@@ -221,7 +230,7 @@ class Operations(pulumi.ComponentResource):
         ]
 
     def _security_group(self) -> aws.ec2.SecurityGroup:
-        """Out to AWS, to packages and to the cluster's API; nothing comes in."""
+        """Out to AWS, to packages, to the cluster's API and to the source databases; nothing comes in."""
         tags = self._args.tags.named(self._name)
         group = aws.ec2.SecurityGroup(
             self._name,
@@ -241,6 +250,9 @@ class Operations(pulumi.ComponentResource):
             tags=tags,
             opts=self._child,
         )
+        for source, database in self._args.databases.items():
+            if database.preflight == "required":
+                to_database(f"{self._name}-{source}", group, database, self._args.tags, self._child)
         return group
 
     def _project(

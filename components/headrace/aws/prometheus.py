@@ -23,6 +23,8 @@ GROUP_WAIT, REPEATED = "30s", "4h"
 @dataclass(frozen=True, kw_only=True)
 class PrometheusArgs:
     deployments: Sequence[DeploymentPlan]
+    sources: Sequence[str]
+    """Those whose slots are watched."""
     cluster: ObservedCluster
     region: str
     alarm_topic_arn: pulumi.Input[str]
@@ -67,7 +69,9 @@ class Prometheus(pulumi.ComponentResource):
                 }
             },
             destination={"amp": {"workspace_arn": workspace.arn}},
-            scrape_configuration=scrape_configuration(args.cluster.agents_namespace),
+            scrape_configuration=scrape_configuration(
+                args.cluster.agents_namespace, args.cluster.collector_namespace if args.sources else None
+            ),
             tags=tags,
             opts=child,
         )
@@ -75,7 +79,7 @@ class Prometheus(pulumi.ComponentResource):
             name,
             name="headrace",
             workspace_id=workspace.id,
-            data=alert_rules(args.deployments),
+            data=alert_rules(args.deployments, args.sources),
             tags=tags,
             opts=child,
         )
@@ -92,11 +96,11 @@ class Prometheus(pulumi.ComponentResource):
 
 
 def alert_manager(topic_arn: str, region: str) -> str:
-    """The alert manager's file: alerts of one agent come together, and again while they last."""
+    """The alert manager's file: alerts of one agent or source come together, and again while they last."""
     config = {
         "route": {
             "receiver": "topic",
-            "group_by": ["agent", "severity"],
+            "group_by": ["agent", "source", "severity"],
             "group_wait": GROUP_WAIT,
             "repeat_interval": REPEATED,
         },
@@ -107,7 +111,8 @@ def alert_manager(topic_arn: str, region: str) -> str:
                     {
                         "topic_arn": topic_arn,
                         "sigv4": {"region": region},
-                        "subject": "{{ .CommonLabels.severity }}: {{ .CommonLabels.agent }}",
+                        "subject": "{{ .CommonLabels.severity }}:"
+                        " {{ .CommonLabels.agent }}{{ .CommonLabels.source }}",
                         "send_resolved": True,
                     }
                 ],

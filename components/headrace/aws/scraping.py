@@ -7,6 +7,8 @@ from typing import Any
 import yaml
 
 from headrace.aws.alert_rules import MAIN_CONTAINER
+from headrace.aws.slot_watch_config import METRICS_PORT as SLOT_METRICS_PORT
+from headrace.plan.aws.cluster_names import SLOT_WATCH
 from headrace.plan.metric_names import RELABELLED
 
 INTERVAL = "30s"
@@ -16,12 +18,14 @@ FLINK_PODS = "flink-native-kubernetes"
 """What Flink labels its pods with, as ``type``; ``app`` is the deployment, which is named as its agent."""
 
 
-def scrape_configuration(namespace: str | None) -> str:
+def scrape_configuration(namespace: str | None, watching: str | None = None) -> str:
     """A configuration of Prometheus, as the managed scraper takes it.
 
-    Without a `namespace` it reads pods of all of them.
+    Args:
+        namespace: of the agents; without one it reads pods of all of them.
+        watching: of the pods that watch slots; without one there are none.
     """
-    jobs = [_flink(namespace), _containers(namespace)]
+    jobs = [_flink(namespace), _containers(namespace), *([_slots(watching)] if watching else [])]
     return yaml.safe_dump({"global": {"scrape_interval": INTERVAL}, "scrape_configs": jobs}, sort_keys=False)
 
 
@@ -47,6 +51,30 @@ def _flink(namespace: str | None) -> dict[str, Any]:
         "metric_relabel_configs": [
             {"source_labels": ["__name__"], "action": "keep", "regex": "flink_.+"},
             *RELABELLED,
+        ],
+    }
+
+
+def _slots(namespace: str) -> dict[str, Any]:
+    pod = "__meta_kubernetes_pod"
+    return {
+        "job_name": "slots",
+        "kubernetes_sd_configs": [{"role": "pod", "namespaces": {"names": [namespace]}}],
+        "relabel_configs": [
+            {
+                "source_labels": [f"{pod}_label_app_kubernetes_io_name"],
+                "action": "keep",
+                "regex": SLOT_WATCH,
+            },
+            {
+                "source_labels": [f"{pod}_ip"],
+                "regex": "(.+)",
+                "target_label": "__address__",
+                "replacement": f"$1:{SLOT_METRICS_PORT}",
+            },
+        ],
+        "metric_relabel_configs": [
+            {"source_labels": ["__name__"], "action": "keep", "regex": "headrace_capture_.+"}
         ],
     }
 

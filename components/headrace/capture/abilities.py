@@ -40,7 +40,10 @@ ABILITIES = {
     "preflight": Ability(
         "look at the database before",
         Way("`headrace preflight`, and a resource before each connector"),
-        Way("`headrace preflight`, by a person from where the database can be reached; no resource does it"),
+        Way(
+            "a resource before each connector, on the runner or where `pulumi up` runs, by the secret;"
+            " `headrace preflight`, by a person from where the database can be reached"
+        ),
     ),
     "validate": Ability(
         "have a connector's configuration validated",
@@ -68,10 +71,17 @@ ABILITIES = {
     ),
     "watch": Ability(
         "watch slots, WAL and heartbeats",
-        Way("the process `capture-watch`, its metrics and alerts; `headrace capture status`"),
+        Way("the process `capture-watch`, its metrics and alerts"),
+        Way(
+            "a pod for each source asks for slot and WAL, with alerts of the same bounds; heartbeats are not"
+            " watched; RDS has `OldestReplicationSlotLag` and `TransactionLogsDiskUsage` in CloudWatch, too"
+        ),
+    ),
+    "status": Ability(
+        "say at once how a source is captured",
+        Way("`headrace capture status`"),
         _not(
-            "nothing of headrace reaches the database from inside the VPC yet; RDS has"
-            " `OldestReplicationSlotLag` and `TransactionLogsDiskUsage` in CloudWatch"
+            "its databases and MSK Connect are not asked from here: Managed Prometheus has its slots' figures"
         ),
     ),
     "slot": Ability(
@@ -80,7 +90,10 @@ ABILITIES = {
             "resources: a publication of exactly the declared tables, altered in place; the connector's slot,"
             " taken over where it is ours; both dropped with the source, after its connector"
         ),
-        Way("Debezium makes both (`filtered`); nothing drops them: by hand, after the connector is gone"),
+        Way(
+            "the slot is a resource as here, dropped with the source; the publication is Debezium's"
+            " (`filtered`) or an administrator's, as only who owns the tables may alter it: by hand"
+        ),
     ),
     "accept": Ability(
         "go on where a slot is that is ahead of its connector's offset",

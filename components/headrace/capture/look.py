@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from headrace.capture.catalogue import Publication, Relation, Slot, publication, relations, rows_of, slot
-from headrace.plan.model import SourcePlan
+from headrace.plan.model import PostgresqlSourcePlan
 
 Offset = Mapping[str, Any]
 """Where a connector is, as Debezium has it stored: ``lsn``, ``lsn_proc``, ``lsn_commit`` as numbers."""
@@ -24,7 +24,7 @@ LONG_TRANSACTION = timedelta(minutes=5)
 class Look:
     """One look at one source, through a connection of the role that captures it."""
 
-    source: SourcePlan
+    source: PostgresqlSourcePlan
     connection: Connection = field(repr=False)
     replication: Callable[[], AbstractContextManager[Connection]] = field(repr=False)
     """Opens a replication connection to the source's database, as the same role."""

@@ -13,7 +13,7 @@ import psycopg
 from headrace.capture import columns, orphans, positions, publishing, role, server, slots, standby, tables
 from headrace.capture.finding import Finding, Flaw, Mend, Report
 from headrace.capture.look import LONG_TRANSACTION, Connection, Look, Offset
-from headrace.plan.model import SourcePlan
+from headrace.plan.model import PostgresqlSourcePlan
 
 Check = Callable[[Look], Iterator[Flaw]]
 """Yields what it finds; the first line of its docstring is what holds otherwise."""
@@ -72,6 +72,8 @@ class Access:
     offset: Callable[[], Offset | None] | None = field(default=None, repr=False)
     """Asks for what the source's connector has stored, None where that is nothing; raises HeadraceError
     where nobody answers. None where there is nobody to ask."""
+    way_in: str = ""
+    """What has to be open for a client to get there, as advice where there is no connection."""
 
     @contextmanager
     def open(self, **more: Any) -> Iterator[Connection]:
@@ -90,7 +92,7 @@ def identity(check: Check) -> str:
     return check.__name__.replace("_", "-")
 
 
-def preflight(source: SourcePlan, access: Access, declared: Collection[str] = ()) -> Report:
+def preflight(source: PostgresqlSourcePlan, access: Access, declared: Collection[str] = ()) -> Report:
     """Look at everything that has to hold before `source` is captured; nothing is changed.
 
     Args:
@@ -113,7 +115,7 @@ def preflight(source: SourcePlan, access: Access, declared: Collection[str] = ()
             )
             return report(look)
     except psycopg.Error as error:
-        return Report(source.name, "", (), (Finding.of(CONNECTION, _no_connection(error)),))
+        return Report(source.name, "", (), (Finding.of(CONNECTION, _no_connection(error, access.way_in)),))
 
 
 def report(look: Look) -> Report:
@@ -142,13 +144,13 @@ def _flaws(check: Check, look: Look) -> Iterator[Flaw]:
         )
 
 
-def _no_connection(error: psycopg.Error) -> Flaw:
+def _no_connection(error: psycopg.Error, way_in: str) -> Flaw:
     return Flaw(
         "error",
         f"there is no connection: {str(error).strip()}",
         "nothing else could be looked at, and no connector can work",
         Mend(
             advice="the server has to run and to be reached from here, and pg_hba.conf and the password have"
-            " to let the role into the database"
+            " to let the role into the database" + (f"; {way_in}" if way_in else "")
         ),
     )

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from headrace.capture.abilities import abilities_table
+from headrace.capture.by_engine import by_engine_table
 from headrace.capture.columns import CARRIED, NOT_IN_ARRAYS
 from headrace.capture.preflight import CHECKS, Check, identity
 
@@ -38,6 +39,7 @@ def up_to_date(text: str) -> str:
     for name, written in (
         ("checks", f"{checks_table()}\n\n{types_list()}"),
         ("abilities", abilities_table()),
+        ("engines", by_engine_table()),
     ):
         begin, end = BEGIN.format(name), END.format(name)
         before, _, rest = text.partition(begin)

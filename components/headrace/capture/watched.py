@@ -49,6 +49,8 @@ METRICS = (
 
 LASTING = "1m"
 """For which a thing has to be as it is, so that a restart is no alert."""
+UNWATCHED = "5m"
+"""The same, where a pod may have to wait for a node."""
 HALF, MOST = 0.5, 0.8
 """Of the cap: the first is told, the second is to wake somebody."""
 HEARTBEATS_MISSED_S = 60
@@ -58,7 +60,6 @@ RESTARTS, RESTARTS_WINDOW = 3, "10m"
 
 def alert_rules() -> list[dict[str, Any]]:
     """Rules of Prometheus, over all sources; each names its ``source``."""
-    kept, cap = SLOT_KEPT.name, SLOT_CAP.name
     return [
         _alert(
             "CaptureStopped",
@@ -66,25 +67,7 @@ def alert_rules() -> list[dict[str, Any]]:
             "critical",
             "its connector or task does not run: changes wait in the database, which keeps its log for them",
         ),
-        _alert(
-            "SlotKeepsWal",
-            f"{kept} / {cap} > {HALF:g}",
-            "warning",
-            f"its slot keeps over {HALF:.0%} of the WAL that it may; beyond that it is lost",
-        ),
-        _alert(
-            "SlotNearItsCap",
-            f"{kept} / {cap} > {MOST:g}",
-            "critical",
-            f"its slot keeps over {MOST:.0%} of the WAL that it may: start the connector, or raise the cap",
-        ),
-        _alert(
-            "SlotLost",
-            f"{SLOT_LOST.name} == 1",
-            "critical",
-            "its slot is lost, and changes with it: `headrace capture resnapshot` reads the tables anew",
-            lasting="0m",
-        ),
+        *slot_alert_rules("`headrace capture resnapshot` reads the tables anew"),
         _alert(
             "HeartbeatsMissing",
             f"{HEARTBEAT_AGE.name} > {HEARTBEATS_MISSED_S}",
@@ -106,6 +89,43 @@ def alert_rules() -> list[dict[str, Any]]:
             "annotations": {"summary": "nobody says how the sources are captured"},
         },
     ]
+
+
+def slot_alert_rules(way_back: str) -> list[dict[str, Any]]:
+    """Those of them that are about slots; `way_back` is what to do about a lost one."""
+    kept, cap = SLOT_KEPT.name, SLOT_CAP.name
+    return [
+        _alert(
+            "SlotKeepsWal",
+            f"{kept} / {cap} > {HALF:g}",
+            "warning",
+            f"its slot keeps over {HALF:.0%} of the WAL that it may; beyond that it is lost",
+        ),
+        _alert(
+            "SlotNearItsCap",
+            f"{kept} / {cap} > {MOST:g}",
+            "critical",
+            f"its slot keeps over {MOST:.0%} of the WAL that it may: start the connector, or raise the cap",
+        ),
+        _alert(
+            "SlotLost",
+            f"{SLOT_LOST.name} == 1",
+            "critical",
+            f"its slot is lost, and changes with it: {way_back}",
+            lasting="0m",
+        ),
+    ]
+
+
+def slot_unwatched(source: str) -> dict[str, Any]:
+    """A rule for a source whose slot is watched by a process of its own."""
+    return {
+        "alert": "SlotUnwatched",
+        "expr": f'absent({SLOT_LOST.name}{{source="{source}"}})',
+        "for": UNWATCHED,
+        "labels": {"severity": "warning", "source": source},
+        "annotations": {"summary": f"{source}: nobody says how its slot stands"},
+    }
 
 
 def _alert(name: str, expression: str, severity: str, summary: str, lasting: str = LASTING) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from headrace.errors import HeadraceError
 from headrace.operations.captured_sources import chosen
 from headrace.operations.captures import Say, accept, captures, resnapshot, slot_of
 from headrace.operations.stack import Stack
-from headrace.plan.model import SourcePlan
+from headrace.plan.model import PostgresqlSourcePlan
 
 app = group("How sources are captured: connectors, replication slots, and a slot that is lost.")
 COLOURS = {"active": "green", "inactive": "yellow", "lost": "red", "absent": "red"}
@@ -42,7 +42,7 @@ def status(stack: StackName = "local", file: DeclarationFile = None, as_json: As
     [dim]headrace capture status --json | jq '.[] | select(.slot_state != "active")'[/]
     """
     with reported():
-        found = captures(_able(stack, file, "watch"))
+        found = captures(_able(stack, file, "status"))
         if as_json:
             print_json(found)
         else:
@@ -120,7 +120,11 @@ def _able(name: str, file: Path | None, ability: str) -> Stack:
 
 
 def _do(
-    action: Callable[[Stack, SourcePlan, Say], None], stack: Stack, source: SourcePlan, *, as_json: bool
+    action: Callable[[Stack, PostgresqlSourcePlan, Say], None],
+    stack: Stack,
+    source: PostgresqlSourcePlan,
+    *,
+    as_json: bool,
 ) -> None:
     """What it says is shown as it comes, or at its end to programs."""
     said: list[str] = []

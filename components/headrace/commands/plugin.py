@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from headrace.commands.common import AsJson, console, group, print_json, reported
-from headrace.operations.connect_plugin import Providers, build_plugin
+from headrace.operations.connect_plugin import Providers, build_plugin, engines_of
 
 app = group("Make the plugin that MSK Connect runs connectors from.")
 
@@ -28,15 +28,24 @@ def build(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="ZIP", help="The file to write.")] = Path(
         "debezium-postgres.zip"
     ),
+    engines: Annotated[
+        list[str] | None,
+        typer.Option("--engine", metavar="ENGINE", help="postgresql, mysql or mariadb; may be given again."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the plugin: the pinned Debezium and AWS's configuration providers. The same jars, the same bytes.
 
+    It has the connector of each --engine, and of PostgreSQL without one.
+
     [dim]headrace plugin build --providers msk-config-providers-0.4.0-all.jar --sha256 HEX[/]
+    [dim]headrace plugin build --providers providers.jar --sha256 HEX --engine postgresql --engine mysql[/]
     [dim]headrace plugin build --providers providers.jar --sha256 HEX --json | jq -r .sha256[/]
     """
     with reported():
-        built = build_plugin(Providers(jar=providers, sha256=sha256), output)
+        built = build_plugin(
+            Providers(jar=providers, sha256=sha256), output, engines_of(engines or ["postgresql"])
+        )
         if as_json:
             print_json(built.as_json())
         else:

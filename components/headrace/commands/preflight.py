@@ -20,7 +20,7 @@ from headrace.commands.common import (
     reported,
 )
 from headrace.environment.units import MIB
-from headrace.operations.captured_sources import Ways, chosen, look, mend_safely
+from headrace.operations.captured_sources import Ways, chosen, look, mend_safely, unseen
 from headrace.operations.stack import Stack
 
 STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
@@ -67,6 +67,7 @@ def preflight(  # noqa: PLR0913, PLR0917  (each option is an argument)
             _ask(reports, ask=not yes)
             mend_safely(found, sources, ways, reports)
             reports = list(look(found, sources, ways))
+        reports += [] if names else unseen(found)
         if as_json:
             print_json([report.as_json() for report in reports])
         else:
@@ -86,7 +87,8 @@ def _ask(reports: list[Report], *, ask: bool) -> None:
 
 def _show(reports: list[Report]) -> None:
     for report in reports:
-        server = f"PostgreSQL {report.server}" if report.server else "no connection"
+        without = "no connection" if report.failed else "not looked at"
+        server = f"PostgreSQL {report.server}" if report.server else without
         console.print(f"[bold]{report.source}[/]: {server}, {len(report.passed)} checks passed")
         if report.findings:
             console.print(_table(report))

@@ -108,8 +108,8 @@ def _lines(found: Upgrade) -> Iterator[tuple[str, str]]:
         yield (
             "undone",
             (
-                f"{undone.decided} events were decided by the undone version, {undone.dead_lettered} of them dead"
-                f" letters; {undone.in_memory} are in memory"
+                f"{undone.decided} events were decided by the undone version, {undone.dead_lettered} of them"
+                f" dead letters; {undone.in_memory} are in memory"
             ),
         )
         for event in undone.not_in_memory[:MOST_EVENTS]:

@@ -95,8 +95,10 @@ class Database(Declared):
     host: Annotated[str, matching(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,251}[a-zA-Z0-9])?", 253)] = declared(
         "a host's name or address", "The server, as it is reached from within the VPC."
     )
-    port: Annotated[int, Field(strict=True, ge=1, le=65_535)] = declared(
-        "a whole number from 1 to 65535", "The server's port.", default=5432
+    port: Annotated[int, Field(strict=True, ge=1, le=65_535)] | None = declared(
+        "a whole number from 1 to 65535",
+        "The server's port; left out, 5432, with engine `mysql` and `mariadb` 3306.",
+        default=None,
     )
     security_group_id: Annotated[str, matching(r"sg-[0-9a-f]{8,17}", 20)] = declared(
         "the id of a security group, `sg-...`",
@@ -110,6 +112,12 @@ class Database(Declared):
     secret_key_arn: Annotated[
         str, matching(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]+", 2_048)
     ] = declared("arn:aws:kms:REGION:ACCOUNT:key/ID", "The KMS key that this secret is encrypted with.")
+    preflight: Literal["required", "skipped"] = declared(
+        "required or skipped",
+        "Whether whoever brings the stack up looks at the database before its connector, and drops its slot"
+        " when the source goes. Required, it has to be reached from there.",
+        default="required",
+    )
 
 
 class FlinkOperator(Declared):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from headrace.environment.engines import ENGINES
 from headrace.environment.model import Backfill, Source
 from headrace.environment.parts import Parts, Placed
 from headrace.environment.problem import Problem
@@ -63,7 +64,8 @@ def backfill_on_aws(parts: Parts) -> Iterator[Problem]:
     if parts.substrate is None or not isinstance(parts.substrate.value, AwsSubstrate):
         return
     for source in parts.sources:
-        if source.value.backfills:
+        # Of another engine they are refused on every substrate.
+        if source.value.backfills and not ENGINES[source.value.engine].has_binlog:
             yield source.problem(
                 "backfills",
                 given=f"{len(source.value.backfills)} of them",

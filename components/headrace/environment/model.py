@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from headrace.environment.duration import ALLOWED as A_DURATION
 from headrace.environment.duration import Duration
+from headrace.environment.engines import SERVER_ID_MAX, Engine
 from headrace.environment.fields import declared
 from headrace.environment.money_parts import USUAL_OUTPUT_TOKENS, Budget, Prices
 from headrace.environment.problem import Path
@@ -61,10 +62,13 @@ A_CONSEQUENCE = "`wait`, `fall_back`, `dead_letter` or `escalate`"
 class Table(Declared):
     """A captured table."""
 
-    name: TableName = declared("`schema.table` in lowercase", "The table.")
+    name: TableName = declared(
+        "`schema.table` in lowercase; `database.table` with engine `mysql` and `mariadb`", "The table."
+    )
     columns: dict[ColumnName, ColumnType] = declared(
-        "column names with their PostgreSQL types",
-        "The columns, so that the local database can create the table; left out, the table has to exist.",
+        "column names with the types of the source's engine",
+        "The columns, so that the local database can create the table; left out, the table has to exist."
+        " Agents are checked against them; of `mysql` and `mariadb` against the names alone.",
         default_factory=dict,
     )
     primary_key: Annotated[tuple[ColumnName, ...], Field(min_length=1)] = declared(
@@ -115,12 +119,21 @@ class Source(Declared):
     name: Name = declared(
         A_NAME, "Names the connector, the slot, and the tables' topics (`NAME.schema.table`)."
     )
-    engine: Literal["postgresql"] = declared("`postgresql`", "The database's kind.")
+    engine: Engine = declared(
+        "`postgresql`, `mysql` or `mariadb`",
+        "The database's kind. Of `mysql` and `mariadb` connectors are made on AWS alone.",
+    )
     database: Annotated[str, matching(r"[a-z_][a-z0-9_]*", 63)] = declared(
         "lowercase letters, digits and underscores, at most 63 characters", "The database in that server."
     )
     tables: Annotated[tuple[Table, ...], Field(min_length=1)] = declared(
         "a list of one or more tables", "The tables to capture."
+    )
+    server_id: Annotated[int, Field(strict=True, ge=1, le=SERVER_ID_MAX)] | None = declared(
+        f"a whole number from 1 to {SERVER_ID_MAX}; with engine `mysql` and `mariadb` alone",
+        "By which the server knows the connector among its replicas; left out, worked out from the names of"
+        " environment and source.",
+        default=None,
     )
     on_schema_change: OnMisfit = declared(
         "`dead_letter`, `hold` or `pass_on`",

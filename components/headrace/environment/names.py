@@ -6,19 +6,35 @@ them collide or when one is too long for PostgreSQL or Kafka.
 
 from __future__ import annotations
 
+import hashlib
+
 NAME = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
 """Fit for topics, consumer groups, Flink job names and, with ``_`` for ``-``, replication slots."""
 TABLE = r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*"
 COLUMN = r"[a-z_][a-z0-9_]*"
 
 SLOT_PREFIX = "headrace_"
-SLOT_MAX_CHARS = 63
-"""PostgreSQL cuts identifiers at 63 bytes (``NAMEDATALEN - 1``)."""
+SERVER_IDS_FROM = 2**31
+"""Ids that people give to servers are small."""
+
+
+def role(environment: str, source: str) -> str:
+    """The role that captures a source."""
+    return f"{SLOT_PREFIX}{environment}_{source}".replace("-", "_")
 
 
 def slot(environment: str, source: str) -> str:
-    """Replication slot of a source; the publication has the same name."""
-    return f"{SLOT_PREFIX}{environment}_{source}".replace("-", "_")
+    """Replication slot of a source; its role and its publication have the same name."""
+    return role(environment, source)
+
+
+def server_id(environment: str, source: str) -> int:
+    """By which a MySQL or MariaDB server knows the source's connector among its replicas.
+
+    The same for ever, and two of one server's hardly meet: one of 2^31, by the names' SHA-256.
+    """
+    digest = hashlib.sha256(f"{environment}/{source}".encode()).digest()
+    return SERVER_IDS_FROM + int.from_bytes(digest[:4], "big") % (SERVER_IDS_FROM - 1)
 
 
 def connector(environment: str, source: str) -> str:
@@ -50,9 +66,19 @@ def signals_group(environment: str, source: str) -> str:
     return f"headrace-{environment}-{source}-signals"
 
 
+def schema_history_topic(source: str) -> str:
+    """Topic of how a source's tables looked, by place in its binlog."""
+    return f"{source}.schema-history"
+
+
+def schema_history_group(environment: str, source: str) -> str:
+    """Consumer group by which a connector reads that topic."""
+    return f"headrace-{environment}-{source}-schema-history"
+
+
 def source_topics(source: str) -> tuple[str, ...]:
     """Of a source as a whole; captured tables have topics of their own."""
-    return signals_topic(source), notifications_topic(source)
+    return signals_topic(source), notifications_topic(source), schema_history_topic(source)
 
 
 def decisions_topic(agent: str) -> str:

@@ -13,7 +13,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from headrace.environment import aws_rules, backfill_rules, contradictions, money_rules, names, overload
+from headrace.environment import (
+    aws_rules,
+    backfill_rules,
+    contradictions,
+    engine_rules,
+    money_rules,
+    names,
+    overload,
+)
 from headrace.environment.model import Agent, Table
 from headrace.environment.parts import Parts, Placed, parts_of
 from headrace.environment.problem import Path, Problem
@@ -64,18 +72,6 @@ def table_declared_twice(parts: Parts) -> Iterator[Problem]:
             Placed((*source.path, "tables", at), table) for at, table in enumerate(source.value.tables)
         )
         yield from _repeated(tables, lambda table: table.name, "table of a source")
-
-
-def slot_name_too_long(parts: Parts) -> Iterator[Problem]:
-    """The slot's name, `headrace_<environment>_<source>`, has at most 63 characters: PostgreSQL cuts more."""
-    for source in parts.sources:
-        slot = names.slot(parts.environment, source.value.name)
-        if len(slot) > names.SLOT_MAX_CHARS:
-            yield source.problem(
-                "name",
-                given=f"{source.value.name!r}, whose replication slot {slot!r} has {len(slot)} characters",
-                allowed=f"a slot name of at most {names.SLOT_MAX_CHARS} characters",
-            )
 
 
 def column_repeated(parts: Parts) -> Iterator[Problem]:
@@ -265,7 +261,6 @@ RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     table_declared_twice,
     agent_declared_twice,
     agent_declared_and_removed,
-    slot_name_too_long,
     topics_collide,
     column_repeated,
     input_repeated,
@@ -278,6 +273,7 @@ RULES: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     api_key_in_both_or_no_place,
     settings_are_not_data,
     traces_without_a_receiver,
+    *engine_rules.RULES,
     *backfill_rules.RULES,
     *contradictions.RULES,
     *overload.RULES,

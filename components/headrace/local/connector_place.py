@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from headrace.errors import HeadraceError
-from headrace.local.waiting import wait_until
+from headrace.waiting import wait_until
 
 TIMEOUT_S = 30
 STOPPED_TIMEOUT_S = 60

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from headrace.errors import HeadraceError
-from headrace.local.waiting import wait_until
+from headrace.waiting import wait_until
 from headrace_agents.spec import DIGEST_PARAMETER
 
 TIMEOUT_S = 15

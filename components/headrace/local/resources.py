@@ -9,9 +9,8 @@ from typing import ClassVar
 
 import pulumi
 
-from headrace.local.provider.resource import Inputs
-
-PACKAGE = "headrace-local"
+from headrace.local.provider import PACKAGE
+from headrace.provider.resource import Inputs
 
 
 class LocalResource(pulumi.CustomResource):

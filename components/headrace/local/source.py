@@ -22,7 +22,7 @@ from headrace.local.resources import (
     SlotResource,
 )
 from headrace.local.source_access import complete_config, password_file
-from headrace.plan.model import SourcePlan
+from headrace.plan.model import PostgresqlSourcePlan
 
 
 class Source(pulumi.ComponentResource):
@@ -30,7 +30,7 @@ class Source(pulumi.ComponentResource):
 
     def __init__(
         self,
-        source: SourcePlan,
+        source: PostgresqlSourcePlan,
         context: LocalContext,
         server: pulumi.Resource,
         worker: list[pulumi.Resource],
@@ -91,7 +91,7 @@ class Source(pulumi.ComponentResource):
         self.register_outputs({"connector": source.connector})
 
 
-def database_of(source: SourcePlan, files: StackFiles, port: int) -> DatabaseInputs:
+def database_of(source: PostgresqlSourcePlan, files: StackFiles, port: int) -> DatabaseInputs:
     """The database as it is declared, and the role that captures it."""
     return DatabaseInputs(
         root=str(files.root),
@@ -111,7 +111,7 @@ def database_of(source: SourcePlan, files: StackFiles, port: int) -> DatabaseInp
     )
 
 
-def publication_of(source: SourcePlan, files: StackFiles, port: int) -> PublicationInputs:
+def publication_of(source: PostgresqlSourcePlan, files: StackFiles, port: int) -> PublicationInputs:
     """Exactly the declared tables, and what the connector does not skip."""
     return PublicationInputs(
         root=str(files.root),
@@ -124,7 +124,7 @@ def publication_of(source: SourcePlan, files: StackFiles, port: int) -> Publicat
     )
 
 
-def slot_of(source: SourcePlan, files: StackFiles, port: int) -> SlotInputs:
+def slot_of(source: PostgresqlSourcePlan, files: StackFiles, port: int) -> SlotInputs:
     """As the connector is told to make and to read it."""
     return SlotInputs(
         root=str(files.root),

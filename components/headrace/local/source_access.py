@@ -10,7 +10,7 @@ from headrace.capture.preflight import Access
 from headrace.local.files import StackFiles
 from headrace.local.secrets import SUPERUSER_PASSWORD, read_property
 from headrace.local.stored_offsets import StoredOffsets
-from headrace.plan.model import SourcePlan
+from headrace.plan.model import PostgresqlSourcePlan
 from headrace.plan.ports import LOOPBACK
 
 
@@ -19,7 +19,7 @@ def password_file(files: StackFiles, source: str) -> Path:
     return files.secret(f"{source}.properties")
 
 
-def complete_config(files: StackFiles, source: SourcePlan) -> dict[str, str]:
+def complete_config(files: StackFiles, source: PostgresqlSourcePlan) -> dict[str, str]:
     """The connector's, with a reference to its password."""
     return source.connector_config | {
         # The worker's FileConfigProvider reads it; Connect's topics and interface show the reference.
@@ -27,7 +27,9 @@ def complete_config(files: StackFiles, source: SourcePlan) -> dict[str, str]:
     }
 
 
-def capturing_role(files: StackFiles, port: int, source: SourcePlan, stored: StoredOffsets) -> Access:
+def capturing_role(
+    files: StackFiles, port: int, source: PostgresqlSourcePlan, stored: StoredOffsets
+) -> Access:
     """As the connector gets there. The server's disk is the one that the stack's folder is on.
 
     Raises:

@@ -19,7 +19,7 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 from headrace.errors import HeadraceError
 from headrace.local.files import StackFiles
 from headrace.local.processes import STACK_MARKER, end, marked
-from headrace.local.waiting import wait_until
+from headrace.waiting import wait_until
 
 START_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 60

@@ -18,7 +18,7 @@ from headrace.local.signals import SaidSignal, Signal, pause, read_signals, resu
 from headrace.local.topics import Broker, KeptRecord, read_topic
 from headrace.operations.stack import Stack
 from headrace.plan.connectors import CHUNK_ROWS
-from headrace.plan.model import SourcePlan
+from headrace.plan.model import PostgresqlSourcePlan
 
 State = Literal["waiting", "running", "paused", "done", "cancelled", "failed"]
 
@@ -135,7 +135,7 @@ class Progress:
 
 
 def progress(
-    source: SourcePlan, said: Sequence[SaidSignal], notifications: Iterable[KeptRecord]
+    source: PostgresqlSourcePlan, said: Sequence[SaidSignal], notifications: Iterable[KeptRecord]
 ) -> list[Progress]:
     """Of every backfill that was started, in that order, and then of those that are only declared."""
     starts = [each for each in said if each.signal.type == "execute-snapshot"]
@@ -318,7 +318,7 @@ def _wait(stack: Stack, found: Progress, until: Sequence[State], wait_s: float) 
     return now
 
 
-def _sources(stack: Stack, name: str | None) -> list[SourcePlan]:
+def _sources(stack: Stack, name: str | None) -> list[PostgresqlSourcePlan]:
     found = [source for source in stack.plan.sources if name in (None, source.name)]
     if not found:
         known = ", ".join(source.name for source in stack.plan.sources)
@@ -326,7 +326,7 @@ def _sources(stack: Stack, name: str | None) -> list[SourcePlan]:
     return found
 
 
-def _backfills(stack: Stack, source: SourcePlan) -> list[Progress]:
+def _backfills(stack: Stack, source: PostgresqlSourcePlan) -> list[Progress]:
     if source.signals_topic is None or source.notifications_topic is None:
         return []
     broker = _broker(stack)

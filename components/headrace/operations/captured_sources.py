@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from headrace.capture.by_engine import not_looked_at, refuse_other_engine
 from headrace.capture.finding import Report
 from headrace.capture.mending import mend
 from headrace.capture.preflight import Access, preflight
@@ -14,7 +15,7 @@ from headrace.local import source_access
 from headrace.local.context import HOST
 from headrace.local.stored_offsets import StoredOffsets
 from headrace.operations.stack import Stack
-from headrace.plan.model import SourcePlan
+from headrace.plan.model import BinlogSourcePlan, PostgresqlSourcePlan
 
 SERVERS = ("PGHOST", "PGHOSTADDR", "PGSERVICE")
 """Variables by which libpq finds a server."""
@@ -31,19 +32,27 @@ class Ways:
     disk_free_bytes: int | None = None
 
 
-def chosen(stack: Stack, names: Sequence[str]) -> tuple[SourcePlan, ...]:
-    """The sources of these names, all without names.
+def chosen(stack: Stack, names: Sequence[str]) -> tuple[PostgresqlSourcePlan, ...]:
+    """The sources of these names; without names, all whose server can be asked.
 
     Raises:
-        HeadraceError: one of them is not declared.
+        HeadraceError: one of them is not declared, or is of an engine that can't be asked.
     """
     sources = {source.name: source for source in stack.any_plan.sources}
     if unknown := [name for name in names if name not in sources]:
         raise HeadraceError(f"source: given {', '.join(unknown)}; allowed: {', '.join(sources)}")
-    return tuple(sources[name] for name in names or sources)
+    for name in names:
+        refuse_other_engine(sources[name])
+    of_postgresql = {n: each for n, each in sources.items() if isinstance(each, PostgresqlSourcePlan)}
+    return tuple(of_postgresql[name] for name in names or of_postgresql)
 
 
-def look(stack: Stack, sources: Sequence[SourcePlan], ways: Ways) -> Iterator[Report]:
+def unseen(stack: Stack) -> list[Report]:
+    """Of the sources that can't be looked at, what a person has to look at."""
+    return [not_looked_at(each) for each in stack.any_plan.sources if isinstance(each, BinlogSourcePlan)]
+
+
+def look(stack: Stack, sources: Sequence[PostgresqlSourcePlan], ways: Ways) -> Iterator[Report]:
     """What is found at each source, as the role that captures it.
 
     Raises:
@@ -53,10 +62,12 @@ def look(stack: Stack, sources: Sequence[SourcePlan], ways: Ways) -> Iterator[Re
         access = _capturing_role(stack, source, ways)
         if ways.disk_free_bytes is not None:
             access = replace(access, disk_free_bytes=ways.disk_free_bytes)
-        yield preflight(source, access, [each.slot for each in stack.any_plan.sources])
+        yield preflight(source, access, [each.slot for each in chosen(stack, ())])
 
 
-def mend_safely(stack: Stack, sources: Sequence[SourcePlan], ways: Ways, reports: Sequence[Report]) -> None:
+def mend_safely(
+    stack: Stack, sources: Sequence[PostgresqlSourcePlan], ways: Ways, reports: Sequence[Report]
+) -> None:
     """Run the statements that may be run at any time, as an administrator, source by source.
 
     Raises:
@@ -67,7 +78,7 @@ def mend_safely(stack: Stack, sources: Sequence[SourcePlan], ways: Ways, reports
             mend(_administrator(stack, source, ways), report.safe_sql)
 
 
-def _capturing_role(stack: Stack, source: SourcePlan, ways: Ways) -> Access:
+def _capturing_role(stack: Stack, source: PostgresqlSourcePlan, ways: Ways) -> Access:
     if stack.on_aws:
         return _by_libpq(source, ways.service, user=source.slot)
     if ways.service:
@@ -88,7 +99,7 @@ def stored_offsets(stack: Stack) -> StoredOffsets:
     return StoredOffsets(servers, stack.plan.connect.settings["offset.storage.topic"])
 
 
-def _administrator(stack: Stack, source: SourcePlan, ways: Ways) -> Access:
+def _administrator(stack: Stack, source: PostgresqlSourcePlan, ways: Ways) -> Access:
     if stack.on_aws:
         if ways.administrator is None:
             raise HeadraceError(
@@ -102,7 +113,7 @@ def _administrator(stack: Stack, source: SourcePlan, ways: Ways) -> Access:
         raise _not_made(stack, missing) from None
 
 
-def _by_libpq(source: SourcePlan, service: str | None, user: str | None = None) -> Access:
+def _by_libpq(source: PostgresqlSourcePlan, service: str | None, user: str | None = None) -> Access:
     """Database and role are the declared ones, everything else is what libpq finds."""
     if not service and not any(os.environ.get(name) for name in SERVERS):
         raise HeadraceError(

@@ -19,12 +19,12 @@ from headrace.local.connect_status import Status, parts, runs
 from headrace.local.connector_place import ConnectorPlace
 from headrace.local.context import HOST
 from headrace.local.source_access import complete_config
-from headrace.local.waiting import wait_until
 from headrace.operations.captured_sources import stored_offsets
 from headrace.operations.demo import connect
 from headrace.operations.stack import Stack
 from headrace.operations.status import UNREACHABLE, in_words, told_by_connect
-from headrace.plan.model import SourcePlan
+from headrace.plan.model import PostgresqlSourcePlan
+from headrace.waiting import wait_until
 
 TIMEOUT_S = 30
 STOPPED_TIMEOUT_S, RUNNING_TIMEOUT_S = 60, 120
@@ -62,13 +62,13 @@ def _cause(trace: str) -> str:
     return last.removeprefix("Caused by: ").partition("\n")[0]
 
 
-def slot_of(stack: Stack, source: SourcePlan) -> SlotStanding | None:
+def slot_of(stack: Stack, source: PostgresqlSourcePlan) -> SlotStanding | None:
     """None where there is none. Raises HeadraceError where the database does not answer."""
     with _database(stack, source) as database:
         return slot_standing(database, source.slot)
 
 
-def orphans_beside(stack: Stack, source: SourcePlan) -> list[str]:
+def orphans_beside(stack: Stack, source: PostgresqlSourcePlan) -> list[str]:
     """Slots of its server and publications of its database that no declared source has, and their cost."""
     declared = frozenset(each.slot for each in stack.plan.sources)
     with _database(stack, source) as database:
@@ -77,7 +77,7 @@ def orphans_beside(stack: Stack, source: SourcePlan) -> list[str]:
 
 
 @contextmanager
-def _database(stack: Stack, source: SourcePlan) -> Iterator[Connection]:
+def _database(stack: Stack, source: PostgresqlSourcePlan) -> Iterator[Connection]:
     try:
         with connect(stack, source.database) as database:
             yield database
@@ -97,7 +97,7 @@ def _told(slot: SlotStanding | None) -> dict[str, Any]:
     }
 
 
-def resnapshot(stack: Stack, source: SourcePlan, say: Say) -> None:
+def resnapshot(stack: Stack, source: PostgresqlSourcePlan, say: Say) -> None:
     """Forget where the connector was, and have it read the tables anew: then changes go on from there.
 
     Each step may be done already, so that an interrupted one can be run again.
@@ -113,7 +113,7 @@ def resnapshot(stack: Stack, source: SourcePlan, say: Say) -> None:
     say(f"connector {source.connector} reads {len(source.tables)} tables anew")
 
 
-def accept(stack: Stack, source: SourcePlan, say: Say) -> None:
+def accept(stack: Stack, source: PostgresqlSourcePlan, say: Say) -> None:
     """Have the connector go on at its slot's position, which is ahead of the one that it has stored.
 
     What was committed between the two is in no topic. An incremental snapshot under way goes on.
@@ -139,7 +139,7 @@ def accept(stack: Stack, source: SourcePlan, say: Say) -> None:
 
 
 @contextmanager
-def _stopped(stack: Stack, source: SourcePlan, say: Say) -> Iterator[ConnectorPlace]:
+def _stopped(stack: Stack, source: PostgresqlSourcePlan, say: Say) -> Iterator[ConnectorPlace]:
     """The connector's place while it is stopped; then it runs again. Where something fails it stays stopped,
     so that what failed can be run again."""
     endpoint = f"http://{HOST}:{stack.plan.ports.connect}"
@@ -152,14 +152,14 @@ def _stopped(stack: Stack, source: SourcePlan, say: Say) -> Iterator[ConnectorPl
         wait_until(f"{source.connector} running", lambda: _runs(stack, source), RUNNING_TIMEOUT_S)
 
 
-def confirmed(stack: Stack, source: SourcePlan) -> int | None:
+def confirmed(stack: Stack, source: PostgresqlSourcePlan) -> int | None:
     """What the slot's reader has confirmed, as a number; None where there is no slot."""
     with _database(stack, source) as database:
         found = catalogue.slot(catalogue.rows_of(database), source.slot, database.info.server_version)
     return found.confirmed if found else None
 
 
-def _drop_slot(stack: Stack, source: SourcePlan) -> None:
+def _drop_slot(stack: Stack, source: PostgresqlSourcePlan) -> None:
     """Its reader is stopped; the server may notice a moment later."""
 
     def dropped() -> bool:
@@ -174,6 +174,6 @@ def _drop_slot(stack: Stack, source: SourcePlan) -> None:
     wait_until(f"slot {source.slot} free", dropped, STOPPED_TIMEOUT_S)
 
 
-def _runs(stack: Stack, source: SourcePlan) -> bool:
+def _runs(stack: Stack, source: PostgresqlSourcePlan) -> bool:
     status = (told_by_connect(stack) or {}).get(source.connector)
     return status is not None and runs(status)

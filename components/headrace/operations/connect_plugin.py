@@ -1,4 +1,4 @@
-"""The plugin for MSK Connect: a zip of the pinned Debezium and AWS's configuration providers.
+"""The plugin for MSK Connect: a zip of the pinned Debezium, by engine, and AWS's configuration providers.
 
 AWS publishes the providers (msk-config-providers) as a jar beside the releases of their source, and in no
 package registry: it is a file that is given, with its checksum.
@@ -9,17 +9,17 @@ from __future__ import annotations
 import hashlib
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from headrace.environment.engines import ENGINES, Engine
 from headrace.errors import HeadraceError
-from headrace.plan.aws.kafka import SECRETS_PROVIDER
+from headrace.plan.aws.kafka import PLUGIN_FOLDERS, SECRETS_PROVIDER
 from headrace.toolchain import Runtimes
 from headrace.toolchain.debezium_connector import JAR
 from headrace.toolchain.maven import CHECKSUMS
 
-DEBEZIUM = "debezium-postgres"
 OF_THE_WORKER = ("connect-api-", "kafka-clients-", "slf4j-api-", "lz4-java-", "snappy-java-", "zstd-jni-")
 """What a worker of Kafka Connect has, in its own version: it takes none of them from a plugin."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -67,18 +67,31 @@ class Built:
         return {"archive": str(self.archive), "sha256": self.sha256}
 
 
-def build_plugin(providers: Providers, archive: Path) -> Built:
-    """Write the zip; the same jars give the same bytes on every machine.
+def engines_of(names: Sequence[str]) -> tuple[Engine, ...]:
+    """The engines of these names, each once.
+
+    Raises:
+        HeadraceError: there is none of such a name.
+    """
+    if unknown := [name for name in names if name not in ENGINES]:
+        raise HeadraceError(f"--engine: given {', '.join(unknown)}; allowed: {', '.join(ENGINES)}")
+    return tuple(engine for engine in ENGINES if engine in names)
+
+
+def build_plugin(providers: Providers, archive: Path, engines: Collection[Engine]) -> Built:
+    """Write the zip, with the connector of each engine; the same jars give the same bytes on every machine.
 
     Raises:
         HeadraceError: a jar of Debezium is not the one that is locked, or the archive can't be written.
         MissingRuntime: Debezium is not installed.
     """
-    debezium = Runtimes.locate().connect_plugins / DEBEZIUM
-    jars = pinned_jars(debezium, locked(CHECKSUMS.read_text()))
-    entries = {f"{DEBEZIUM}/{jar.name}": jar for jar in jars}
-    entries[f"{DEBEZIUM}/{JAR}"] = debezium / JAR
-    entries[f"config-providers/{providers.jar.name}"] = providers.jar
+    runtimes = Runtimes.locate()
+    entries = {f"config-providers/{providers.jar.name}": providers.jar}
+    for engine in engines:
+        plugins = runtimes.connect_plugins if engine == "postgresql" else runtimes.other_plugins
+        name = PLUGIN_FOLDERS[engine]
+        jars = pinned_jars(plugins / name, locked(CHECKSUMS.read_text(), name))
+        entries |= {f"{name}/{jar.name}": jar for jar in [*jars, plugins / name / JAR]}
     try:
         write_archive(entries, archive)
     except OSError as refused:
@@ -88,13 +101,11 @@ def build_plugin(providers: Providers, archive: Path) -> Built:
     return Built(archive, _sha256(archive))
 
 
-def locked(checksums: str) -> dict[str, str]:
-    """Debezium's jars that belong into a plugin, by name, of a list in the format of ``sha256sum``."""
+def locked(checksums: str, folder: str) -> dict[str, str]:
+    """A folder's jars that belong into a plugin, by name, of a list in the format of ``sha256sum``."""
     lines = (line.partition("  ") for line in checksums.splitlines())
     names = {
-        name.removeprefix(f"{DEBEZIUM}/"): digest
-        for digest, _, name in lines
-        if name.startswith(f"{DEBEZIUM}/")
+        name.removeprefix(f"{folder}/"): digest for digest, _, name in lines if name.startswith(f"{folder}/")
     }
     return {name: digest for name, digest in names.items() if not name.startswith(OF_THE_WORKER)}
 

@@ -16,9 +16,9 @@ import yaml
 
 from headrace.errors import HeadraceError
 from headrace.local.files import StackFiles
-from headrace.local.positions import KEPT
 from headrace.local.processes import SESSION_MARKER
 from headrace.local.secrets import ensure_password
+from headrace.provider.positions import KEPT
 from headrace.toolchain.runtimes import Runtimes
 
 PASSPHRASE = "pulumi.passphrase"

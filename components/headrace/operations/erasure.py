@@ -20,10 +20,10 @@ from headrace.local.snapshots import (
     remove_erasures,
     savepoints,
 )
-from headrace.local.waiting import WaitEnded
 from headrace.operations.agents import flink, running_job
 from headrace.operations.stack import Stack
 from headrace.plan.model import AgentPlan, StackPlan
+from headrace.waiting import WaitEnded
 
 SAVEPOINT_TIMEOUT_S = 300
 

@@ -10,9 +10,9 @@ from headrace.errors import HeadraceError
 from headrace.local.agent import complete
 from headrace.local.agent_jobs.inputs import submitted
 from headrace.local.provider.agent_job import AgentJobKind
-from headrace.local.provider.resource import JsonObject
 from headrace.local.provider.roster import RosterKind
 from headrace.operations.stack import Stack
+from headrace.provider.resource import JsonObject
 
 
 def refuse_upgrades(stack: Stack) -> list[str]:

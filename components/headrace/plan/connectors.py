@@ -1,16 +1,27 @@
-"""Change capture: tables, replication slot, publication, and the Debezium connector's configuration."""
+"""Change capture: tables, replication slot, publication, and the Debezium connector's configuration.
+
+What connectors of MySQL and MariaDB have of their own is in :mod:`headrace.plan.binlog`.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from headrace.environment import names
+from headrace.environment.engines import ENGINES
 from headrace.environment.model import MAX_EVENT_BYTES, Backfill, Environment, Source, Table
 from headrace.environment.units import MIB
-from headrace.plan import recovery
+from headrace.plan import binlog, recovery
 from headrace.plan.because import Because, because, build, mapping, merged, sequence, settings
 from headrace.plan.kafka import CLIENT_REQUEST_BYTES, JSON_CONVERTER, PLAIN_JSON, SESSION_MS
-from headrace.plan.model import BackfillPlan, ColumnPlan, SourcePlan, TablePlan
+from headrace.plan.model import (
+    BackfillPlan,
+    BinlogSourcePlan,
+    ColumnPlan,
+    PostgresqlSourcePlan,
+    SourcePlan,
+    TablePlan,
+)
 from headrace.plan.place import Place
 
 CONNECTOR = "dev.headrace.debezium.PostgresConnector"
@@ -29,33 +40,78 @@ MESSAGE_PREFIX = "headrace"
 
 def sources(environment: Environment, place: Place) -> Because[tuple[SourcePlan, ...]]:
     """One connector per source."""
-    return sequence(_source(environment, source, place) for source in environment.sources)
+    return sequence(
+        _of_a_binlog(environment, source, place)
+        if ENGINES[source.engine].has_binlog
+        else _of_a_slot(environment, source, place)
+        for source in environment.sources
+    )
 
 
-def _source(environment: Environment, source: Source, place: Place) -> Because[SourcePlan]:
+def _of_a_slot(environment: Environment, source: Source, place: Place) -> Because[SourcePlan]:
     slot = names.slot(environment.name, source.name)
     return build(
-        SourcePlan,
-        name=because(source.name, "declared"),
-        database=because(source.database, "declared"),
-        tables=sequence(_table(source, table) for table in source.tables),
+        PostgresqlSourcePlan,
+        **_of_any_engine(environment, source),
         **_signalling(source, place),
         slot=because(slot, f"environment {environment.name} and source {source.name}, with _ for -"),
         publication=because(slot, "the same name as the slot's: 1 belongs to 1"),
-        connector=because(
-            names.connector(environment.name, source.name),
-            f"environment {environment.name} and source {source.name}: 1 connector per source",
-        ),
         connector_config=merged(
-            _where(source, slot, place),
+            _any_where(environment, source, place),
+            _slot_where(source, slot, place),
             _what(source),
+            _old_rows(source),
             _records(),
+            settings(
+                {"interval.handling.mode": ("string", "ISO 8601 text: 1 month has no number of microseconds")}
+            ),
             _speed(),
             _delivery(environment),
+            _slot_delivery(environment),
+            _heartbeats("off by default, and then quiet tables keep the server from removing WAL"),
             _slot_keeping(place),
             *([_signals(environment, source, place)] if place.takes_signals.value else []),
         ),
     )
+
+
+def _of_a_binlog(environment: Environment, source: Source, place: Place) -> Because[SourcePlan]:
+    return build(
+        BinlogSourcePlan,
+        **_of_any_engine(environment, source),
+        server_id=binlog.server_id(environment, source),
+        schema_history_topic=because(
+            names.schema_history_topic(source.name), "1 for the source: how its tables looked"
+        ),
+        schema_history_group=because(
+            names.schema_history_group(environment.name, source.name),
+            "1 for the source: who reads that topic",
+        ),
+        connector_config=merged(
+            _any_where(environment, source, place),
+            binlog.where(environment, source),
+            _what(source),
+            binlog.rows(),
+            _records(),
+            _speed(),
+            _delivery(environment),
+            _heartbeats("off by default, and then quiet tables leave the stored place in a log that goes"),
+            binlog.history(environment, source, place),
+        ),
+    )
+
+
+def _of_any_engine(environment: Environment, source: Source) -> dict[str, Because[Any]]:
+    return {
+        "name": because(source.name, "declared"),
+        "engine": because(source.engine, "declared"),
+        "database": because(source.database, "declared"),
+        "tables": sequence(_table(source, table) for table in source.tables),
+        "connector": because(
+            names.connector(environment.name, source.name),
+            f"environment {environment.name} and source {source.name}: 1 connector per source",
+        ),
+    }
 
 
 def _table(source: Source, table: Table) -> Because[TablePlan]:
@@ -72,18 +128,25 @@ def _table(source: Source, table: Table) -> Because[TablePlan]:
         else because((), "0 columns are listed: the table has to exist"),
         primary_key=because(table.primary_key, declared),
         key=because(table.message_key, declared if table.key else "0 columns are declared: the primary key"),
-        replica_identity=because(
-            "full" if beyond else "default",
-            (
-                f"{', '.join(beyond)} of the record's key is not in the primary key, "
-                "and a delete logs no other column"
-            )
-            if beyond
-            else "the record's key is within the primary key, which a delete logs",
-        ),
+        replica_identity=_replica_identity(beyond)
+        if not ENGINES[source.engine].has_binlog
+        else because(None, "0 in this engine: its binlog has whole rows, with binlog_row_image FULL"),
         topic=because(
-            names.table_topic(source.name, table.name), "as Debezium names it: source, schema, table"
+            names.table_topic(source.name, table.name),
+            f"as Debezium names it: source, {binlog.said_of(source.engine)}, table",
         ),
+    )
+
+
+def _replica_identity(beyond: list[str]) -> Because[str]:
+    return because(
+        "full" if beyond else "default",
+        (
+            f"{', '.join(beyond)} of the record's key is not in the primary key, "
+            "and a delete logs no other column"
+        )
+        if beyond
+        else "the record's key is within the primary key, which a delete logs",
     )
 
 
@@ -115,22 +178,35 @@ def _backfill(backfill: Backfill) -> Because[BackfillPlan]:
     )
 
 
-def _where(source: Source, slot: str, place: Place) -> Because[dict[str, str]]:
+def _any_where(environment: Environment, source: Source, place: Place) -> Because[dict[str, str]]:
+    has_binlog = ENGINES[source.engine].has_binlog
     return settings(
         {
             "connector.class": (
-                CONNECTOR,
+                binlog.CONNECTORS[source.engine] if has_binlog else CONNECTOR,
                 (
                     f"the source's engine is {source.engine}; over Debezium's own, which can lose 1 of the "
                     "2 records of a changed key"
                 ),
             ),
-            "tasks.max": (1, "a replication slot has 1 reader"),
-            **place.database,
-            "database.user": (slot, "the source's own role has its slot's name: 1 belongs to 1"),
+            "tasks.max": (1, f"a {'binlog' if has_binlog else 'replication slot'} has 1 reader"),
+            **place.database[source.engine],
+            "database.user": (
+                names.role(environment.name, source.name),
+                "the source's own user: 1 belongs to 1"
+                if has_binlog
+                else "the source's own role has its slot's name: 1 belongs to 1",
+            ),
+            "topic.prefix": (source.name, "the source's name starts its topics' names"),
+        }
+    )
+
+
+def _slot_where(source: Source, slot: str, place: Place) -> Because[dict[str, str]]:
+    return settings(
+        {
             "database.dbname": (source.database, "declared"),
             "database.tcpKeepAlive": (True, "a connection that died is noticed, not waited for"),
-            "topic.prefix": (source.name, "the source's name starts its topics' names"),
             "plugin.name": (
                 "pgoutput",
                 "built into PostgreSQL; Debezium's default, decoderbufs, is an extension",
@@ -143,8 +219,7 @@ def _where(source: Source, slot: str, place: Place) -> Because[dict[str, str]]:
 
 
 def _what(source: Source) -> Because[dict[str, str]]:
-    full = [table for table in source.tables if not set(table.message_key) <= set(table.primary_key)]
-    include = settings(
+    return settings(
         {
             "table.include.list": (
                 ",".join(_exactly(table) for table in source.tables),
@@ -161,9 +236,13 @@ def _what(source: Source) -> Because[dict[str, str]]:
             "skipped.operations": ("t", "a truncate has 0 keys, so there is no agent to decide on it"),
         }
     )
+
+
+def _old_rows(source: Source) -> Because[dict[str, str]]:
+    full = [table for table in source.tables if not set(table.message_key) <= set(table.primary_key)]
     if not full:
-        return include
-    identity = settings(
+        return merged()
+    return settings(
         {
             "replica.identity.autoset.values": (
                 ",".join(f"{_exactly(table)}:FULL" for table in full),
@@ -174,7 +253,6 @@ def _what(source: Source) -> Because[dict[str, str]]:
             )
         }
     )
-    return merged(include, identity)
 
 
 def _records() -> Because[dict[str, str]]:
@@ -190,7 +268,6 @@ def _records() -> Because[dict[str, str]]:
                 "isostring",
                 "text that says its unit, as records carry no schema: 1 form for all",
             ),
-            "interval.handling.mode": ("string", "ISO 8601 text: 1 month has no number of microseconds"),
             "binary.handling.mode": ("base64", "bytes have 1 usual form in JSON"),
         }
     )
@@ -251,6 +328,15 @@ def _delivery(environment: Environment) -> Because[dict[str, str]]:
                 RETRY_WAIT_MS,
                 f"{RETRY_WAIT_MS} ms, as a restarted database is back in seconds; the default is 10000",
             ),
+        }
+    )
+
+
+def _slot_delivery(environment: Environment) -> Because[dict[str, str]]:
+    retry_ms = recovery.retry_ms(environment.recovery)
+    long_enough = recovery.outage_text(environment.recovery)
+    return settings(
+        {
             "slot.max.retries": (
                 -(-retry_ms // RETRY_WAIT_MS),
                 f"{long_enough}, in steps of {RETRY_WAIT_MS} ms: the slot may be held by a dead connection",
@@ -268,13 +354,13 @@ def _delivery(environment: Environment) -> Because[dict[str, str]]:
     )
 
 
+def _heartbeats(without: str) -> Because[dict[str, str]]:
+    return settings({"heartbeat.interval.ms": (HEARTBEAT_MS, f"{HEARTBEAT_MS} ms; {without}")})
+
+
 def _slot_keeping(place: Place) -> Because[dict[str, str]]:
     return settings(
         {
-            "heartbeat.interval.ms": (
-                HEARTBEAT_MS,
-                f"{HEARTBEAT_MS} ms; off by default, and then quiet tables keep the server from removing WAL",
-            ),
             "heartbeat.action.query": (
                 f"SELECT pg_logical_emit_message(true, '{MESSAGE_PREFIX}', 'heartbeat')",
                 "something to confirm when the captured tables are quiet; needs 0 tables in the source",

@@ -7,10 +7,11 @@ Values only; how each is worked out stands in the module of its subject. Every l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from headrace.environment.engines import Engine
 from headrace_agents.spec import AgentJobSpec, EndpointSpec
 
 E = TypeVar("E", bound=EndpointSpec)
@@ -51,19 +52,19 @@ class TopicPlan(PlanModel):
 class ColumnPlan(PlanModel):
     name: str
     type: str
-    """PostgreSQL type, as it stands in ``CREATE TABLE``."""
+    """The engine's type, as it stands in ``CREATE TABLE``."""
 
 
 class TablePlan(PlanModel):
     name: str
-    """``schema.table``"""
+    """``schema.table``, or ``database.table`` where the engine has no schemas."""
     columns: tuple[ColumnPlan, ...]
     """Empty when the declaration does not list them: then the table is expected to exist."""
     primary_key: tuple[str, ...]
     key: tuple[str, ...]
     """Columns that make the message key."""
-    replica_identity: Literal["default", "full"]
-    """What PostgreSQL logs of a row's old values; a local table is created with it."""
+    replica_identity: Literal["default", "full"] | None
+    """What PostgreSQL logs of a row's old values; a local table is made with it. ``None``: no PostgreSQL."""
     topic: str
 
 
@@ -76,9 +77,19 @@ class BackfillPlan(PlanModel):
 
 
 class SourcePlan(PlanModel):
+    """What a source has whatever its engine is."""
+
     name: str
+    engine: Engine
     database: str
     tables: tuple[TablePlan, ...]
+    connector: str
+    connector_config: dict[str, str]
+    """Complete configuration for Kafka Connect but for the password, which is a reference to a file."""
+
+
+class PostgresqlSourcePlan(SourcePlan):
+    engine: Literal["postgresql"]
     signals_topic: str | None
     """What the connector is told; ``None`` where it takes no signals."""
     notifications_topic: str | None
@@ -86,9 +97,19 @@ class SourcePlan(PlanModel):
     backfills: tuple[BackfillPlan, ...]
     slot: str
     publication: str
-    connector: str
-    connector_config: dict[str, str]
-    """Complete configuration for Kafka Connect but for the password, which is a reference to a file."""
+
+
+class BinlogSourcePlan(SourcePlan):
+    """Of a server whose changes are read as a replica reads them."""
+
+    engine: Literal["mysql", "mariadb"]
+    server_id: int
+    schema_history_topic: str
+    """How the tables looked, by place in the binlog: without it the connector can't read on."""
+    schema_history_group: str
+
+
+AnySourcePlan = Annotated[PostgresqlSourcePlan | BinlogSourcePlan, Field(discriminator="engine")]
 
 
 class JvmProcessPlan(PlanModel):
@@ -247,7 +268,7 @@ class CommonPlan(PlanModel):
     """What a plan has on every substrate."""
 
     environment: str
-    sources: tuple[SourcePlan, ...]
+    sources: tuple[AnySourcePlan, ...]
     topics: tuple[TopicPlan, ...]
     """Every topic of the stack: captured tables, agents' outputs, what is said to agents, journals."""
     state_storage: StateStoragePlan
@@ -259,6 +280,7 @@ class CommonPlan(PlanModel):
 class StackPlan(CommonPlan):
     """A stack on this machine."""
 
+    sources: tuple[PostgresqlSourcePlan, ...]
     data_dir: str | None
     """Folder of the stack's data; ``None``: the substrate's own choice."""
     ports: Ports

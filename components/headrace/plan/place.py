@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from headrace.environment.engines import Engine
 from headrace.environment.units import MIB
 from headrace.plan.because import Because, because
 from headrace.plan.model import Ports
@@ -33,8 +34,8 @@ class Place:
     scripted_model: Because[str]
     collector: Because[str]
     """The stack's own receiver of OTLP; empty where it has none."""
-    database: Mapping[str, tuple[Any, str]]
-    """Of Debezium: where the source database is."""
+    database: Mapping[Engine, Mapping[str, tuple[Any, str]]]
+    """Of Debezium: where source databases are, by the engines that are captured here."""
     publication: tuple[str, str]
     """Debezium's ``publication.autocreate.mode``: who makes a source's publication."""
     takes_signals: Because[bool]
@@ -61,8 +62,10 @@ def local_place(ports: Ports) -> Place:
         ),
         collector=because("", "0 collectors run on this machine"),
         database={
-            "database.hostname": (LOOPBACK, "the local database, loopback only"),
-            "database.port": (ports.postgres, f"the local database's port, {ports.postgres}"),
+            "postgresql": {
+                "database.hostname": (LOOPBACK, "the local database, loopback only"),
+                "database.port": (ports.postgres, f"the local database's port, {ports.postgres}"),
+            }
         },
         publication=("disabled", "the stack makes the publication and keeps it to the declared tables"),
         takes_signals=because(True, "a connector is told by 1 topic, which this machine's tools can write"),

@@ -7,8 +7,10 @@ from typing import Any
 
 from headrace.environment import names
 from headrace.environment.duration import Duration
+from headrace.environment.engines import ENGINES
 from headrace.environment.model import MAX_EVENT_BYTES, Agent, Environment, Source
 from headrace.environment.units import DAY_MS, MIB
+from headrace.plan import binlog
 from headrace.plan.because import Because, because, build, sequence, settings
 from headrace.plan.model import TopicPlan
 from headrace.plan.place import Place
@@ -46,9 +48,11 @@ def journal_partitions(agent: Agent) -> Because[int]:
 def _topics(environment: Environment, place: Place) -> Iterator[Because[TopicPlan]]:
     for source in environment.sources:
         for table in source.tables:
-            yield _table_topic(environment, place, names.table_topic(source.name, table.name))
+            yield _table_topic(environment, place, source, names.table_topic(source.name, table.name))
         yield _heartbeat_topic(place, names.heartbeat_topic(source.name))
-        if place.takes_signals.value:
+        if ENGINES[source.engine].has_binlog:
+            yield _schema_history_topic(place, source)
+        elif place.takes_signals.value:
             yield from _signal_topics(place, source)
     for agent in environment.agents:
         yield from _agent_topics(environment, place, agent)
@@ -125,12 +129,12 @@ def _agent_topics(environment: Environment, place: Place, agent: Agent) -> Itera
     )
 
 
-def _table_topic(environment: Environment, place: Place, topic: str) -> Because[TopicPlan]:
+def _table_topic(environment: Environment, place: Place, source: Source, topic: str) -> Because[TopicPlan]:
     readers = [agent for agent in environment.agents if topic in agent.inputs]
     most = max((agent.scaling.parallelism_max for agent in readers), default=1)
     return _topic(
         place,
-        because(topic, "as Debezium names it: source, schema, table"),
+        because(topic, f"as Debezium names it: source, {binlog.said_of(source.engine)}, table"),
         because(
             _step(max(most, TABLE_PARTITIONS_MIN)),
             f"at least {TABLE_PARTITIONS_MIN}, and no fewer than the {most} subtasks that may read it: "
@@ -149,6 +153,20 @@ def _heartbeat_topic(place: Place, topic: str) -> Because[TopicPlan]:
         because(1, "1 small record every few seconds"),
         policy=("compact,delete", "only the last heartbeat of 1 key means anything"),
         kept=(HEARTBEAT_DAYS * DAY_MS, f"{HEARTBEAT_DAYS} day is more than anyone looks back"),
+        largest=None,
+    )
+
+
+def _schema_history_topic(place: Place, source: Source) -> Because[TopicPlan]:
+    return _topic(
+        place,
+        because(
+            names.schema_history_topic(source.name),
+            "the source's name and what is in it: how its tables looked",
+        ),
+        because(1, "1: Debezium reads partition 0, and the order counts"),
+        policy=("delete", "each record is 1 change of a table: none may replace another"),
+        kept=(KEEP_FOR_EVER, "-1, for ever: without the first record 0 rows of the binlog can be read"),
         largest=None,
     )
 

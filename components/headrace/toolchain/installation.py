@@ -12,6 +12,7 @@ from pathlib import Path
 from . import (
     environments,
     kubernetes_for_tests,
+    mariadb_for_tests,
     places,
     prometheus_for_tests,
     pulumi_cli,
@@ -67,8 +68,12 @@ def setup_tests(console: Console) -> None:
         MissingRequirements: before anything is changed.
         StepFailed: the build did not end well.
     """
-    wants_prometheus = prometheus_for_tests.can_be_had() and not prometheus_for_tests.ready()
-    if kubernetes_for_tests.ready() and not wants_prometheus:
+    wanted = [
+        (name, of_debian)
+        for name, of_debian in (("Prometheus", prometheus_for_tests), ("MariaDB", mariadb_for_tests))
+        if of_debian.can_be_had() and not of_debian.ready()
+    ]
+    if kubernetes_for_tests.ready() and not wanted:
         return
     lacks = requirements.missing(requirements.Needs(maven=False, go=not kubernetes_for_tests.ready()))
     if lacks:
@@ -77,16 +82,17 @@ def setup_tests(console: Console) -> None:
     with places.only_one(lock, lambda holder: _say_waiting(console, holder)), console.ticking():
         if not kubernetes_for_tests.ready():
             _in_step(console, "Kubernetes API server (built from its Go modules)", kubernetes_for_tests.make)
-        if wants_prometheus and not prometheus_for_tests.ready():
-            _fetch_prometheus(console)
+        for name, of_debian in wanted:
+            if not of_debian.ready():
+                _fetch(console, name, of_debian.make)
 
 
-def _fetch_prometheus(console: Console) -> None:
+def _fetch(console: Console, name: str, make: Callable[[Step], None]) -> None:
     """Tests do without it where it can't be had, and say so."""
     try:
-        _in_step(console, "Prometheus (Debian's package)", prometheus_for_tests.make)
+        _in_step(console, f"{name} (Debian's package)", make)
     except StepFailed as failed:
-        console.say(f"Tests that need Prometheus are left out: {failed}")
+        console.say(f"Tests that need {name} are left out: {failed}")
 
 
 def _needs_pulumi() -> bool:

@@ -39,6 +39,8 @@ class Runtimes:
     """Jars of the broker, its tools and Kafka Connect."""
     connect_plugins: Path
     """For ``plugin.path``: a folder for each plugin."""
+    other_plugins: Path
+    """The same, of databases that are not captured on this machine: for MSK Connect alone."""
     s3proxy: Path
     """Jars."""
     postgres: Path
@@ -68,6 +70,7 @@ class Runtimes:
         return cls(
             kafka=root / "kafka",
             connect_plugins=root / "connect-plugins",
+            other_plugins=root / "other-plugins",
             s3proxy=root / "s3proxy",
             postgres=root / "postgres",
             flink=root / "flink",
@@ -102,9 +105,12 @@ def make(step: Step, agents: Future[None] | None) -> None:
         (metadata,) = (building / "kafka").glob("kafka-metadata-*.jar")
         kafka_broker.keep_markers(metadata)
         (fetched / "s3proxy").rename(building / "s3proxy")
-        (building / "connect-plugins").mkdir()
-        (fetched / "debezium-postgres").rename(building / "connect-plugins" / "debezium-postgres")
-        debezium_connector.add(building / "connect-plugins" / "debezium-postgres", building / "kafka", step)
+        for folder, kinds in (("connect-plugins", ("postgres",)), ("other-plugins", ("mysql", "mariadb"))):
+            (building / folder).mkdir()
+            for kind in kinds:
+                name = debezium_connector.plugin_folder(kind)
+                plugin = (fetched / name).rename(building / folder / name)
+                debezium_connector.add(plugin, kind, building / "kafka", step)
         _extract_postgres(fetched / "postgres", building / "postgres")
         if agents:
             agents.result()

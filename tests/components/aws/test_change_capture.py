@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +13,10 @@ import pytest
 
 from headrace.aws import ChangeCapture, ChangeCaptureArgs, ConnectorPlace, Plugin, SourceDatabase
 from headrace.errors import HeadraceError
+from headrace.plan.aws import aws_plan
+from headrace.plan.model import BinlogSourcePlan
+from headrace.provider.aws.preflight import PreflightInputs
+from headrace.provider.aws.slot import SlotInputs
 from tests.components.aws.cloud import (
     ACCOUNT,
     REGION,
@@ -25,10 +31,13 @@ from tests.components.aws.cloud import (
 from tests.components.aws.managed import sha256
 from tests.components.aws.planned import planned
 from tests.components.recording import Registered
+from tests.unit.environment.binlog import of_engine
+from tests.unit.environment.declarations import parsed
 
 PLAN = planned()
 (SOURCE,) = PLAN.sources
 CONNECTOR, PLUGIN = "aws:mskconnect/connector:Connector", "aws:mskconnect/customPlugin:CustomPlugin"
+PREFLIGHT, SLOT = "headrace-aws:index:Preflight", "headrace-aws:index:Slot"
 NAME = f"dev-{SOURCE.name}"
 KAFKA = f"arn:aws:kafka:{REGION}:{ACCOUNT}"
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:dev/support-db-AbCdEf"
@@ -100,6 +109,8 @@ def test_exactly_these_resources(archive: Path, more: int) -> None:
             "aws:iam/role:Role": each,
             "aws:iam/rolePolicy:RolePolicy": each,
             CONNECTOR: each,
+            PREFLIGHT: each,
+            SLOT: each,
         }
     )
     assert_house_rules(stack, "dev")
@@ -215,6 +226,36 @@ def test_a_connector_waits_for_its_rights(archive: Path) -> None:
     assert {f"{NAME}-connector", "dev-connect"} <= set(needs)
 
 
+def test_a_connector_comes_after_the_look_and_its_slot_and_goes_before_them(archive: Path) -> None:
+    stack = capture(archive)
+    assert {f"{NAME}-preflight", f"{NAME}-slot"} <= set(stack[f"{CONNECTOR} {NAME}"]["depends_on"])
+    assert f"{NAME}-preflight" in stack[f"{SLOT} {NAME}-slot"]["depends_on"]
+
+
+def test_the_look_is_told_the_plan_and_where_the_secret_is(archive: Path) -> None:
+    told = inputs(capture(archive, client="sg-runner"), PREFLIGHT, f"{NAME}-preflight")
+    # The SDK passes on no None.
+    assert told.pop("source") == SOURCE.model_dump(mode="json", exclude_none=True)
+    assert told == {
+        "host": "db.example",
+        "port": 5432,
+        "sslmode": "require",
+        "security_group_id": "sg-db",
+        "client": "sg-runner",
+        "secret_arn": SECRET,
+        "declared": [SOURCE.slot],
+    }
+    PreflightInputs.model_validate({**told, "source": SOURCE})
+    SlotInputs.model_validate(inputs(capture(archive), SLOT, f"{NAME}-slot"))
+
+
+def test_a_database_whose_preflight_is_skipped_is_left_to_a_person(archive: Path) -> None:
+    database = dataclasses.replace(DATABASE, preflight="skipped")
+    stack = capture(archive, databases={SOURCE.name: database})
+    assert not kinds(stack).keys() & {PREFLIGHT, SLOT}
+    assert kinds(stack)[CONNECTOR] == 1
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -272,3 +313,66 @@ def test_another_file_than_the_pinned_one_is_refused(archive: Path, tmp_path: Pa
         with pytest.raises(HeadraceError) as refused:
             Plugin(archive=file, sha256=checksum)
         assert str(refused.value) == message
+
+
+@pytest.fixture
+def binlog_plugin(tmp_path: Path) -> Path:
+    """With MySQL's connector, and no other."""
+    file = tmp_path / "debezium-mysql.zip"
+    with zipfile.ZipFile(file, "w") as written:
+        written.writestr("debezium-mysql/debezium-connector-mysql-1.jar", b"")
+    return file
+
+
+def of_mysql() -> tuple[BinlogSourcePlan, dict[str, Any]]:
+    """A source, and what change capture is told of it."""
+    plan = aws_plan(parsed(of_engine("mysql")))
+    (source,) = plan.sources
+    assert isinstance(source, BinlogSourcePlan)
+    return source, {"sources": plan.sources, "connect": plan.connect}
+
+
+def test_a_connector_of_a_binlog_finds_and_may_use_how_its_tables_looked(binlog_plugin: Path) -> None:
+    source, changed = of_mysql()
+    stack = capture(binlog_plugin, **changed)
+
+    told = inputs(stack, CONNECTOR, f"dev-{source.name}")["connectorConfiguration"]
+    assert told["schema.history.internal.kafka.bootstrap.servers"] == "b-1.example:9098"
+    assert {key for key in source.connector_config if told[key] != source.connector_config[key]} <= {
+        *OF_AWS,
+        "schema.history.internal.kafka.bootstrap.servers",
+    }
+    rights = statements(inputs(stack, "aws:iam/rolePolicy:RolePolicy", f"{NAME}-connector")["policy"])
+    (history,) = (
+        each
+        for each in rights
+        if each["Resource"] == [f"{KAFKA}:topic/dev-kafka/uuid-1/{source.schema_history_topic}"]
+    )
+    assert history["Action"] == [
+        "kafka-cluster:DescribeTopic",
+        "kafka-cluster:DescribeTopicDynamicConfiguration",
+        "kafka-cluster:ReadData",
+        "kafka-cluster:WriteData",
+    ]
+    assert [f"{KAFKA}:group/dev-kafka/uuid-1/{source.schema_history_group}"] in [
+        each["Resource"] for each in rights
+    ]
+    for right in rights:
+        assert "*" not in right["Resource"]
+
+
+def test_a_connector_of_a_slot_has_no_right_to_such_a_topic(archive: Path) -> None:
+    rights = statements(
+        inputs(capture(archive), "aws:iam/rolePolicy:RolePolicy", f"{NAME}-connector")["policy"]
+    )
+    assert not [each for right in rights for each in right["Resource"] if "schema-history" in each]
+
+
+def test_a_plugin_without_the_connector_of_a_sources_engine_is_refused(archive: Path) -> None:
+    _source, changed = of_mysql()
+    with pytest.raises(HeadraceError) as refused:
+        arguments(archive, **changed)
+    assert str(refused.value) == (
+        "change capture: given a plugin without debezium-mysql, and source support is mysql; allowed: one"
+        " that `headrace plugin build --engine mysql` wrote"
+    )

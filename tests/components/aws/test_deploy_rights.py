@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from headrace.aws import SourceDatabase
 from headrace.aws.deploy_rights import MADE, POLICY_CHARS, RIGHTS, STAGES, Whose, deploy_policies
 from headrace.errors import HeadraceError
 from tests.components.aws.cloud import ACCOUNT, REGION, kinds
@@ -48,6 +49,31 @@ def test_of_a_cluster_that_is_there_both_stages_may_know_and_none_may_change_or_
         assert not actions & {"eks:CreateCluster", "eks:DeleteCluster", "eks:UpdateClusterConfig"}
     assert "eks:DeleteCluster" in {action for each in said("platform") for action in each["Action"]}
     assert not any("eks:" in action for each in said("foundation") for action in each["Action"])
+
+
+def test_the_platform_alone_reads_the_secrets_of_databases_that_it_looks_at() -> None:
+    database = SourceDatabase(
+        host="db.example",
+        port=5432,
+        security_group_id="sg-db",
+        secret_arn=f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:db-AbCdEf",
+        secret_key_arn=f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1",
+    )
+    # Two sources may share a server and a role's secret.
+    whose = dataclasses.replace(WHOSE, databases=(database, database))
+
+    def more(stage: str) -> list[dict[str, Any]]:
+        allowed = [each for text in deploy_policies(stage, whose) for each in json.loads(text)["Statement"]]
+        return [each for each in allowed if each not in said(stage)]
+
+    assert more("foundation") == []
+    reading, opening = more("platform")
+    assert (reading["Action"], reading["Resource"]) == (
+        ["secretsmanager:GetSecretValue"],
+        [database.secret_arn],
+    )
+    assert (opening["Action"], opening["Resource"]) == (["kms:Decrypt"], [database.secret_key_arn])
+    assert opening["Condition"] == {"StringLike": {"kms:ViaService": "secretsmanager.*.amazonaws.com"}}
 
 
 def of_brokers() -> set[str]:

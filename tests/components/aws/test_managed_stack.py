@@ -105,6 +105,8 @@ def test_the_platform_is_built_on_what_the_foundation_left() -> None:
     assert inputs(stack, EKS, "prod-cluster")["vpcConfig"]["subnetIds"] == subnets
     brokers = inputs(stack, "aws:msk/cluster:Cluster", "prod-kafka")
     assert brokers["brokerNodeGroupInfo"]["clientSubnets"] == subnets
+    look = inputs(stack, "headrace-aws:index:Preflight", "prod-support-preflight")
+    assert look["client"] == FOUNDATION["runner_security_group_id"]
     runner = inputs(stack, "aws:eks/accessEntry:AccessEntry", "prod-access-runner")
     assert runner["principalArn"] == FOUNDATION["runner_role_arn"]
     api = inputs(stack, "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "prod-api-runner")

@@ -11,7 +11,7 @@ import pulumi
 import pytest
 import yaml
 
-from headrace.aws import Operations, OperationsArgs
+from headrace.aws import Operations, OperationsArgs, SourceDatabase
 from headrace.aws.deploy_rights import Whose, deploy_policies
 from headrace.aws.operations import IMAGE, build_specification
 from headrace.errors import HeadraceError
@@ -90,6 +90,40 @@ def test_it_runs_in_private_subnets_and_nothing_comes_in() -> None:
     assert not any("IngressRule" in key for key in stack)
     way_out = inputs(stack, "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule", "dev-runner")
     assert (way_out["ipProtocol"], way_out["fromPort"], way_out["toPort"]) == ("tcp", 443, 443)
+
+
+def database(name: str, preflight: Any = "required") -> SourceDatabase:
+    return SourceDatabase(
+        host=f"{name}.db.example",
+        port=5433,
+        security_group_id=f"sg-{name}",
+        secret_arn=f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-AbCdEf",
+        secret_key_arn=f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}",
+        preflight=preflight,
+    )
+
+
+def test_it_gets_to_the_databases_that_are_looked_at_and_may_read_their_secrets_alone() -> None:
+    databases = {"support": database("support"), "shop": database("shop", "skipped")}
+    stack = operations(databases=databases)
+    rules = {key.split()[1]: each["inputs"] for key, each in stack.items() if "EgressRule" in key}
+    assert rules.keys() == {"dev-runner", "dev-runner-support"}
+    rule = rules["dev-runner-support"]
+    assert (rule["securityGroupId"], rule["referencedSecurityGroupId"]) == ("dev-runner", "sg-support")
+    assert (rule["fromPort"], rule["toPort"], rule["ipProtocol"]) == (5433, 5433, "tcp")
+
+    allowed = [
+        each
+        for key, resource in stack.items()
+        if key.startswith(("aws:iam/policy:Policy", "aws:iam/rolePolicy:RolePolicy"))
+        for each in statements(resource["inputs"]["policy"])
+    ]
+    (reading,) = (each for each in allowed if "secretsmanager:GetSecretValue" in each["Action"])
+    assert reading["Resource"] == [databases["support"].secret_arn]
+    (opening,) = (each for each in allowed if each["Resource"] == [databases["support"].secret_key_arn])
+    assert opening["Action"] == ["kms:Decrypt"]
+    assert opening["Condition"] == {"StringLike": {"kms:ViaService": "secretsmanager.*.amazonaws.com"}}
+    assert databases["shop"].secret_key_arn not in json.dumps(allowed)
 
 
 def test_what_it_stores_and_says_is_encrypted_with_its_key() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from headrace.aws import Foundation
 from headrace.aws.names import AUTONAME_CHARS
-from headrace.environment.names import SLOT_MAX_CHARS
+from headrace.environment.engines import ENGINES
 from headrace.plan.aws import aws_plan
 from tests.components.aws.cloud import built
 from tests.components.aws.managed import managed, recorded, shipped
@@ -48,7 +48,7 @@ LIMITS = {
     "aws:ssm/parameter:Parameter": 1_011,
 }
 """Characters that a name of the type may have (each service's API reference)."""
-LONGEST = "e" * (SLOT_MAX_CHARS - len("headrace__support"))
+LONGEST = "e" * (ENGINES["postgresql"].role_max_chars - len("headrace__support"))
 """The longest environment whose replication slot PostgreSQL takes."""
 
 

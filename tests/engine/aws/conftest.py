@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from headrace.toolchain import kubernetes_for_tests
+from headrace.toolchain.runtimes import Runtimes
 from tests.engine.aws.cluster import clear, objects
 from tests.engine.aws.scene import REGION
+from tests.engine.capture.server import Server
 from tests.standins.aws.account import Account
 from tests.standins.kubernetes import definitions
 from tests.standins.kubernetes.api import Api
@@ -70,6 +72,23 @@ def api(cluster_place: Place) -> Iterator[Api]:
 def left(api: Api) -> Callable[[], list[str]]:
     """``kind name`` of what components have made in the cluster and is there."""
     return lambda: sorted(f"{each['kind']} {each['metadata']['name']}" for each in objects(api))
+
+
+@pytest.fixture
+def account(place: Place) -> Account:
+    """To look into, and to change things behind the engine's back."""
+    return Account(place.aws_endpoint, REGION, place.record)
+
+
+@pytest.fixture(scope="session")
+def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A database server that takes connections over TLS, as those of AWS do."""
+    made = Server(Runtimes.locate().postgres, tmp_path_factory.mktemp("postgres") / "data")
+    made.initialize()
+    made.encrypt()
+    made.start()
+    yield made
+    made.stop()
 
 
 @pytest.fixture

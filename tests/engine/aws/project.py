@@ -48,7 +48,9 @@ class Project:
         self.folder, self.place, self.stack = folder, place, stack
         place.write()
         (folder / "state").mkdir(parents=True)
-        self.plugins = write_plugins(folder / "plugins")
+        # The provider of our own is the real one.
+        ours = {"name": "headrace-aws", "path": str(Path(sys.executable).parent)}
+        self.plugins = [*write_plugins(folder / "plugins"), ours]
 
     def start(self, main: str) -> None:
         """Write the project, whose program is in the folder `main`, and make the stack."""
@@ -184,13 +186,17 @@ class Shipped(Project):
         return found
 
     def _with_what_is_there(self, environment: str) -> Declaration:
-        """As shipped, with a plugin and groups of databases that are there: what is shipped names none."""
+        """As shipped, with a plugin and groups of databases that are there: what is shipped names none.
+
+        The databases are not: no look at them is required here, but in `test_source.py`.
+        """
         declaration: Declaration = self._settings(environment)["config"][DECLARATION]
         plugin = declaration["substrate"]["plugin"]
         archive = self.folder / plugin["archive"]
         archive.write_bytes(b"a plugin")
         plugin["sha256"] = hashlib.sha256(archive.read_bytes()).hexdigest()
         for database in declaration["substrate"]["databases"]:
+            database["preflight"] = "skipped"
             database["security_group_id"] = self._account.ec2.create_security_group(
                 GroupName=f"{environment}-{database['source']}", Description="A source database"
             )["GroupId"]

@@ -42,6 +42,7 @@ IN_MAKE_TEST = ("ChangeCapture", "Cluster of somebody else", "FlinkApplication",
 """Those whose resources depend on each other most."""
 WHOLES = {"Foundation", "ManagedStack"}
 """Made of the others, for a whole environment: `test_whole.py`."""
+SECRET = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:dev/support-AbCdEf"
 KUBECONFIG = json.dumps(
     {
         "apiVersion": "v1",
@@ -70,6 +71,11 @@ def there(cluster_place: Place, api: Api, tmp_path: Path) -> dict[str, Any]:
         "cluster": made["cluster"].id,
         "clusterArn": made["cluster"].state["arn"],
         "group": made["group"].id,
+        # A database that is looked at: `test_source.py`.
+        "host": "db.example",
+        "port": 5432,
+        "preflight": "skipped",
+        "secret": SECRET,
         "kafka": "standard",
         "kubeconfig": KUBECONFIG,
         "subnets": [made[name].id for name in ("subnet", "other-subnet", "third-subnet")],

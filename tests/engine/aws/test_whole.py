@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from headrace.local.waiting import wait_until
+from headrace.waiting import wait_until
 from tests.engine.aws.cluster import enforce_policies
 from tests.engine.aws.project import Declaration, Shipped, random_delays
 from tests.engine.aws.scene import REGION
@@ -47,7 +47,7 @@ def dev(tmp_path: Path, cluster_place: Place, left: Callable[[], list[str]]) -> 
 
 @pytest.fixture
 def account(cluster_place: Place) -> Account:
-    """To look into, and to change things behind the engine's back."""
+    """Of the cluster's place."""
     return Account(cluster_place.aws_endpoint, REGION, cluster_place.record)
 
 

@@ -13,7 +13,7 @@ import psycopg
 from psycopg.pq import PGconn, Ping
 
 from headrace.local.postgres import UNPRIVILEGED
-from headrace.local.waiting import wait_until
+from headrace.waiting import wait_until
 from tests.engine.project import free_port
 
 STARTED_S = 30
@@ -61,6 +61,20 @@ class Server:
         )  # fmt: skip
         with (self._data / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in SETTINGS.items())
+
+    def encrypt(self) -> None:
+        """Take connections over TLS, too, with a certificate that nobody else vouches for."""
+        key, certificate = self._data / "server.key", self._data / "server.crt"
+        subprocess.run(
+            [
+                *_unprivileged(), "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
+                "-subj", "/CN=localhost", "-keyout", key, "-out", certificate,
+            ],
+            check=True,
+            capture_output=True,
+        )  # fmt: skip
+        with (self._data / "postgresql.conf").open("a") as file:
+            file.write("ssl = on\n")
 
     def start(self) -> None:
         with self._data.with_suffix(".log").open("ab") as log:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from headrace.errors import HeadraceError
-from headrace.local.provider import slot as slot_kind
 from headrace.local.provider.publication import PublicationInputs, PublicationKind
 from headrace.local.provider.slot import SlotInputs, SlotKind
 from headrace.local.source import publication_of, slot_of
+from headrace.provider import slot as slot_kind
 from tests.engine.capture.source import Source
 from tests.engine.capture.test_local import give_secrets
 from tests.engine.conftest import project

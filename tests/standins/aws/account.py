@@ -55,6 +55,7 @@ SERVICES = (
     "kms",
     "logs",
     "s3",
+    "secretsmanager",
     "sns",
     "ssm",
     "sts",

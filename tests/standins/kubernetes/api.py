@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from headrace.local.waiting import wait_until
+from headrace.waiting import wait_until
 from tests.standins.place import Place
 from tests.standins.protocol import Refused
 from tests.standins.values import Values

@@ -28,7 +28,7 @@ def test_what_aws_can_not_do_is_refused_and_what_it_can_is_not(name: str) -> Non
 @pytest.mark.parametrize(
     ("arguments", "ability"),
     [
-        (("status",), "watch"),
+        (("status",), "status"),
         (("resnapshot", "support", "--yes"), "resnapshot"),
         (("accept", "support", "--yes"), "accept"),
     ],

@@ -24,7 +24,7 @@ def test_defaults_are_safe() -> None:
     aws = parsed(on_aws()).aws
     assert (aws.endpoint.access, aws.protect, aws.spot, aws.zones) == ("private", True, False, 3)
     assert (aws.kafka, aws.network.nat) == ("express", "per-zone")
-    assert (aws.model_keys, aws.alarm_emails, aws.databases[0].port) == ("model-keys", (), 5432)
+    assert (aws.model_keys, aws.alarm_emails, aws.databases[0].port) == ("model-keys", (), None)
 
 
 def test_a_vpc_that_is_there_is_taken() -> None:

@@ -8,6 +8,7 @@ from headrace.environment import (
     aws_rules,
     backfill_rules,
     contradictions,
+    engine_rules,
     money_rules,
     overload,
     reference,
@@ -37,7 +38,7 @@ def test_every_field_of_every_part_is_in_the_tables() -> None:
 def test_every_rule_is_applied_and_described() -> None:
     defined = {
         rule
-        for module in (rules, backfill_rules, contradictions, money_rules, overload, aws_rules)
+        for module in (rules, backfill_rules, engine_rules, contradictions, money_rules, overload, aws_rules)
         for name, rule in vars(module).items()
         if inspect.isfunction(rule) and rule.__module__ == module.__name__ and not name.startswith("_")
     } - {rules.problems}

@@ -214,7 +214,12 @@ REFUSED: dict[str, tuple[Change, str, str, str]] = {
         "'data'",
         "an absolute path",
     ),
-    "unknown engine": (set_at(*SOURCE, "engine", to="mysql"), "sources[0].engine", "'mysql'", "`postgresql`"),
+    "unknown engine": (
+        set_at(*SOURCE, "engine", to="oracle"),
+        "sources[0].engine",
+        "'oracle'",
+        "`postgresql`",
+    ),
     "a source's name": (
         set_at(*SOURCE, "name", to="Support"),
         "sources[0].name",
@@ -238,7 +243,7 @@ REFUSED: dict[str, tuple[Change, str, str, str]] = {
         set_at(*TICKETS, "columns", "id", to="bigint); drop table x"),
         "sources[0].tables[1].columns.id",
         "'bigint); drop table x'",
-        "PostgreSQL types",
+        "types of the source's engine",
     ),
     "source twice": (
         lambda d: d["sources"].append(d["sources"][0]),
@@ -600,7 +605,7 @@ def test_every_problem_is_listed_at_once() -> None:
 
 def test_one_unreadable_source_does_not_make_its_inputs_undeclared() -> None:
     declaration = shipped()
-    declaration["sources"][0]["engine"] = "mysql"
+    declaration["sources"][0]["engine"] = "oracle"
     with pytest.raises(DeclarationError) as caught:
         parsed(declaration)
     assert [dotted(problem.path) for problem in caught.value.problems] == ["sources[0].engine"]

@@ -12,7 +12,7 @@ from pulumi.provider.experimental.server import ProviderServicer
 from pulumi.runtime.proto.provider_pb2 import GetSchemaRequest
 
 from headrace.errors import HeadraceError
-from headrace.local.provider.plugin import ErrorsForPeople
+from headrace.provider.plugin import ErrorsForPeople
 
 
 class Provider(api.Provider):

@@ -15,14 +15,14 @@ from headrace.operations import backfills
 from headrace.operations.backfills import Progress, cancel_backfill, pause_backfill, progress, resume_backfill
 from headrace.operations.stack import Stack
 from headrace.plan.connectors import CHUNK_ROWS
-from headrace.plan.model import BackfillPlan, SourcePlan
+from headrace.plan.model import BackfillPlan, PostgresqlSourcePlan
 from headrace_agents.records import Position
 
 ORDERS, PAYMENTS = "public.orders", "public.payments"
 
 
 @pytest.fixture
-def source(stack: Stack) -> SourcePlan:
+def source(stack: Stack) -> PostgresqlSourcePlan:
     declared = BackfillPlan(id="declared", tables=(ORDERS,), where={})
     return stack.plan.sources[0].model_copy(update={"backfills": (declared,)})
 
@@ -65,18 +65,20 @@ def said(*given: Signal) -> list[SaidSignal]:
 FIRST, SECOND = start("first", [ORDERS, PAYMENTS], {}), start("second", [PAYMENTS], {})
 
 
-def told(source: SourcePlan, notifications: Told, *given: Signal) -> dict[str, Progress]:
+def told(source: PostgresqlSourcePlan, notifications: Told, *given: Signal) -> dict[str, Progress]:
     return {each.id: each for each in progress(source, said(*given), notifications.records)}
 
 
-def test_one_that_is_declared_alone_waits_for_up(source: SourcePlan) -> None:
+def test_one_that_is_declared_alone_waits_for_up(source: PostgresqlSourcePlan) -> None:
     found = told(source, Told())
     assert [(each.id, each.state, each.told_at_ms) for each in found.values()] == [
         ("declared", "waiting", None)
     ]
 
 
-def test_tables_are_read_one_after_the_other_and_the_next_backfill_waits(source: SourcePlan) -> None:
+def test_tables_are_read_one_after_the_other_and_the_next_backfill_waits(
+    source: PostgresqlSourcePlan,
+) -> None:
     notifications = Told().say("STARTED", data_collections=f"{ORDERS},{PAYMENTS}")
     found = told(source, notifications, FIRST, SECOND)
     assert (found["first"].state, found["second"].state) == ("running", "waiting")
@@ -97,7 +99,7 @@ def test_tables_are_read_one_after_the_other_and_the_next_backfill_waits(source:
     assert told(source, notifications, FIRST, SECOND)["second"].rows == 6
 
 
-def test_a_chunk_that_is_read_again_after_a_restart_is_counted_once(source: SourcePlan) -> None:
+def test_a_chunk_that_is_read_again_after_a_restart_is_counted_once(source: PostgresqlSourcePlan) -> None:
     notifications = Told().chunk(PAYMENTS, 1_024).chunk(PAYMENTS, 2_048).chunk(PAYMENTS, 2_048)
     second = told(source, notifications, SECOND)["second"]
     assert (second.state, second.chunks, second.rows) == ("running", 2, 2 * CHUNK_ROWS)
@@ -106,7 +108,7 @@ def test_a_chunk_that_is_read_again_after_a_restart_is_counted_once(source: Sour
     assert (after.state, after.rows) == ("done", 2 * CHUNK_ROWS)
 
 
-def test_a_pause_holds_over_a_restart_until_it_is_ended(source: SourcePlan) -> None:
+def test_a_pause_holds_over_a_restart_until_it_is_ended(source: PostgresqlSourcePlan) -> None:
     notifications = Told().chunk(PAYMENTS, 1_024).say("PAUSED", data_collections=PAYMENTS)
     assert told(source, notifications, SECOND)["second"].state == "paused"
     for last_key in (2_048, 2_048):  # a connector that starts reads one
@@ -116,31 +118,33 @@ def test_a_pause_holds_over_a_restart_until_it_is_ended(source: SourcePlan) -> N
     assert told(source, notifications, SECOND)["second"].state == "running"
 
 
-def test_a_cancelled_one_is_told_apart_from_one_that_reads_the_same_table(source: SourcePlan) -> None:
+def test_a_cancelled_one_is_told_apart_from_one_that_reads_the_same_table(
+    source: PostgresqlSourcePlan,
+) -> None:
     notifications = Told().chunk(ORDERS, 1_024).say("ABORTED", data_collections=PAYMENTS)
     found = told(source, notifications, FIRST, SECOND, stop("second", [PAYMENTS]))
     assert (found["first"].state, found["second"].state) == ("running", "cancelled")
 
 
 @pytest.mark.parametrize("status", ["SQL_EXCEPTION", "NO_PRIMARY_KEY", "UNKNOWN_SCHEMA", "SKIPPED"])
-def test_what_could_not_be_read_has_failed_with_its_reason(source: SourcePlan, status: str) -> None:
+def test_what_could_not_be_read_has_failed_with_its_reason(source: PostgresqlSourcePlan, status: str) -> None:
     second = told(source, Told().end(PAYMENTS, 0, status), SECOND)["second"]
     assert (second.state, second.tables[0].reason) == ("failed", status)
 
 
-def test_an_empty_table_is_done(source: SourcePlan) -> None:
+def test_an_empty_table_is_done(source: PostgresqlSourcePlan) -> None:
     second = told(source, Told().end(PAYMENTS, 0, "EMPTY"), SECOND)["second"]
     assert (second.state, second.rows) == ("done", 0)
 
 
-def test_other_notifications_say_nothing_of_backfills(source: SourcePlan) -> None:
+def test_other_notifications_say_nothing_of_backfills(source: PostgresqlSourcePlan) -> None:
     notifications = Told().say("STARTED", data_collections=PAYMENTS)
     value = json.loads(notifications.records[0].value or b"") | {"aggregate_type": "Initial Snapshot"}
     notifications.records = [KeptRecord(Position("n", 0, 0), 0, b"", json.dumps(value).encode())]
     assert told(source, notifications, SECOND)["second"].state == "waiting"
 
 
-def test_json_has_every_figure(source: SourcePlan) -> None:
+def test_json_has_every_figure(source: PostgresqlSourcePlan) -> None:
     found = told(source, Told().chunk(PAYMENTS, 1_024), SECOND)["second"].as_json()
     assert json.loads(json.dumps(found)) == {
         "source": "support",
@@ -244,5 +248,5 @@ def test_an_unknown_one_or_source_is_named(stack: Stack, monkeypatch: pytest.Mon
         backfills.find_backfill(stack, "second", "nowhere")
 
 
-def test_a_pause_is_no_backfill(source: SourcePlan) -> None:
+def test_a_pause_is_no_backfill(source: PostgresqlSourcePlan) -> None:
     assert "second" not in told(source, Told(), pause("second"))

@@ -10,15 +10,24 @@ from pathlib import Path
 import pytest
 
 from headrace.aws import Plugin
+from headrace.environment.engines import Engine
 from headrace.errors import HeadraceError
 from headrace.operations import connect_plugin
-from headrace.operations.connect_plugin import Providers, build_plugin, locked, pinned_jars, write_archive
-from headrace.plan.aws.kafka import SECRETS_PROVIDER
+from headrace.operations.connect_plugin import (
+    Providers,
+    build_plugin,
+    engines_of,
+    locked,
+    pinned_jars,
+    write_archive,
+)
+from headrace.plan.aws.kafka import PLUGIN_FOLDERS, SECRETS_PROVIDER
 from headrace.toolchain.debezium_connector import JAR
 from headrace.toolchain.maven import CHECKSUMS
 
 BYTES = "63ed0763a85a8e54a9f5eebb593a8a40383b363a2f2997c58071d7cb129bcf6c"
 ALLOWED = "AWS's msk-config-providers"
+POSTGRESQL: tuple[Engine, ...] = ("postgresql",)
 CLASS = f"{SECRETS_PROVIDER.replace('.', '/')}.class"
 
 
@@ -54,6 +63,7 @@ def debezium(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     class Located:
         connect_plugins = folder.parent
+        other_plugins = tmp_path / "others"
 
         @classmethod
         def locate(cls) -> type[Located]:
@@ -64,11 +74,11 @@ def debezium(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_same_jars_give_the_same_bytes(debezium: Path, providers: Providers, tmp_path: Path) -> None:
-    first = build_plugin(providers, tmp_path / "first.zip")
+    first = build_plugin(providers, tmp_path / "first.zip", POSTGRESQL)
     for file in debezium.iterdir():
         os.utime(file, (0, 0))
         file.chmod(0o600)
-    second = build_plugin(providers, tmp_path / "second.zip")
+    second = build_plugin(providers, tmp_path / "second.zip", POSTGRESQL)
     assert first.archive.read_bytes() == second.archive.read_bytes()
     assert first.sha256 == second.sha256 == sha256(second.archive)
 
@@ -87,14 +97,18 @@ def test_another_jar_gives_other_bytes(debezium: Path, tmp_path: Path) -> None:
         file = jar(tmp_path / "providers.jar")
         with zipfile.ZipFile(file, "a") as archive:
             archive.writestr(entry, b"")
-        built.append(build_plugin(Providers(jar=file, sha256=sha256(file)), tmp_path / f"{entry}.zip").sha256)
+        built.append(
+            build_plugin(
+                Providers(jar=file, sha256=sha256(file)), tmp_path / f"{entry}.zip", POSTGRESQL
+            ).sha256
+        )
     assert built[0] != built[1]
 
 
 def test_it_holds_debezium_and_the_providers_and_nothing_of_the_worker(
     debezium: Path, providers: Providers, tmp_path: Path
 ) -> None:
-    with zipfile.ZipFile(build_plugin(providers, tmp_path / "plugin.zip").archive) as archive:
+    with zipfile.ZipFile(build_plugin(providers, tmp_path / "plugin.zip", POSTGRESQL).archive) as archive:
         assert archive.namelist() == [
             "config-providers/msk-config-providers-0.4.0-all.jar",
             "debezium-postgres/debezium-connector-postgres-1.jar",
@@ -105,20 +119,54 @@ def test_it_holds_debezium_and_the_providers_and_nothing_of_the_worker(
         assert archive.read("debezium-postgres/postgresql-1.jar") == b"postgresql-1.jar"
 
 
+def test_it_holds_the_connectors_of_the_named_engines_alone(
+    debezium: Path, providers: Providers, tmp_path: Path
+) -> None:
+    folder = tmp_path / "others" / "debezium-mysql"
+    folder.mkdir(parents=True)
+    for name in ("mysql-connector-j-1.jar", JAR):
+        (folder / name).write_bytes(name.encode())
+    checksums = tmp_path / "checksums.sha256"
+    checksums.write_text(
+        f"{checksums.read_text()}{sha256(folder / 'mysql-connector-j-1.jar')}"
+        "  debezium-mysql/mysql-connector-j-1.jar\n"
+    )
+    with zipfile.ZipFile(build_plugin(providers, tmp_path / "plugin.zip", ["mysql"]).archive) as archive:
+        assert archive.namelist() == [
+            "config-providers/msk-config-providers-0.4.0-all.jar",
+            f"debezium-mysql/{JAR}",
+            "debezium-mysql/mysql-connector-j-1.jar",
+        ]
+    built = build_plugin(providers, tmp_path / "both.zip", ("postgresql", "mysql"))
+    both = Plugin(archive=built.archive, sha256=built.sha256)
+    assert [engine for engine in PLUGIN_FOLDERS if both.captures(engine)] == ["postgresql", "mysql"]
+
+
+def test_engines_are_taken_by_their_names_once_each() -> None:
+    assert engines_of(["mysql", "postgresql", "mysql"]) == ("postgresql", "mysql")
+    with pytest.raises(HeadraceError) as refused:
+        engines_of(["oracle", "mysql"])
+    assert str(refused.value) == "--engine: given oracle; allowed: postgresql, mysql, mariadb"
+
+
 def test_change_capture_takes_what_was_built(debezium: Path, providers: Providers, tmp_path: Path) -> None:
-    built = build_plugin(providers, tmp_path / "plugin.zip")
+    built = build_plugin(providers, tmp_path / "plugin.zip", POSTGRESQL)
     assert Plugin(archive=built.archive, sha256=built.sha256).sha256 == built.sha256
 
 
-def test_what_is_pinned_has_the_connector_and_its_driver_and_not_the_workers_jars() -> None:
-    names = locked(CHECKSUMS.read_text())
-    for part in (
-        "debezium-connector-postgres-",
-        "debezium-api-",
-        "postgresql-",
-        "protobuf-java-",
-        "jackson-databind-",
-    ):
+@pytest.mark.parametrize(
+    ("engine", "parts"),
+    [
+        ("postgresql", ("debezium-connector-postgres-", "postgresql-", "protobuf-java-")),
+        ("mysql", ("debezium-connector-mysql-", "mysql-connector-j-", "mysql-binlog-connector-java-")),
+        ("mariadb", ("debezium-connector-mariadb-", "mariadb-java-client-", "mysql-binlog-connector-java-")),
+    ],
+)
+def test_what_is_pinned_has_the_connector_and_its_driver_and_not_the_workers_jars(
+    engine: Engine, parts: tuple[str, ...]
+) -> None:
+    names = locked(CHECKSUMS.read_text(), PLUGIN_FOLDERS[engine])
+    for part in (*parts, "debezium-api-", "jackson-databind-"):
         assert any(name.startswith(part) for name in names), part
     assert not any(name.startswith(("kafka-clients", "connect-api", "slf4j")) for name in names)
 
@@ -131,7 +179,7 @@ def test_a_jar_that_is_not_the_locked_one_is_refused(
         HeadraceError,
         match=r"postgresql-1.jar: given SHA-256 .*; allowed: the locked one, .*; run: make setup",
     ):
-        build_plugin(providers, tmp_path / "plugin.zip")
+        build_plugin(providers, tmp_path / "plugin.zip", POSTGRESQL)
     assert not (tmp_path / "plugin.zip").exists()
 
 
@@ -181,4 +229,4 @@ def test_a_place_that_can_not_be_written_is_refused(
     debezium: Path, providers: Providers, tmp_path: Path
 ) -> None:
     with pytest.raises(HeadraceError, match="allowed: a file that can be written"):
-        build_plugin(providers, tmp_path / "nowhere" / "plugin.zip")
+        build_plugin(providers, tmp_path / "nowhere" / "plugin.zip", POSTGRESQL)

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from headrace.toolchain import installation, kubernetes_for_tests, prometheus_for_tests, requirements
+from headrace.toolchain import (
+    installation,
+    kubernetes_for_tests,
+    mariadb_for_tests,
+    prometheus_for_tests,
+    requirements,
+)
 from headrace.toolchain.console import Console
 from headrace.toolchain.installation import MissingRequirements
 
@@ -18,6 +24,7 @@ GO = 'while [ "$1" != -o ]; do shift; done; echo built > "$2"; chmod +x "$2"'
 def machine_with_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requirements, "missing", lambda _: [])
     monkeypatch.setattr(prometheus_for_tests, "can_be_had", lambda: False)
+    monkeypatch.setattr(mariadb_for_tests, "can_be_had", lambda: False)
 
 
 @pytest.mark.usefixtures("machine_with_everything")

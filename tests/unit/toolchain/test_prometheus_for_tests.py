@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from headrace.toolchain import installation, kubernetes_for_tests, prometheus_for_tests, requirements
+from headrace.toolchain import (
+    installation,
+    kubernetes_for_tests,
+    mariadb_for_tests,
+    prometheus_for_tests,
+    requirements,
+)
 from headrace.toolchain.console import Console
 
 Program = Callable[[str, str], Path]
@@ -18,6 +24,7 @@ UNPACK += 'chmod +x "$3"/usr/bin/*'
 @pytest.fixture(autouse=True)
 def nothing_else_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kubernetes_for_tests, "ready", lambda: True)
+    monkeypatch.setattr(mariadb_for_tests, "can_be_had", lambda: False)
     monkeypatch.setattr(requirements, "missing", lambda _: [])
 
 

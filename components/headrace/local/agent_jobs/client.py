@@ -17,7 +17,7 @@ from headrace.errors import HeadraceError
 from headrace.local.agent_jobs.inputs import MANIFEST, SPEC, AgentJobInputs, folder_name
 from headrace.local.agent_jobs.job import AgentJob
 from headrace.local.agent_jobs.releases import release
-from headrace.local.waiting import wait_until
+from headrace.waiting import wait_until
 from headrace_agents.flink.ready import READY
 
 READY_TIMEOUT_S = 120

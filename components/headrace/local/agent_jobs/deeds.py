@@ -9,8 +9,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from pydantic import BaseModel, ValidationError
 
 from headrace.local.topics import client, ends, no_answer, read_topic
-from headrace.local.waiting import wait_until
 from headrace.upgrades.conduct import Conduct
+from headrace.waiting import wait_until
 from headrace_agents.records import Outcome
 from headrace_agents.run_log import RunLog
 from headrace_agents.spec import AgentJobSpec

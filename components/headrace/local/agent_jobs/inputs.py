@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from headrace.local.files import StackFiles
-from headrace.local.provider.resource import Inputs, JsonObject
 from headrace.plan.upgrades import AgentVersion
+from headrace.provider.resource import Inputs, JsonObject
 from headrace_agents.spec import AgentJobSpec
 
 

@@ -17,7 +17,7 @@ from headrace.local.snapshots import (
     savepoint_folder,
     savepoints,
 )
-from headrace.local.waiting import WaitEnded, wait_until
+from headrace.waiting import WaitEnded, wait_until
 
 RUNNING_TIMEOUT_S = 180
 SAVEPOINT_TIMEOUT_S = 120

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from headrace.errors import HeadraceError
 from headrace.local.topics import FLUSH_TIMEOUT_S, client, no_answer, read_topic
-from headrace.local.waiting import POLL_SECONDS, WaitCancelled, cancelled
 from headrace.upgrades.record import CaughtUp
+from headrace.waiting import POLL_SECONDS, WaitCancelled, cancelled
 from headrace_agents.catching_up import note
 from headrace_agents.control import Report
 from headrace_agents.journal import encode_claim, encode_step

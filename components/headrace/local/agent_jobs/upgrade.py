@@ -29,7 +29,6 @@ from headrace.local.agent_jobs.rollback import catch_up, note_decided
 from headrace.local.agent_jobs.watching import watch
 from headrace.local.flink_rest import Job, JobGone, SavepointFailed
 from headrace.local.topics import ends
-from headrace.local.waiting import WaitCancelled, WaitEnded
 from headrace.upgrades.conduct import Conduct
 from headrace.upgrades.gate import Look, Verdict
 from headrace.upgrades.record import (
@@ -43,6 +42,7 @@ from headrace.upgrades.record import (
     Version,
     new_id,
 )
+from headrace.waiting import WaitCancelled, WaitEnded
 from headrace_agents.spec import AgentJobSpec
 
 Tell = Callable[[str], None]

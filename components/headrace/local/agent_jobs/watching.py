@@ -11,10 +11,10 @@ from headrace.local.agent_jobs.deeds import backlog, conduct_since
 from headrace.local.agent_jobs.inputs import AgentJobInputs
 from headrace.local.agent_jobs.job import AgentJob
 from headrace.local.flink_rest import JobGone, Unreachable
-from headrace.local.waiting import WaitCancelled, cancelled
 from headrace.upgrades.conduct import Conduct
 from headrace.upgrades.gate import Look, Verdict, judge
 from headrace.upgrades.record import Cutover
+from headrace.waiting import WaitCancelled, cancelled
 
 LOOK_EVERY_S = 2.0
 STARTED_TIMEOUT_S = 180.0

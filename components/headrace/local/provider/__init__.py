@@ -1,3 +1,5 @@
 """The Pulumi provider `headrace-local`: processes, and what lives in them, as resources."""
 
-__all__: list[str] = []
+__all__ = ["PACKAGE"]
+
+PACKAGE = "headrace-local"

@@ -16,9 +16,9 @@ from headrace.local.agent_jobs.releases import remove_unused
 from headrace.local.agent_jobs.upgrade import AgentUpgrade
 from headrace.local.flink_rest import Unreachable
 from headrace.local.names import JOBMANAGER
-from headrace.local.provider.resource import JsonObject, Kind
 from headrace.local.supervision import Supervisor
 from headrace.plan.upgrades import judge
+from headrace.provider.resource import JsonObject, Kind
 
 log = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from headrace.errors import HeadraceError
-from headrace.local.provider.resource import Inputs, JsonObject, Kind
 from headrace.local.signals import Signal, read_signals, say, start
 from headrace.local.topics import Broker
+from headrace.provider.resource import Inputs, JsonObject, Kind
 
 
 class BackfillInputs(Inputs):

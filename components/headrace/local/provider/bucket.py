@@ -7,7 +7,7 @@ from typing import ClassVar
 import httpx
 
 from headrace.errors import HeadraceError
-from headrace.local.provider.resource import Inputs, JsonObject, Kind
+from headrace.provider.resource import Inputs, JsonObject, Kind
 
 TIMEOUT_S = 10
 

@@ -9,9 +9,10 @@ import httpx
 from headrace.errors import HeadraceError
 from headrace.local.connect_status import has_failed, runs
 from headrace.local.connector_place import ConnectorPlace
-from headrace.local.positions import are_kept, way_out
-from headrace.local.provider.resource import Inputs, JsonObject, Kind
-from headrace.local.waiting import wait_until
+from headrace.local.removal import way_out
+from headrace.provider.positions import are_kept
+from headrace.provider.resource import Inputs, JsonObject, Kind
+from headrace.waiting import wait_until
 
 TIMEOUT_S = 30
 RUNNING_TIMEOUT_S = 120

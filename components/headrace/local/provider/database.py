@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from headrace.errors import HeadraceError
 from headrace.local.files import StackFiles
-from headrace.local.provider.resource import Inputs, JsonObject, Kind
 from headrace.local.secrets import ensure_password, read_property
 from headrace.local.source_access import administrator
-from headrace.local.waiting import wait_until
+from headrace.provider.resource import Inputs, JsonObject, Kind
+from headrace.waiting import wait_until
 
 CONNECT_TIMEOUT_S = 5
 RECOVERED_TIMEOUT_S = 180

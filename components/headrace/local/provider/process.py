@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from headrace.errors import HeadraceError
 from headrace.local.files import StackFiles
 from headrace.local.ports import refuse_taken_ports
-from headrace.local.provider.resource import Inputs, JsonObject, Kind
 from headrace.local.secrets import ensure_password
 from headrace.local.supervision import Program, Supervisor
-from headrace.local.waiting import wait_until
+from headrace.provider.resource import Inputs, JsonObject, Kind
+from headrace.waiting import wait_until
 
 PARTIAL = "{partial}"
 LOG_TAIL_LINES = 12

@@ -17,10 +17,11 @@ from headrace.capture.publishing import OPERATIONS, creation
 from headrace.capture.statements import name, names, statement
 from headrace.errors import HeadraceError
 from headrace.local.files import StackFiles
-from headrace.local.positions import are_kept, way_out
 from headrace.local.provider.database import wait_for_server
-from headrace.local.provider.resource import Inputs, JsonObject, Kind
+from headrace.local.removal import way_out
 from headrace.local.source_access import administrator
+from headrace.provider.positions import are_kept
+from headrace.provider.resource import Inputs, JsonObject, Kind
 
 
 class PublicationInputs(Inputs):

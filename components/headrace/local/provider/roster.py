@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from headrace.errors import HeadraceError
-from headrace.local.provider.resource import Inputs, JsonObject, Kind
+from headrace.provider.resource import Inputs, JsonObject, Kind
 
 
 class RosterInputs(Inputs):

@@ -1,138 +1,34 @@
-"""A source's replication slot: its name is taken before the connector, and given back after it.
-
-The connector makes the slot itself, with the snapshot that it then reads: so snapshot and changes meet in one
-place (docs/decisions/0039-the-connector-makes-its-slot.md).
-"""
+"""A source's replication slot on the server of this machine."""
 
 from __future__ import annotations
 
-import logging
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import ClassVar
 
-import psycopg
-
-from headrace.capture.catalogue import Slot, rows_of, slot
-from headrace.capture.look import Connection
-from headrace.capture.slots import otherwise
+from headrace.capture.preflight import Access
 from headrace.errors import HeadraceError
 from headrace.local.files import StackFiles
-from headrace.local.positions import are_kept, way_out
 from headrace.local.provider.database import wait_for_server
-from headrace.local.provider.resource import Inputs, JsonObject, Kind
+from headrace.local.removal import way_out
 from headrace.local.source_access import administrator
-from headrace.local.waiting import WaitEnded, wait_until
-
-FREE_TIMEOUT_S = 30
-"""For the server to notice that the connector's connection has ended."""
-
-logger = logging.getLogger(__name__)
+from headrace.provider.slot import BaseSlotInputs, BaseSlotKind
 
 
-class SlotInputs(Inputs):
+class SlotInputs(BaseSlotInputs):
     root: str
     port: int
-    database: str
-    slot: str
-    plugin: str
-    role: str
-    """The one that may read it: the source's own."""
+
+    def access(self) -> Access:
+        """In the server's own database: a slot can be there when its database is gone."""
+        return administrator(StackFiles(Path(self.root)), self.port, "postgres")
+
+    def not_removed(self, error: Exception) -> HeadraceError:
+        return way_out(f"slot {self.slot}", error)
+
+    def wait(self) -> None:
+        wait_for_server(self.port)
 
 
-class SlotKind(Kind[SlotInputs]):
+class SlotKind(BaseSlotKind[SlotInputs]):
     token = "headrace-local:index:Slot"
     inputs = SlotInputs
-    replace_on = frozenset({"slot"})
-    settled: ClassVar = {"status": "ours"}
     unobserved = frozenset({"root", "port"})
-
-    def identify(self, inputs: SlotInputs) -> str:
-        return inputs.slot
-
-    def create(self, inputs: SlotInputs) -> JsonObject:
-        wait_for_server(inputs.port)
-        with _administrator(inputs) as server:
-            found = _found(server, inputs)
-        if found and (another := _somebody_elses(found, inputs)):
-            raise HeadraceError(
-                f"{another}. It was left as it is. Ask whose it is; stop its reader, drop the slot (what that"
-                " has not read is then kept by nobody), and run the command again"
-            )
-        return {"status": "ours"}
-
-    def read(self, inputs: SlotInputs) -> JsonObject | None:
-        try:
-            with _administrator(inputs) as server:
-                found = _found(server, inputs)
-        except FileNotFoundError:  # the administrator's password: nothing was made yet
-            return None
-        except psycopg.OperationalError:
-            return {"status": "unreachable"}
-        return {"status": "somebody else's" if found and _somebody_elses(found, inputs) else "ours"}
-
-    def delete(self, inputs: SlotInputs) -> None:
-        """Kept by `headrace down`. One that cannot be the source's is left alone.
-
-        Raises:
-            HeadraceError: somebody reads it, or the server does not answer.
-        """
-        if are_kept():
-            return
-        try:
-            with _administrator(inputs) as server:
-                found = _found(server, inputs)
-                if found and (another := otherwise(inputs.slot, found, inputs.plugin, inputs.database)):
-                    logger.warning("%s: it is not this stack's, and was left as it is", another)
-                elif found:
-                    _drop(server, inputs)
-        except psycopg.OperationalError as error:
-            raise way_out(f"slot {inputs.slot}", error) from None
-
-
-def _administrator(inputs: SlotInputs) -> AbstractContextManager[Connection]:
-    """In the server's own database: a slot can be there when its database is gone."""
-    return administrator(StackFiles(Path(inputs.root)), inputs.port, "postgres").open()
-
-
-def _found(server: Connection, inputs: SlotInputs) -> Slot | None:
-    return slot(rows_of(server), inputs.slot, server.info.server_version)
-
-
-def _somebody_elses(found: Slot, inputs: SlotInputs) -> str:
-    """What shows that it is not the source's; empty where nothing does."""
-    if another := otherwise(inputs.slot, found, inputs.plugin, inputs.database):
-        return another
-    if found.holder_pid is not None and found.holder != inputs.role:
-        return f"slot {inputs.slot} is read by {_reader(found)}"
-    return ""
-
-
-def _reader(found: Slot) -> str:
-    return f"role {found.holder}, process {found.holder_pid} ({found.holder_application})"
-
-
-def _drop(server: Connection, inputs: SlotInputs) -> None:
-    reader = ""
-
-    def dropped() -> bool:
-        nonlocal reader
-        found = _found(server, inputs)
-        if found is None:
-            return True
-        if found.holder_pid is None:
-            try:
-                server.execute("SELECT pg_drop_replication_slot(%s)", [inputs.slot])
-            except psycopg.errors.ObjectInUse:  # since it was looked at
-                return False
-            return True
-        reader = _reader(found)
-        return False
-
-    try:
-        wait_until(f"slot {inputs.slot} free", dropped, FREE_TIMEOUT_S)
-    except WaitEnded:
-        raise HeadraceError(
-            f"slot {inputs.slot} is still read by {reader}, after {FREE_TIMEOUT_S} s. It was left as it is."
-            " Stop that reader where it runs, and run the command again"
-        ) from None

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from headrace.local.files import StackFiles
-from headrace.local.provider.resource import Inputs, JsonObject, Kind
 from headrace.local.supervision import Supervisor
+from headrace.provider.resource import Inputs, JsonObject, Kind
 
 
 class SupervisorInputs(Inputs):

@@ -16,7 +16,7 @@ from confluent_kafka.admin import (
 
 from headrace.errors import HeadraceError
 from headrace.local.kafka_client import SILENT
-from headrace.local.provider.resource import Inputs, JsonObject, Kind
+from headrace.provider.resource import Inputs, JsonObject, Kind
 
 TIMEOUT_S = 30
 UNREACHABLE_TIMEOUT_S = 5

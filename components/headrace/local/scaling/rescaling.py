@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from headrace.local.flink_rest import FlinkRest, Unreachable
-from headrace.local.waiting import WaitEnded, wait_until
+from headrace.waiting import WaitEnded, wait_until
 
 RESCALED_TIMEOUT_S = 120
 

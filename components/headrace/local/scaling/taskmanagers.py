@@ -15,7 +15,7 @@ from headrace.local.flink_rest import FlinkRest
 from headrace.local.names import taskmanager
 from headrace.local.scaling.orders import Orders
 from headrace.local.supervision import Supervisor
-from headrace.local.waiting import wait_until
+from headrace.waiting import wait_until
 
 REGISTERED_TIMEOUT_S = 60
 

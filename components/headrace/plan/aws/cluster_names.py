@@ -8,6 +8,7 @@ from headrace.plan.because import Because, because
 OPERATOR_NAMESPACE, AGENTS_NAMESPACE, COLLECTOR_NAMESPACE = "flink-operator", "flink", "observability"
 COLLECTOR = "collector"
 COLLECTOR_PODS = {"app.kubernetes.io/name": COLLECTOR}
+SLOT_WATCH = "slot-watch"
 OTLP_PORT = 4317
 """OpenTelemetry's own, of gRPC."""
 NODE_CLASS = "headrace"

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 
 from headrace.environment.aws_parts import Database
+from headrace.environment.engines import ENGINES, Engine
 from headrace.environment.model import Environment
 from headrace.environment.units import DAY_MS, GIB, KIB, SECOND_MS
 from headrace.plan import recovery
@@ -46,6 +47,12 @@ EVENTS_PER_MCU = 5_000
 MCU_STEPS = (1, 2, 4, 8)
 SECRETS_PROVIDER = "com.amazonaws.kafka.config.providers.SecretsManagerConfigProvider"
 """Of AWS's msk-config-providers, which the plugin carries."""
+PLUGIN_FOLDERS: dict[Engine, str] = {
+    "postgresql": "debezium-postgres",
+    "mysql": "debezium-mysql",
+    "mariadb": "debezium-mariadb",
+}
+"""In the plugin's archive, by the engine that it captures."""
 
 
 def msk(environment: Environment, topics: Sequence[TopicPlan]) -> Because[MskPlan]:
@@ -99,21 +106,30 @@ def connect(environment: Environment, sources: Sequence[SourcePlan]) -> Because[
             archive=because(environment.aws.plugin.archive, "declared as substrate.plugin.archive"),
             sha256=because(environment.aws.plugin.sha256, "declared as substrate.plugin.sha256"),
         ),
-        databases=sequence(_database(declared) for declared in environment.aws.databases),
+        databases=sequence(_database(environment, declared) for declared in environment.aws.databases),
         connectors=sequence(_capacity(environment, source) for source in sources),
     )
 
 
-def _database(declared: Database) -> Because[DatabasePlan]:
+def _database(environment: Environment, declared: Database) -> Because[DatabasePlan]:
+    engine = ENGINES[next(each.engine for each in environment.sources if each.name == declared.source)]
     where = f"declared in substrate.databases for source {declared.source}"
     return build(
         DatabasePlan,
         name=because(declared.source, "the source's name: 1 database each"),
         host=because(declared.host, where),
-        port=because(declared.port, f"declared, or PostgreSQL's own: {declared.port}"),
+        port=because(declared.port, where)
+        if declared.port is not None
+        else because(engine.port, f"0 are declared: {engine.title}'s own, {engine.port}"),
         security_group_id=because(declared.security_group_id, where),
         secret_arn=because(declared.secret_arn, where),
         secret_key_arn=because(declared.secret_key_arn, where),
+        preflight=because(
+            declared.preflight,
+            "1 look before each change of its connector"
+            if declared.preflight == "required"
+            else "declared: 0 looks, and the slot stays when the source goes",
+        ),
     )
 
 
@@ -127,7 +143,7 @@ def _capacity(environment: Environment, source: SourcePlan) -> Because[Connector
             next((step for step in MCU_STEPS if step * EVENTS_PER_MCU >= rate), MCU_STEPS[-1]),
             f"{rate} events/s at {EVENTS_PER_MCU} for each unit, as 1 of {MCU_STEPS}",
         ),
-        workers=because(1, "a replication slot has 1 reader"),
+        workers=because(1, "1 reader for each source: a slot or a binlog is read in order"),
     )
 
 

@@ -80,6 +80,8 @@ class DatabasePlan(PlanModel):
     security_group_id: str
     secret_arn: str
     secret_key_arn: str
+    preflight: Literal["required", "skipped"]
+    """Whether whoever brings the stack up looks at it before its connector, and drops its slot after it."""
 
 
 class PluginPlan(PlanModel):

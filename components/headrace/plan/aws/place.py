@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headrace.environment.engines import ENGINES, Engine
 from headrace.environment.model import Environment
 from headrace.plan.aws.cluster_names import COLLECTOR_NAMESPACE, collector_endpoint, named
 from headrace.plan.because import Because, because
@@ -9,6 +10,14 @@ from headrace.plan.place import OWN_DISK, Place
 from headrace_agents.msk_login import MECHANISM, REGION
 
 REPLICATION, IN_SYNC = 3, 2
+TLS: dict[Engine, dict[str, tuple[str, str]]] = {
+    "postgresql": {
+        "database.sslmode": ("require", "0 rows and 0 passwords go over the network in clear text")
+    },
+    "mysql": {"database.ssl.mode": ("required", "0 rows and 0 passwords go over the network in clear text")},
+    "mariadb": {"database.ssl.mode": ("trust", "0 rows and 0 passwords go over the network in clear text")},
+}
+"""As each driver says it: encrypted, whoever signed the server's certificate."""
 LATER = "0 addresses are known before the resource is made: the substrate puts it here"
 
 
@@ -49,9 +58,12 @@ def aws_place(environment: Environment) -> Place:
             "tracing has 0 endpoints declared: the collector of the pod's own node",
         ),
         database={
-            "database.hostname": ("", LATER),
-            "database.port": ("5432", "PostgreSQL's own port, 5432"),
-            "database.sslmode": ("require", "0 rows and 0 passwords go over the network in clear text"),
+            engine: {
+                "database.hostname": ("", LATER),
+                "database.port": (facts.port, f"{facts.title}'s own port, {facts.port}"),
+                **TLS[engine],
+            }
+            for engine, facts in ENGINES.items()
         },
         publication=("filtered", "0 publications are made by the stack: the connector makes its own"),
         takes_signals=because(False, "0 signals are sent on AWS yet: backfills are refused there"),

@@ -60,7 +60,6 @@ PLAN = planned(
 )
 SUBNETS = [f"subnet-{at:017x}" for at in range(3)]
 REGION, CIDRS = "eu-central-1", ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"]
-SECRETS = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:dev/support-AbCdEf"
 KEY = "arn:aws:kms:eu-central-1:111122223333:key/1"
 
 
@@ -115,11 +114,12 @@ def kafka() -> Kafka:
 def capture() -> ChangeCapture:
     archive = Path(GIVEN["archive"])
     database = SourceDatabase(
-        host="db.example",
-        port=5432,
+        host=GIVEN["host"],
+        port=GIVEN["port"],
         security_group_id=GIVEN["group"],
-        secret_arn=SECRETS,
+        secret_arn=GIVEN["secret"],
         secret_key_arn=KEY,
+        preflight=GIVEN.get("preflight", "required"),
     )
     return ChangeCapture(
         "own",

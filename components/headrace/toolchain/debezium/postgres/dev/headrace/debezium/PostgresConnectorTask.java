@@ -1,6 +1,5 @@
 package dev.headrace.debezium;
 
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -11,18 +10,12 @@ import io.debezium.config.Configuration;
 import io.debezium.connector.postgresql.PostgresOffsetContext;
 import io.debezium.connector.postgresql.PostgresPartition;
 import io.debezium.pipeline.ChangeEventSourceCoordinator;
-import io.debezium.relational.RelationalChangeRecordEmitter;
 import org.apache.kafka.connect.source.SourceRecord;
 import org.apache.kafka.connect.source.SourceTaskContext;
 
 /**
- * Debezium's, but that a change of a record's key is not torn apart, and that it goes on amid a transaction by
- * a {@link Resumption}.
- *
- * <p>Such a change is two records, a delete under the old key and a create under the new one, from one place of
- * the log. Kafka Connect commits what one poll gave as one transaction, with that place as the offset: where a
- * poll ends between the two and the worker dies before the next, the task goes on behind that place, and the
- * create is lost. So a poll never ends with the delete: it waits for what comes next.
+ * Debezium's, but that a change of a record's key is not torn apart ({@link WholeKeyChanges}), and that it goes
+ * on amid a transaction by a {@link Resumption}.
  *
  * <p>It counts its polls for {@link Backfills}.
  */
@@ -31,7 +24,7 @@ public class PostgresConnectorTask extends io.debezium.connector.postgresql.Post
             Collections.synchronizedMap(new WeakHashMap<>());
 
     private final AtomicLong polls = new AtomicLong();
-    private SourceRecord held;
+    private final WholeKeyChanges changes = new WholeKeyChanges();
     private Resumption resumption;
 
     /** Of a coordinator's task; 0 until it has started. */
@@ -55,20 +48,7 @@ public class PostgresConnectorTask extends io.debezium.connector.postgresql.Post
     @Override
     public List<SourceRecord> doPoll() throws InterruptedException {
         polls.incrementAndGet();
-        List<SourceRecord> polled = unsent(super.doPoll());
-        if (held != null && polled != null && !polled.isEmpty()) {
-            List<SourceRecord> whole = new ArrayList<>(polled.size() + 1);
-            whole.add(held);
-            whole.addAll(polled);
-            polled = whole;
-            held = null;
-        }
-        int last = polled == null ? -1 : polled.size() - 1;
-        if (last >= 0 && isFirstOfTwo(polled.get(last))) {
-            held = polled.get(last);
-            polled = new ArrayList<>(polled.subList(0, last));
-        }
-        return polled;
+        return changes.of(unsent(super.doPoll()));
     }
 
     private List<SourceRecord> unsent(List<SourceRecord> polled) {
@@ -82,14 +62,9 @@ public class PostgresConnectorTask extends io.debezium.connector.postgresql.Post
         return unsent;
     }
 
-    /** What was held was not sent: whoever starts again reads it again. */
     @Override
     protected void doStop() {
-        held = null;
+        changes.forget();
         super.doStop();
-    }
-
-    private static boolean isFirstOfTwo(SourceRecord record) {
-        return record.headers().lastWithName(RelationalChangeRecordEmitter.PK_UPDATE_NEWKEY_FIELD) != null;
     }
 }

@@ -12,18 +12,19 @@ from pulumi.provider.experimental import provider as api
 from pulumi.provider.experimental.property_value import Computed, PropertyValue
 from pydantic import ValidationError
 
-from headrace.local import waiting
-from headrace.local.provider.resource import Inputs, JsonObject, Kind
+from headrace import waiting
+from headrace.provider.resource import Inputs, JsonObject, Kind
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-class LocalProvider(api.Provider):
+class HeadraceProvider(api.Provider):
     """Serves resource kinds by their token. Verbs run in threads: they wait for real processes."""
 
-    def __init__(self, kinds: Iterable[Kind[Any]]) -> None:
+    def __init__(self, package: str, kinds: Iterable[Kind[Any]]) -> None:
         super().__init__()
+        self._package = package
         self._kinds = {kind.token: kind for kind in kinds}
 
     async def configure(self, _request: api.ConfigureRequest) -> api.ConfigureResponse:
@@ -35,7 +36,7 @@ class LocalProvider(api.Provider):
     def schema(self) -> JsonObject:
         """Pulumi's package schema: the kinds and their inputs' names and types."""
         return {
-            "name": "headrace-local",
+            "name": self._package,
             "resources": {
                 token: {
                     "inputProperties": _properties(kind.inputs),
@@ -47,6 +48,9 @@ class LocalProvider(api.Provider):
 
     async def check(self, request: api.CheckRequest) -> api.CheckResponse:
         kind = self._kind(request)
+        if _unknown(request.new_inputs):
+            # In a preview, before what tells it is made: the update checks it.
+            return api.CheckResponse(inputs=request.new_inputs)
         given = to_python(request.new_inputs)
         try:
             inputs = kind.inputs.model_validate(given)
@@ -61,6 +65,8 @@ class LocalProvider(api.Provider):
 
     async def diff(self, request: api.DiffRequest) -> api.DiffResponse:
         kind = self._kind(request)
+        if unknown := _unknown(request.new_inputs):
+            return api.DiffResponse(changes=True, diffs=unknown)
         old, new = to_python(request.old_state), to_python(request.new_inputs)
         differences = kind.differences(old, new)
         if said := kind.foretold(old, new):
@@ -140,6 +146,11 @@ def _properties(inputs: type[Inputs]) -> JsonObject:
     return {name: {"type": names.get(p.get("type", ""), "object")} for name, p in properties.items()}
 
 
+def _unknown(values: Mapping[str, PropertyValue]) -> list[str]:
+    """Names of what is not known before something else was made."""
+    return sorted(name for name, value in values.items() if isinstance(value.value, Computed))
+
+
 def to_python(values: Mapping[str, PropertyValue]) -> JsonObject:
     """Plain values; a number that is whole becomes an int, since the wire knows only doubles."""
     return {name: _plain(value) for name, value in values.items()}
@@ -148,7 +159,7 @@ def to_python(values: Mapping[str, PropertyValue]) -> JsonObject:
 def _plain(value: PropertyValue) -> Any:
     inner = value.value
     if isinstance(inner, Computed):
-        raise TypeError("a local resource's inputs are known when they are previewed; this one is not")
+        raise TypeError("a part of an input is not known; allowed: the whole of it")
     if isinstance(inner, Mapping):
         return {k: _plain(v) for k, v in inner.items()}
     if isinstance(inner, Sequence) and not isinstance(inner, str):

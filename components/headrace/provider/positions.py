@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from headrace.errors import HeadraceError
-
 _VARIABLE = "HEADRACE_KEEP_POSITIONS"
 KEPT: Mapping[str, str] = {_VARIABLE: "1"}
 """Of the engine's environment, which the provider inherits."""
@@ -18,12 +16,3 @@ KEPT: Mapping[str, str] = {_VARIABLE: "1"}
 
 def are_kept() -> bool:
     return os.environ.get(_VARIABLE) == KEPT[_VARIABLE]
-
-
-def way_out(what: str, error: Exception) -> HeadraceError:
-    """Of a removal that found nobody to remove `what`."""
-    return HeadraceError(
-        f"{what} can't be removed: {str(error).strip()}. Start what does not answer (`headrace up`) and run"
-        " the command again; `headrace down` stops the stack and keeps it, `headrace clean` removes the"
-        " stack's folder with all that is in it"
-    )

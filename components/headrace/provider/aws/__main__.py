@@ -1,0 +1,23 @@
+"""Entry point of the plugin `pulumi-resource-headrace-aws`."""
+
+from __future__ import annotations
+
+import sys
+
+from headrace.provider.aws import PACKAGE
+from headrace.provider.aws.preflight import PreflightKind
+from headrace.provider.aws.slot import SlotKind
+from headrace.provider.plugin import serve
+from headrace.provider.server import HeadraceProvider
+
+VERSION = "0.1.0"
+
+
+def main() -> None:
+    kinds = (PreflightKind(), SlotKind())
+    # Flags of the engine's logging and tracing may stand before its address.
+    serve(sys.argv[-1], VERSION, HeadraceProvider(PACKAGE, kinds))
+
+
+if __name__ == "__main__":
+    main()
