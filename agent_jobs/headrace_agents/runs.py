@@ -264,9 +264,18 @@ class AgentRuns:
         no fault of the event, and dead letters for all that follows would throw the key's state away in
         silence. Being cancelled passes through too.
         """
-        started_at_ms = self._clock()
         if request.decided_before is not None and request.decided_before.status != "decided":
-            return RunResult(started_at_ms, started_at_ms, 0)
+            return RunResult(self._clock(), self._clock(), 0)
+        return await self._run(request, attempt, model, embedding)
+
+    async def _run(
+        self,
+        request: RunRequest,
+        attempt: Attempt,
+        model: ChatModel | None,
+        embedding: EmbeddingModel | None,
+    ) -> RunResult:
+        started_at_ms = self._clock()
         before = self._read_memory(request)
         instance = self._configurations.instance(request.settings.patch)
         steps = attempt.steps
