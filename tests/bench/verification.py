@@ -31,7 +31,7 @@ from tests.verification.savepoints import inputs_of, spec_of, written
 
 FEW, MANY = 10_000, 100_000
 SIZE = 1024
-SHARDS = {"shards": 128, "max_parallelism": 720}
+SHARDS: dict[str, Any] = {"shards": 128, "max_parallelism": 720}
 CORE = "0"
 MIB = 1 << 20
 
