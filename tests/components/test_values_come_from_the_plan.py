@@ -33,7 +33,9 @@ OF_THIS_MACHINE = {
     "postgres": {"hba_file", "ident_file"},
     "zookeeper": {"dataDir"},
     "connector": {"database.password"},
-    "agent": {"execution.checkpointing.dir", "execution.checkpointing.savepoint-dir"},
+    "agent": {
+        "execution.checkpointing.dir", "execution.checkpointing.savepoint-dir", "python.pythonpath",
+    },
 }  # fmt: skip
 """Folders, a process's own port and name, the distribution's ``--add-opens``, the password's reference."""
 

@@ -29,7 +29,7 @@ OF_THE_BUCKETS = frozenset(
     }
 )
 OF_THE_IMAGE = frozenset({"io.tmp.dirs", "python.client.executable", "python.executable"})
-OF_THIS_MACHINE = frozenset({"env.java.opts.all", "taskmanager.resource-id"})
+OF_THIS_MACHINE = frozenset({"python.pythonpath", "env.java.opts.all", "taskmanager.resource-id"})
 """Names of processes; and Java's opened modules, which the operator knows for each version of Flink."""
 
 OF_JOBS = frozenset(
