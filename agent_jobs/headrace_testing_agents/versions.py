@@ -46,14 +46,14 @@ class Migrating(Chronicle, Agent[Extended, Noted | Reminded, ChronicleSettings])
         return memory | {"labels": [f"{memory['events']} events"]}
 
 
-class CannotGoOn(Chronicle, Agent[Extended, Noted | Reminded, ChronicleSettings]):
+class CannotGoOn(Migrating):
     """A migration that fails on some memories, which no schema tells."""
 
-    memory_version = 2
+    memory_version = 3
 
-    @migrates(1)
+    @migrates(2)
     @staticmethod
-    def labelled(memory: dict[str, Any]) -> dict[str, Any]:
+    def relabelled(memory: dict[str, Any]) -> dict[str, Any]:
         if memory["last"] == UNREADABLE:
             raise ValueError("no such label")
         return memory

@@ -13,8 +13,11 @@ from headrace.local.files import StackFiles
 from headrace.local.verification import verify
 from headrace_agents.spec import AgentJobSpec
 from headrace_agents.verification import Report
+from tests.pipeline.sizes import in_test_local_at_full_size
 from tests.verification.agents import FIRST, NEXT, OTHER_ROWS, TABLE, THINGS, WITHOUT_MIGRATION
 from tests.verification.savepoints import inputs_of, spec_of, written
+
+pytestmark = in_test_local_at_full_size("that Flink restores a savepoint for its verification")
 
 
 @pytest.fixture(scope="module")

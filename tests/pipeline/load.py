@@ -67,13 +67,18 @@ class Load:
         self._revision = 0
 
     def insert(
-        self, count: int, *, customer: int | None = None, in_one_transaction: bool = False
+        self,
+        count: int,
+        *,
+        customer: int | None = None,
+        body: str | None = None,
+        in_one_transaction: bool = False,
     ) -> list[int]:
         """New tickets, and their customers where those are new; returns the tickets' ids.
 
         Of one customer, if one is given: above the load's own, it has no other tickets.
         """
-        tickets = [self._new_ticket(customer) for _ in range(count)]
+        tickets = [self._new_ticket(customer, body) for _ in range(count)]
         changes = [change for ticket in tickets for change in self._inserts(ticket)]
         self._commit_all(changes, in_one_transaction=in_one_transaction)
         return [ticket["id"] for ticket in tickets]
@@ -145,13 +150,13 @@ class Load:
             self._connection.close()
             self._connection = None
 
-    def _new_ticket(self, customer: int | None = None) -> dict[str, Any]:
+    def _new_ticket(self, customer: int | None = None, body: str | None = None) -> dict[str, Any]:
         self._last_id += 1
         return {
             "id": self._last_id,
             "customer_id": customer or self._random.randint(1, self._customers),
             "subject": self._random.choice(SUBJECTS),
-            "body": f"Ticket {self._last_id}.",
+            "body": body or f"Ticket {self._last_id}.",
             "status": "open",
         }
 

@@ -18,14 +18,13 @@ from tests.chaos.capture.history import TOPIC, assert_same, happened, keep
 from tests.chaos.capture.writers import writing
 from tests.pipeline.ledger import Topics
 from tests.pipeline.plugin import Pipeline
-from tests.pipeline.sizes import SIZES, in_make_chaos_alone
+from tests.pipeline.sizes import SIZES
 
 WRITERS = 4
 LARGE_ID = 9_000_000_000
 OTHERS = (BROKER, program("postgres"))
 
 
-@in_make_chaos_alone("that a captured table's topic is its history, whatever is killed")
 def test_the_topic_is_the_tables_history_whatever_is_killed(pipeline: Pipeline) -> None:
     stack, sizes, chance = pipeline.stack, SIZES, random.Random(4)
     with stack.database() as database:

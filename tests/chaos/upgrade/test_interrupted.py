@@ -12,6 +12,7 @@ import pytest
 from headrace.upgrades.record import Phase
 from tests.chaos.upgrade.versions import UPGRADE_TIMEOUT_S, bring_to, latest, running, upgrades, version
 from tests.pipeline.plugin import Pipeline
+from tests.pipeline.sizes import in_make_chaos_alone
 from tests.pipeline.stack import LiveStack
 from tests.pipeline.waiting import until
 
@@ -21,6 +22,9 @@ PHASES: tuple[tuple[Phase, str], ...] = (
     ("cutting_over", "MigratedReworded"),
     ("watching", "Migrating"),
 )
+
+
+pytestmark = in_make_chaos_alone("that an upgrade that is killed is ended by the next `up`")
 
 
 @pytest.mark.parametrize(("phase", "name"), PHASES, ids=[phase for phase, _ in PHASES])

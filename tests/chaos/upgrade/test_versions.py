@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from headrace_testing_agents.versions import UNREADABLE
 from tests.chaos.upgrade.versions import AGENT, bring_to, latest, running
 from tests.pipeline.plugin import Pipeline
+from tests.pipeline.sizes import in_make_chaos_alone
 
 RATE = 10
+NOBODY_ELSES = 50_000
+"""A customer that the load has no tickets of."""
 EVENTS = 60
 
 
@@ -19,7 +23,14 @@ def loaded(pipeline: Pipeline) -> None:
     pipeline.settle()
 
 
-@pytest.mark.parametrize("name", ["Reworded", "WithField", "Migrating"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("Reworded", marks=in_make_chaos_alone("that other code goes on with its state")),
+        pytest.param("WithField", marks=in_make_chaos_alone("that memories get a new field's default")),
+        "Migrating",
+    ],
+)
 def test_a_version_that_reads_its_state_takes_over(pipeline: Pipeline, tmp_path: Path, name: str) -> None:
     stack = pipeline.stack
     loaded(pipeline)
@@ -37,7 +48,13 @@ def test_a_version_that_reads_its_state_takes_over(pipeline: Pipeline, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("name", "why"), [("Raising", "became dead letters"), ("Costly", "a run costs")], ids=["raises", "costs"]
+    ("name", "why"),
+    [
+        pytest.param("Raising", "became dead letters", id="raises"),
+        pytest.param(
+            "Costly", "a run costs", id="costs", marks=in_make_chaos_alone("that a dear version is undone")
+        ),
+    ],
 )
 def test_a_bad_version_is_undone_by_itself(pipeline: Pipeline, tmp_path: Path, name: str, why: str) -> None:
     stack = pipeline.stack
@@ -58,3 +75,23 @@ def test_a_bad_version_is_undone_by_itself(pipeline: Pipeline, tmp_path: Path, n
     assert not upgrade.caught_up.not_in_memory
     assert running(stack) == before
     pipeline.verify(may_fail=("handler_error",))
+
+
+def test_a_version_that_cannot_read_a_memory_is_refused_by_its_key(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    stack = pipeline.stack
+    pipeline.load.insert(1, customer=NOBODY_ELSES, body=UNREADABLE)
+    pipeline.settle()
+    job = stack.job_ids()[AGENT]
+    done = bring_to(stack, tmp_path, "CannotGoOn")
+
+    assert done.code
+    assert "no such label" in done.output
+    upgrade = latest(stack)
+    assert upgrade.outcome == "refused"
+    assert upgrade.proof is not None
+    (finding,) = upgrade.proof["failures"]
+    assert finding["total"] == 1
+    assert finding["examples"][0]["key"] in upgrade.reason
+    assert stack.job_ids()[AGENT] == job
