@@ -72,10 +72,10 @@ class Raising(Migrating):
 
 
 class Costly(Migrating):
-    """Asks ten times where once was enough."""
+    """Asks ten times where once was enough. The first time is as before: what it decided can be read back."""
 
     @on(TICKETS)
     async def changed(self, ctx: ChronicleContext, change: Change[Ticket]) -> None:
+        await super().changed(ctx, change)
         for number in range(1, CALLS):
             await ctx.model([Message("user", f"Once more, number {number}: {change.row.body}")])
-        await super().changed(ctx, change)
