@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from headrace.local.topics import client, ends, no_answer, read_topic
 from headrace.upgrades.conduct import Conduct
-from headrace.waiting import wait_until
+from headrace.waiting import WaitEnded, wait_until
 from headrace_agents.records import Outcome
 from headrace_agents.run_log import RunLog
 from headrace_agents.spec import AgentJobSpec
@@ -20,6 +20,7 @@ M = TypeVar("M", bound=BaseModel)
 RECENT = 500
 """Outcomes of each partition that tell how a version does."""
 TIMEOUT_S = 15
+CLOSED_TIMEOUT_S = 30
 
 
 def recent_conduct(spec: AgentJobSpec) -> Conduct:
@@ -43,18 +44,18 @@ def settled_ends(spec: AgentJobSpec, topic: str) -> dict[int, int]:
     """Where a topic ends that no job of the agent writes to any more, when no transaction is open in it.
 
     What is committed behind an open transaction can't be read before that ends. A job that was cancelled
-    ends its own; those of a killed worker end by their timeout.
-
-    Raises:
-        HeadraceError: some stay open for longer than that.
+    ends its own; one of a worker that was killed stays open until the next job aborts it, and what other
+    workers committed behind it is not waited for.
     """
-    patience_s = spec.kafka.transaction_timeout_ms / 1000 + TIMEOUT_S
 
     def closed() -> dict[int, int] | None:
         committed = ends(spec.kafka, topic)
         return committed if committed == ends(spec.kafka, topic, uncommitted=True) else None
 
-    return wait_until(f"the end of all transactions in {topic}", closed, patience_s)
+    try:
+        return wait_until(f"the end of all transactions in {topic}", closed, CLOSED_TIMEOUT_S)
+    except WaitEnded:
+        return ends(spec.kafka, topic)
 
 
 def backlog(spec: AgentJobSpec) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from pydantic import ValidationError
@@ -20,7 +20,7 @@ from headrace.waiting import POLL_SECONDS, WaitCancelled, cancelled
 from headrace_agents.catching_up import note
 from headrace_agents.control import Report
 from headrace_agents.journal import encode_claim, encode_step
-from headrace_agents.records import Outcome
+from headrace_agents.records import EventRef, Outcome
 from headrace_agents.spec import AgentJobSpec
 
 CAUGHT_UP_TIMEOUT_S = 90
@@ -59,18 +59,36 @@ def catch_up(
     deadline = time.monotonic() + CAUGHT_UP_TIMEOUT_S
     while True:
         told = list(_told(spec, rollback, reports))
-        if len(told) >= len(decided) or time.monotonic() > deadline:
+        problems = {each.key: each.reason for report in told for each in report.problems}
+        unset = unset_reminders(decided, problems)
+        missing = len(decided) - len(told) - len(unset)
+        if missing <= 0 or time.monotonic() > deadline:
             break
         if cancelled.wait(POLL_SECONDS * 5):
             raise WaitCancelled("cancelled while the earlier version catches up")
-    problems = tuple(f"{each.key}: {each.reason}" for report in told for each in report.problems)
+    reasons = problems | dict.fromkeys(unset, "a reminder of an event that is not in memory: it was not set")
     return CaughtUp(
         decided=len(decided),
         dead_lettered=dead,
         in_memory=sum(not report.problems and "decided" in report.counts for report in told),
-        not_in_memory=problems,
-        unreported=max(0, len(decided) - len(told)),
+        not_in_memory=tuple(f"{event}: {reason}" for event, reason in reasons.items()),
+        unreported=max(0, missing),
     )
+
+
+def unset_reminders(decided: Sequence[Outcome], not_in_memory: Collection[str]) -> set[str]:
+    """Reminders that had come, and come no more: what set them is not in memory, or is one of them."""
+    unset: set[str] = set()
+    while True:
+        found = {
+            _place(outcome)
+            for outcome in decided
+            if outcome.origin is not None and _of(outcome.origin) in {*not_in_memory, *unset}
+        }
+        found -= set(not_in_memory)
+        if found == unset:
+            return unset
+        unset = found
 
 
 def _told(spec: AgentJobSpec, rollback: str, offsets: Mapping[int, int]) -> Iterator[Report]:
@@ -107,3 +125,7 @@ def _append(spec: AgentJobSpec, records: Iterable[tuple[int, bytes]]) -> None:
 
 def _place(outcome: Outcome) -> str:
     return f"{outcome.topic}/{outcome.partition}/{outcome.offset}"
+
+
+def _of(event: EventRef) -> str:
+    return f"{event.topic}/{event.partition}/{event.offset}"
