@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from headrace.local.agent_jobs.inputs import AgentJobInputs
 from headrace.local.context import LocalContext
 from headrace.local.files import StackFiles
 from headrace.local.flink import client_environment, client_files
-from headrace.local.provider.agent_job import AgentJobInputs
 from headrace.operations.stack import Stack
 from headrace.toolchain.runtimes import Runtimes
 from headrace_agents.agent import load
@@ -49,6 +49,8 @@ def inputs_of(spec: AgentJobSpec, root: Path) -> AgentJobInputs:
         command=("none",),
         client_files=client_files(context),
         environment=client_environment(context, "writing") | python_path,
+        packages={},
+        healthy_for_s=1,
     )
 
 

@@ -105,6 +105,7 @@ class SlotWatch(pulumi.ComponentResource):
         account = k8s.core.v1.ServiceAccount(
             name, metadata=metadata, automount_service_account_token=False, opts=child
         )
+        labelled: Any = {**metadata, "labels": labels}
         spec: Any = {
             "replicas": 1,
             # Two would say everything twice, for a moment.
@@ -121,7 +122,7 @@ class SlotWatch(pulumi.ComponentResource):
         }
         k8s.apps.v1.Deployment(
             name,
-            metadata={**metadata, "labels": labels},
+            metadata=labelled,
             spec=spec,
             opts=pulumi.ResourceOptions(
                 parent=self, depends_on=[files, account, identity.association, slot.connector]

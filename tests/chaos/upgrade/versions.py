@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from headrace.upgrades.record import History, Upgrade
+from headrace_agents.records import Reason
 from tests.pipeline.stack import Done, LiveStack, changed
 
 AGENT = "chronicle"
 VERSIONS = "headrace_testing_agents.versions"
 FIRST = "headrace_testing_agents.agents:Chronicle"
 UPGRADE_TIMEOUT_S = 420
+MAY_FAIL: tuple[Reason, ...] = ("handler_error",)
+"""What a bad version makes of events; these stay in the ledger of the tests that come after."""
 
 
 def version(stack: LiveStack, folder: Path, name: str, **change: object) -> LiveStack:

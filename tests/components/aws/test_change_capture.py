@@ -7,14 +7,14 @@ import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from headrace.aws import ChangeCapture, ChangeCaptureArgs, ConnectorPlace, Plugin, SourceDatabase
 from headrace.errors import HeadraceError
 from headrace.plan.aws import aws_plan
-from headrace.plan.model import BinlogSourcePlan
+from headrace.plan.model import BinlogSourcePlan, PostgresqlSourcePlan
 from headrace.provider.aws.preflight import PreflightInputs
 from headrace.provider.aws.slot import SlotInputs
 from tests.components.aws.cloud import (
@@ -35,7 +35,7 @@ from tests.unit.environment.binlog import of_engine
 from tests.unit.environment.declarations import parsed
 
 PLAN = planned()
-(SOURCE,) = PLAN.sources
+(SOURCE,) = cast("tuple[PostgresqlSourcePlan]", PLAN.sources)
 CONNECTOR, PLUGIN = "aws:mskconnect/connector:Connector", "aws:mskconnect/customPlugin:CustomPlugin"
 PREFLIGHT, SLOT = "headrace-aws:index:Preflight", "headrace-aws:index:Slot"
 NAME = f"dev-{SOURCE.name}"

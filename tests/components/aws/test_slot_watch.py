@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pulumi_aws as aws
 import yaml
@@ -14,6 +14,7 @@ from headrace.aws.alert_rules import CAPTURE_GROUP, alert_rules
 from headrace.aws.scraping import scrape_configuration
 from headrace.aws.slot_watch_config import METRICS_PORT, slot_watch_config
 from headrace.capture import watched
+from headrace.plan.model import PostgresqlSourcePlan
 from tests.components.aws.cloud import ACCOUNT, REGION, built, inputs, kinds, statements
 from tests.components.aws.managed import stack_of
 from tests.components.aws.planned import planned
@@ -21,7 +22,7 @@ from tests.components.aws.test_alert_rules import needs_promtool, promtool
 from tests.components.aws.test_observability import IMAGE, arguments
 from tests.components.recording import Registered
 
-(SOURCE,) = planned().sources
+(SOURCE,) = cast("tuple[PostgresqlSourcePlan]", planned().sources)
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:dev/support-AbCdEf"
 DATABASE = SourceDatabase(
     host="db.example",

@@ -13,7 +13,7 @@ from headrace.local.provider.publication import PublicationKind
 from headrace.local.secrets import SUPERUSER_PASSWORD, write_secret
 from headrace.local.source import database_of, publication_of
 from headrace.local.source_access import password_file
-from headrace.plan.model import SourcePlan
+from headrace.plan.model import PostgresqlSourcePlan
 from tests.engine.aws.scene import REGION
 from tests.engine.capture.server import PASSWORD, Server
 from tests.standins.aws.account import Account
@@ -23,7 +23,7 @@ from tests.standins.place import Place
 class CapturedDatabase:
     """Ready to be captured: tables, role and publication, as an administrator would make them."""
 
-    def __init__(self, server: Server, plan: SourcePlan, place: Place, folder: Path) -> None:
+    def __init__(self, server: Server, plan: PostgresqlSourcePlan, place: Place, folder: Path) -> None:
         self.server, self.plan = server, plan
         self.password = f"of the role {uuid.uuid4().hex}"
         files = StackFiles(folder)

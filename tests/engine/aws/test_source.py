@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from headrace.plan.model import PostgresqlSourcePlan
 from tests.components.aws.planned import planned
 from tests.engine.aws.project import Done, Project
 from tests.engine.aws.source import CapturedDatabase, credentials
@@ -32,7 +33,9 @@ SQL = re.compile(r"^ +([A-Z].*);$", re.MULTILINE)
 
 @pytest.fixture
 def database(encrypted: Server, place: Place, tmp_path: Path) -> Iterator[CapturedDatabase]:
-    made = CapturedDatabase(encrypted, planned().sources[0], place, tmp_path / "files")
+    source = planned().sources[0]
+    assert isinstance(source, PostgresqlSourcePlan)
+    made = CapturedDatabase(encrypted, source, place, tmp_path / "files")
     yield made
     made.remove()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from headrace.agents_fit import refuse_agents
+from headrace.agents_fit import look_at_agents
 from headrace.capture.by_engine import STANDINGS, not_looked_at, refuse_other_engine
 from headrace.environment import CONFIG_KEY
 from headrace.environment.engines import Engine
@@ -69,7 +69,7 @@ def test_the_command_tells_of_such_a_source_and_refuses_its_name(engine: Engine,
 
 @both
 def test_a_preview_says_that_columns_types_are_not_compared(engine: Engine) -> None:
-    warnings = refuse_agents(planned(engine), "a test", AGENTS.python, may_be_elsewhere=True)
+    warnings = look_at_agents(planned(engine), "a test", AGENTS.python, may_be_elsewhere=True).warnings
     (said,) = (each for each in warnings if each.startswith("source support"))
     assert "shop.tickets" in said
     assert "not against their types" in said
@@ -86,4 +86,4 @@ def test_the_table_tells_the_versions_that_are_pinned() -> None:
 
 def test_of_postgresql_nothing_is_said() -> None:
     plan = aws_plan(parsed(on_aws()))
-    assert refuse_agents(plan, "a test", AGENTS.python, may_be_elsewhere=True) == []
+    assert look_at_agents(plan, "a test", AGENTS.python, may_be_elsewhere=True).warnings == []

@@ -9,7 +9,8 @@ import pytest
 
 from headrace.errors import HeadraceError
 from headrace.local.agent import complete
-from headrace.local.provider.agent_job import MANIFEST, SPEC, AgentJobKind, folder_name
+from headrace.local.agent_jobs.inputs import MANIFEST, SPEC, folder_name
+from headrace.local.provider.agent_job import AgentJobKind
 from headrace.operations.engine import Engine
 from headrace.operations.stack import Stack
 from headrace.operations.upgrades import refuse_upgrades

@@ -179,8 +179,12 @@ SHAPES: tuple[Callable[[st.DrawFn, int], Kind], ...] = (
     lambda draw, depth: mapping(draw(st.sampled_from(KEYS)), draw(kinds(depth))),
     lambda draw, depth: _tuple(draw(kinds(depth)), draw(st.sampled_from(SIMPLE))),
     lambda draw, depth: _tuples(draw(kinds(depth))),
-    lambda draw, depth: draw(models(depth)).kind(),
+    lambda draw, depth: draw(_models(depth)).kind(),
 )
+
+
+def _models(depth: int) -> st.SearchStrategy[Model]:
+    return models(depth)
 
 
 @st.composite
