@@ -12,7 +12,8 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor
 
 from headrace_agents import codec
-from headrace_agents.flink.state import BYTES, SHARD_STATE
+from headrace_agents.flink.state import BYTES
+from headrace_agents.operators import SHARD
 
 FAR_MS = 4_000_000_000_000
 LONG_PAST_MS = 1_000
@@ -25,7 +26,7 @@ class Fill(KeyedProcessFunction):
         self._ids, self._memories, self._size, self._done = ids, memories, size, done
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        self._map = runtime_context.get_map_state(MapStateDescriptor(SHARD_STATE, BYTES, BYTES))
+        self._map = runtime_context.get_map_state(MapStateDescriptor(SHARD, BYTES, BYTES))
         self._left = set(self._ids)
 
     def process_element(self, _value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[bytes]:

@@ -17,9 +17,10 @@ from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
 from headrace_agents.flink.function import OUTPUT_TYPE, RECORD_TYPE, AgentFunction
-from headrace_agents.flink.keyed import OPERATOR, configuration_of, key_by_shard
+from headrace_agents.flink.keyed import configuration_of, key_by_shard
 from headrace_agents.flink.preflight import read_spec
 from headrace_agents.flink.state import BYTES
+from headrace_agents.operators import AGENT
 from headrace_agents.shards import shard_ids
 from headrace_agents.spec import AgentJobSpec
 from tests.verification.agents import THINGS
@@ -62,7 +63,7 @@ def main() -> None:
     else:
         expected = [folder / "filled"]
         results = records.process(Fill(ids, options.memories, options.size, expected[0]), BYTES)
-    results.uid(OPERATOR).print()
+    results.uid(AGENT).print()
     job = environment.execute_async(spec.name)
     _wait(expected)
     native = get_gateway().jvm.org.apache.flink.core.execution.SavepointFormatType.NATIVE
