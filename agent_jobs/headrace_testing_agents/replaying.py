@@ -6,6 +6,8 @@ import hashlib
 
 REMINDED_EVERY = 10
 """Of a key's events, each n-th one sets a reminder."""
+UNREADABLE = "no later version can read this"
+"""Of a ticket: what the version that can't go on finds in a memory."""
 
 
 def chained(digest: str, operation: str, ticket: int, body: str) -> str:

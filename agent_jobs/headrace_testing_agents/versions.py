@@ -17,9 +17,8 @@ from headrace_testing_agents.agents import (
     Reminded,
     Ticket,
 )
+from headrace_testing_agents.replaying import UNREADABLE
 
-UNREADABLE = "no later version can read this"
-"""Of a ticket: what the version that can't go on finds in a memory."""
 CALLS = 10
 
 

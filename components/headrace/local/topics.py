@@ -25,6 +25,8 @@ METADATA_TIMEOUT_S = 15
 QUIET_TIMEOUT_S = 30
 """Without any record, before a topic counts as unreadable."""
 FLUSH_TIMEOUT_S = 60
+BY_ITS_KEY = -1
+"""In the place of a partition."""
 LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024
 """Of this client: what a topic takes is the topic's own setting."""
 
@@ -107,7 +109,14 @@ def read_topic(
 def write(
     kafka: KafkaSpec | Broker, topic: str, records: Iterable[tuple[bytes | None, bytes | None]]
 ) -> list[Position]:
-    """Keys and values, in their order, once each; returns where they are.
+    """Keys and values, each to its key's partition: see :func:`write_to`."""
+    return write_to(kafka, topic, ((BY_ITS_KEY, key, value) for key, value in records))
+
+
+def write_to(
+    kafka: KafkaSpec | Broker, topic: str, records: Iterable[tuple[int, bytes | None, bytes | None]]
+) -> list[Position]:
+    """Partitions, keys and values, in their order, once each; returns where they are.
 
     Raises HeadraceError when not all of them were acknowledged: those before the first that was not are
     there, and the message says how many they are.
@@ -133,8 +142,8 @@ def write(
         else:
             failed.append(error.str())
 
-    for key, value in records:
-        producer.produce(topic, key=key, value=value, on_delivery=delivered)
+    for partition, key, value in records:
+        producer.produce(topic, key=key, value=value, partition=partition, on_delivery=delivered)
         count += 1
         producer.poll(0)
     producer.flush(FLUSH_TIMEOUT_S + 5)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace_testing_agents.versions import UNREADABLE
+from headrace_testing_agents.replaying import UNREADABLE
 from tests.chaos.upgrade.versions import AGENT, MAY_FAIL, bring_to, latest, running
 from tests.pipeline.plugin import Pipeline
 from tests.pipeline.sizes import in_make_chaos_alone

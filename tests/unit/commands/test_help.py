@@ -27,5 +27,5 @@ def test_each_command_says_what_it_does_with_an_example(group: str, command: str
 
 
 def test_the_groups_are_those_that_were_agreed() -> None:
-    of_agents = {"agents", "memory", "deadletters", "reviews", "state"}
+    of_agents = {"agents", "memory", "deadletters", "reviews", "state", "upgrades"}
     assert {group for group, _ in COMMANDS} == of_agents | WITHOUT_AN_AGENT.keys()

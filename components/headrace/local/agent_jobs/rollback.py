@@ -10,11 +10,9 @@ import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from pydantic import ValidationError
 
-from headrace.errors import HeadraceError
-from headrace.local.topics import FLUSH_TIMEOUT_S, client, no_answer, read_topic
+from headrace.local.topics import read_topic, write_to
 from headrace.upgrades.record import CaughtUp
 from headrace.waiting import POLL_SECONDS, WaitCancelled, cancelled
 from headrace_agents.catching_up import note
@@ -103,24 +101,8 @@ def _told(spec: AgentJobSpec, rollback: str, offsets: Mapping[int, int]) -> Iter
 
 def _append(spec: AgentJobSpec, records: Iterable[tuple[int, bytes]]) -> None:
     """Each to its shard's partition of the journal topic."""
-    failed: list[str] = []
-
-    def delivered(error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            failed.append(error.str())
-
-    producer = Producer(client(spec.kafka, **{"enable.idempotence": True, "acks": "all"}))
-    try:
-        for shard, value in records:
-            partition = shard % spec.journal.partitions
-            producer.produce(spec.journal.topic, value, partition=partition, on_delivery=delivered)
-            producer.poll(0)
-        left = producer.flush(FLUSH_TIMEOUT_S)
-    except KafkaException as error:
-        raise no_answer(error) from error
-    if failed or left:
-        why = failed[0] if failed else "Kafka does not answer"
-        raise HeadraceError(f"{spec.journal.topic} did not take what was decided: {why}; run it again")
+    partitions = spec.journal.partitions
+    write_to(spec.kafka, spec.journal.topic, ((shard % partitions, None, value) for shard, value in records))
 
 
 def _place(outcome: Outcome) -> str:
