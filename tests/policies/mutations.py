@@ -128,7 +128,9 @@ CHANGES: dict[str, Change] = {
         put("spec", "template", "spec", "containers", 0, "securityContext", "privileged", to=True),
     ),
     "CIS-5.2.1": changed(FLINK, "prod-order-risk", put("spec", "serviceAccount", to="default")),
-    "CIS-5.4.4": removed(POLICIES, "prod-collector-closed", "prod-collector-collector"),
+    "CIS-5.4.4": removed(
+        POLICIES, "prod-collector-closed", "prod-collector-collector", "prod-support-slot-watch"
+    ),
     "MSK.1": changed(
         BROKERS, "prod-kafka", put("encryptionInfo", "encryptionInTransit", "inCluster", to=False)
     ),
