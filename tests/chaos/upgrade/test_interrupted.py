@@ -76,4 +76,4 @@ def killed_while(phase: Phase, wanted: LiveStack) -> None:
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.communicate()
