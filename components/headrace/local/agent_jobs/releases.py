@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,8 @@ from headrace_agents.code import digest_of
 
 KEPT_S = 24 * 3600
 """At least, whether it is used or not."""
+UNFINISHED = "unfinished-"
+"""How the folder of a release begins that is still copied."""
 
 
 def release(files: StackFiles, code: str, packages: Mapping[str, Path]) -> Path:
@@ -30,15 +33,20 @@ def release(files: StackFiles, code: str, packages: Mapping[str, Path]) -> Path:
     folder = files.release(code)
     if folder.exists():
         return folder
-    made = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(made, ignore_errors=True)
-    for name, source in packages.items():
-        shutil.copytree(source, made / name, ignore=shutil.ignore_patterns("__pycache__"))
-    if digest_of({name: made / name for name in packages}) != code:
-        shutil.rmtree(made)
-        names = ", ".join(sorted(packages))
-        raise HeadraceError(f"the code of {names} changed while the command ran; run it again")
-    made.rename(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Another agent's job may be about to make the same one.
+    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder.parent) as unfinished:
+        made = Path(unfinished, "release")
+        for name, source in packages.items():
+            shutil.copytree(source, made / name, ignore=shutil.ignore_patterns("__pycache__"))
+        if digest_of({name: made / name for name in packages}) != code:
+            names = ", ".join(sorted(packages))
+            raise HeadraceError(f"the code of {names} changed while the command ran; run it again")
+        try:
+            made.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
     return folder
 
 
