@@ -49,9 +49,14 @@ def note(rollback: str, outcome: Outcome) -> Written:
 def decided_before(journal: Iterable[JournalEntry]) -> DecidedBefore | None:
     """What the journal of an event says of it."""
     for entry in journal:
-        if entry.name == _NOTE:
+        if is_note(entry):
             return DecidedBefore.model_validate_json(entry.result)
     return None
+
+
+def is_note(entry: JournalEntry) -> bool:
+    """Whether it says that an event was decided, and is no step."""
+    return entry.name == _NOTE
 
 
 def caught_up(before: DecidedBefore, shard: int, event: Position, problem: str) -> Report:

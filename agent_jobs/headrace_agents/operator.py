@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from headrace_agents import codec
 from headrace_agents.agent import LoadedAgent, SettingsError
-from headrace_agents.catching_up import DecidedBefore, caught_up, decided_before
+from headrace_agents.catching_up import DecidedBefore, caught_up, decided_before, is_note
 from headrace_agents.codec import AS_DECLARED, Head, InboxEntry, JournalEntry, SettingsVersion, StoredReminder
 from headrace_agents.configuration import Configurations, canonical
 from headrace_agents.control import Command, Problem, SettingsChange
@@ -697,12 +697,10 @@ class AgentOperator:
             sequence = queue[0]
             entry = read_entry(state, sequence)
             reading = self._reader.read(entry.record)
-            if run is not None and run.sequence == sequence:
-                kept = run.kept_steps
-            else:
-                kept = len(kept_steps(shard, sequence, state))
+            known = kept_steps(shard, sequence, state)
+            kept = run.kept_steps if run is not None and run.sequence == sequence else len(known)
             self._leave(shard, key, sequence, kept, state)
-            yield from self._settled(shard, entry, reading, None, "erased")
+            yield from self._settled(shard, entry, reading, None, "erased", decided_before(known))
             count += 1
         return count
 
@@ -853,8 +851,10 @@ def _keep_tail(shard: Shard, sequence: int, record: InputRecord, reading: Readin
 
     Those of a replay are of its first event; that it was decided is noted of the replay's own place.
     """
-    places = {reading.position, record.position}
-    tail = [written for place in places for written in shard.tail.pop(place, ())]
+    tail = list(shard.tail.pop(record.position, ()))
+    if reading.position != record.position:
+        of_first = shard.tail.pop(reading.position, ())
+        tail += [written for written in of_first if not is_note(written.entry)]
     if not tail:
         return
     shard.restored_below = max(shard.restored_below, sequence + 1)

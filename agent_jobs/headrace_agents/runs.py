@@ -305,8 +305,9 @@ class AgentRuns:
             # An agent that goes on without a step that it was not given is not what decided the event.
             if steps.missing is None:
                 effects = self._effects(request, context)
-        except MissingStepError:
-            pass
+        except (MissingStepError, BaseExceptionGroup) as error:
+            # A group: of an agent's own task group, in which one of several steps is missing.
+            rejected = _rejection_of_group(error, steps.missing)
         except (RejectedError, MemoryTooLargeError, LoopLimitError) as error:
             rejected = _rejection(error)
         except ModelError as error:
@@ -410,6 +411,15 @@ class AgentRuns:
         )
         position = reminder_position(self._name, request.position, index)
         return DueReminder(reminder.due_at_ms, StoredReminder(position.topic, request.raw_key, to_json(body)))
+
+
+def _rejection_of_group(error: BaseException, missing: str | None) -> RejectedError | None:
+    """None where a step is missing, which is told apart. Raises what is no Exception and no missing step."""
+    if missing is not None:
+        return None
+    if isinstance(error, ExceptionGroup):
+        return RejectedError("handler_error", f"{type(error).__name__}: {error}")
+    raise error
 
 
 def _rejection(error: RejectedError | MemoryTooLargeError | LoopLimitError) -> RejectedError:

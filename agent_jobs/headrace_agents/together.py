@@ -16,7 +16,9 @@ async def together(coroutines: Sequence[Coroutine[Any, Any, R]]) -> list[R]:
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(coroutine) for coroutine in coroutines]
-    except ExceptionGroup as raised:
-        first = raised.exceptions[0]
+    except BaseExceptionGroup as raised:
+        # What is no Exception is not for the agent's own code: it goes before.
+        serious = (each for each in raised.exceptions if not isinstance(each, Exception))
+        first = next(serious, raised.exceptions[0])
         raise first from first.__cause__
     return [task.result() for task in tasks]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
@@ -9,11 +10,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace_agents import codec
+from headrace_agents import Agent, Change, codec, on
 from headrace_agents.catching_up import note
 from headrace_agents.control import Report
 from headrace_agents.records import InputRecord, Outcome, Status
-from tests.unit.agents.worlds import EFFECTS, World, created, envelope, key, record
+from tests.unit.agents.worlds import (
+    EFFECTS,
+    TABLE,
+    Decided,
+    Run,
+    Seen,
+    Thing,
+    World,
+    created,
+    effect,
+    envelope,
+    key,
+    record,
+)
 
 ROLLBACK = "an upgrade"
 
@@ -111,6 +125,35 @@ def test_a_step_that_the_journal_does_not_have_is_not_made_and_the_event_is_list
     assert not EFFECTS
     assert things(world, 1) == b'{"things":[0,2]}'
     assert [outcome.offset for outcome in world.outcomes()] == [0, 2]
+
+
+class SideBySide(Agent[Seen, Decided]):
+    """Two steps at once, in a group of the author's own."""
+
+    @on(TABLE, "create")
+    async def thing(self, ctx: Run, change: Change[Thing]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for number in range(2):
+                group.create_task(ctx.step(f"effect {number}", effect, change.row.id, number))
+        ctx.memory.things.append(change.row.id)
+
+
+def test_steps_that_are_missing_side_by_side_fail_no_job() -> None:
+    world = World([created(0, 1)], agent_class=SideBySide)
+    world.checkpoint()
+    world.take()
+    settle(world)
+    decided = world.outcomes()
+    assert world.journal is not None
+    world.journal.written.clear()
+
+    roll_back(world, decided)
+    world.finish()
+
+    (report,) = told(world)
+    assert "effect 0#0" in report.problems[0].reason
+    assert things(world, 1) is None
+    assert not world.outcomes()
 
 
 @pytest.mark.parametrize("status", ["dead_lettered", "erased"])

@@ -1,4 +1,4 @@
-"""An agent's code as its job runs it: made once, whoever makes it at the same time, and kept while it is used."""
+"""An agent's code as its job runs it: made once, whoever makes it at the same time, kept while used."""
 
 from __future__ import annotations
 

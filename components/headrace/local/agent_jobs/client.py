@@ -76,12 +76,12 @@ class JobClient:
 
     def submit(self, snapshot: str | None) -> None:
         """Let it go, and wait until Flink has the job. Raises HeadraceError when Flink does not take it."""
+        (self._folder / MANIFEST).write_text(self._inputs.manifest)
+        self._spec.replace(self._folder / SPEC)
         part = self._go.with_suffix(".part")
         part.write_text(json.dumps({"snapshot": snapshot}))
         part.rename(self._go)
         wait_until(f"agent {self._inputs.name} submitted", self._is_submitted, SUBMIT_TIMEOUT_S)
-        (self._folder / MANIFEST).write_text(self._inputs.manifest)
-        self._spec.replace(self._folder / SPEC)
         self._submitted = True
 
     def _is_submitted(self) -> bool:

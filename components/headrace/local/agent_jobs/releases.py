@@ -16,6 +16,7 @@ from pathlib import Path
 from headrace.errors import HeadraceError
 from headrace.local.agent_jobs.inputs import SPEC, folder_name
 from headrace.local.files import StackFiles
+from headrace.upgrades.record import History
 from headrace_agents.code import digest_of
 
 KEPT_S = 24 * 3600
@@ -51,10 +52,13 @@ def release(files: StackFiles, code: str, packages: Mapping[str, Path]) -> Path:
 
 
 def remove_unused(files: StackFiles) -> None:
-    """Remove the releases that no agent's job was submitted with last, except for new ones: another agent's
-    upgrade may be about to use one."""
+    """Remove the releases that no agent's job was submitted with last and no upgrade under way knows, except
+    for new ones: another agent's upgrade may be about to use one."""
     specs = files.etc(folder_name("*"))
     used = {json.loads(path.read_text())["code"] for path in specs.parent.glob(f"{specs.name}/{SPEC}")}
+    for folder in files.upgrades("*").parent.glob("*"):
+        if interrupted := History(folder).unfinished():
+            used |= {interrupted.before.code, interrupted.after.code}
     for folder in files.releases.iterdir() if files.releases.exists() else ():
         if folder.name not in used and time.time() - folder.stat().st_mtime > KEPT_S:
             shutil.rmtree(folder, ignore_errors=True)

@@ -22,7 +22,7 @@ from headrace_agents.records import EventRef, Outcome
 from headrace_agents.spec import AgentJobSpec
 
 CAUGHT_UP_TIMEOUT_S = 90
-NO_JOURNAL = "the agent keeps no journal (`journal: none`): it was decided again"
+NO_NOTES = "the agent keeps no journal (`journal: none`), or delivers at least once: it was decided again"
 
 
 def note_decided(spec: AgentJobSpec, rollback: str, decided: Sequence[Outcome]) -> None:
@@ -31,7 +31,7 @@ def note_decided(spec: AgentJobSpec, rollback: str, decided: Sequence[Outcome]) 
     Raises:
         HeadraceError: Kafka did not take all of it; what it took does no harm, and it can be done again.
     """
-    if spec.journal.write_ahead == "none":
+    if not _can_be_noted(spec):
         return
     owner = uuid.uuid4().bytes
     shards = sorted({outcome.shard for outcome in decided if outcome.shard is not None})
@@ -51,8 +51,8 @@ def catch_up(
 ) -> CaughtUp:
     """Wait until the shards have told of all of these events; `reports` is where the topic ended before."""
     dead = sum(outcome.status == "dead_lettered" for outcome in decided)
-    if spec.journal.write_ahead == "none":
-        again = tuple(f"{_place(outcome)}: {NO_JOURNAL}" for outcome in decided)
+    if not _can_be_noted(spec):
+        again = tuple(f"{_place(outcome)}: {NO_NOTES}" for outcome in decided)
         return CaughtUp(decided=len(decided), dead_lettered=dead, in_memory=0, not_in_memory=again)
     deadline = time.monotonic() + CAUGHT_UP_TIMEOUT_S
     while True:
@@ -72,6 +72,12 @@ def catch_up(
         not_in_memory=tuple(f"{event}: {reason}" for event, reason in reasons.items()),
         unreported=max(0, missing),
     )
+
+
+def _can_be_noted(spec: AgentJobSpec) -> bool:
+    """Without a journal there is no place for it, and without transactions an outcome that is in Kafka says
+    nothing of the decisions: then it is decided again, with the same ids."""
+    return spec.journal.write_ahead != "none" and spec.kafka.delivery == "exactly-once"
 
 
 def unset_reminders(decided: Sequence[Outcome], not_in_memory: Collection[str]) -> set[str]:

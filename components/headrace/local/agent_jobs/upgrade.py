@@ -10,6 +10,7 @@ proving       proves again; nothing had been changed
 cutting over  starts the new version where none runs; proves again where the old one still runs
 watching      watches again
 rolling back  ends the rollback, and fails with its reason
+any           where another version is wanted by then, first brings the old one back
 ============  =====================================================================================
 """
 
@@ -27,7 +28,7 @@ from headrace.local.agent_jobs.job import AgentJob
 from headrace.local.agent_jobs.proof import Prove, Refused
 from headrace.local.agent_jobs.rollback import catch_up, note_decided
 from headrace.local.agent_jobs.watching import watch
-from headrace.local.flink_rest import Job, JobGone, SavepointFailed
+from headrace.local.flink_rest import JobGone, SavepointFailed
 from headrace.local.topics import ends
 from headrace.upgrades.conduct import Conduct
 from headrace.upgrades.gate import Look, Verdict
@@ -36,6 +37,7 @@ from headrace.upgrades.record import (
     Cutover,
     Gap,
     History,
+    OutcomeOfUpgrade,
     Phase,
     Undoing,
     Upgrade,
@@ -71,25 +73,6 @@ class AgentUpgrade:
             HeadraceError: it could not be tried; what was interrupted goes on with the next command.
         """
         self._job.wait_for_flink()
-        interrupted = self._history.unfinished()
-        if interrupted is None:
-            self._begin()
-        elif interrupted.phase == "rolling_back":
-            self._roll_back(interrupted)
-        elif self._goes_on(interrupted):
-            self._tell(f"going on with {interrupted.id}, which was interrupted while {interrupted.phase}")
-            self._go_on(interrupted)
-        else:
-            self._end(interrupted, "superseded", "it was interrupted before its cutover, or another came")
-            self._begin()
-
-    def _goes_on(self, interrupted: Upgrade) -> bool:
-        """Whether the old version was stopped already, for the version that is wanted now."""
-        if interrupted.after.digest != self._new.digest or interrupted.phase == "proving":
-            return False
-        return not self._job.all() or self._job.running(self._new.digest) is not None
-
-    def _begin(self) -> None:
         upgrade = Upgrade(
             id=new_id(self._new.name, _now_ms()),
             agent=self._new.name,
@@ -113,14 +96,34 @@ class AgentUpgrade:
                 raise
             self._enter(upgrade, "cutting_over")
             self._cut_over(upgrade, client)
-        self._watch(upgrade)
+        self._judged(upgrade)
 
-    def _go_on(self, upgrade: Upgrade) -> None:
+    def take_up(self, upgrade: Upgrade) -> None:
+        """Go on with an upgrade that was interrupted at its cutover or later. Raises as :meth:`run` does."""
+        self._job.wait_for_flink()
+        self._tell(f"going on with {upgrade.id}, which was interrupted while {upgrade.phase}")
+        if upgrade.phase == "rolling_back":
+            self._roll_back(upgrade)
+            raise RolledBack(_told(upgrade))
         if not self._job.all():
             with JobClient(self._new) as client:
                 client.wait_until_ready()
                 self._cut_over(upgrade, client)
-        self._watch(upgrade)
+        self._judged(upgrade)
+
+    def undo(self, upgrade: Upgrade, reason: str) -> None:
+        """Bring the agent back to where an interrupted upgrade began."""
+        self._job.wait_for_flink()
+        upgrade.reason = reason
+        self._roll_back(upgrade)
+
+    def _judged(self, upgrade: Upgrade) -> None:
+        if not upgrade.reason:
+            self._watch(upgrade)
+        if upgrade.reason:
+            self._roll_back(upgrade)
+            raise RolledBack(_told(upgrade))
+        self._end(upgrade, "upgraded", "")
 
     # Proof
 
@@ -169,14 +172,15 @@ class AgentUpgrade:
             )
             self._history.write(upgrade)
         try:
-            client.submit(upgrade.cutover.snapshot or None)
+            if not self._job.all():  # a client of the command before may have been let go
+                client.submit(self._job.newest_snapshot())
             submitted = time.monotonic()
             self._job.wait_until_running()
         except WaitCancelled:
             raise
         except HeadraceError as error:
             upgrade.reason = f"the new version does not start: {error}"
-            self._roll_back(upgrade)
+            return
         upgrade.gap = Gap(
             stop_s=stopped - began, submit_s=submitted - stopped, start_s=time.monotonic() - submitted
         )
@@ -198,23 +202,22 @@ class AgentUpgrade:
             )
 
         verdict = watch(self._new, self._job, upgrade.conduct, cutover, seen)
-        if verdict.kind == "bad":
-            upgrade.reason = verdict.reason
-            self._roll_back(upgrade)
-        self._end(upgrade, "upgraded", "")
+        upgrade.reason = verdict.reason if verdict.kind == "bad" else ""
 
     # The way back
 
     def _roll_back(self, upgrade: Upgrade) -> None:
-        """Raises RolledBack when the earlier version runs again."""
+        """Returns when the earlier version runs again."""
         self._enter(upgrade, "rolling_back")
         self._tell(f"rolling back: {upgrade.reason}")
         old, cutover = AgentJobInputs.model_validate(upgrade.before.inputs), upgrade.cutover
         if cutover is None:
             raise AssertionError("what is rolled back was cut over")
         spec = old.job_spec
-        for job in self._undone(old):
-            self._job.undo(job)
+        for job in self._job.all():
+            # The earlier version runs already where a rollback was interrupted late.
+            if self._job.digest(job) == upgrade.after.digest:
+                self._job.undo(job)
         if upgrade.undoing is None:
             upgrade.undoing = Undoing(
                 outcomes=settled_ends(spec, spec.outputs.outcomes),
@@ -225,14 +228,12 @@ class AgentUpgrade:
         if not self._job.all():
             note_decided(spec, upgrade.id, decided)
             with JobClient(old) as client:
-                client.submit(cutover.snapshot or None)
+                client.wait_until_ready()
+                if not self._job.all():
+                    client.submit(cutover.snapshot or None)
         self._job.wait_until_running()
         upgrade.caught_up = catch_up(spec, upgrade.id, decided, upgrade.undoing.reports)
         self._end(upgrade, "rolled_back", upgrade.reason)
-        raise RolledBack(_told(upgrade, upgrade.caught_up))
-
-    def _undone(self, old: AgentJobInputs) -> list[Job]:
-        return [job for job in self._job.all() if self._job.digest(job) != old.digest]
 
     # What is written down
 
@@ -246,11 +247,49 @@ class AgentUpgrade:
         upgrade.phase = phase
         self._history.write(upgrade)
 
-    def _end(self, upgrade: Upgrade, outcome: str, reason: str) -> None:
-        ended = upgrade.model_copy(
-            update={"phase": "ended", "outcome": outcome, "reason": reason, "ended_at_ms": _now_ms()}
-        )
-        self._history.write(ended)
+    def _end(self, upgrade: Upgrade, outcome: OutcomeOfUpgrade, reason: str) -> None:
+        _end(self._history, upgrade, outcome, reason)
+
+
+def end_interrupted(wanted: AgentJobInputs, prove: Prove, tell: Tell) -> AgentJobInputs | None:
+    """End the agent's upgrade that was interrupted, for a command that wants the agent as `wanted`.
+
+    Returns:
+        The version that runs by then; None where no upgrade was interrupted, or nothing of it was done.
+
+    Raises:
+        RolledBack: it was being undone, or is bad.
+        HeadraceError: as :meth:`AgentUpgrade.run` does.
+    """
+    history = History(wanted.files.upgrades(wanted.name))
+    interrupted = history.unfinished()
+    if interrupted is None:
+        return None
+    before, after = (
+        AgentJobInputs.model_validate(version.inputs) for version in (interrupted.before, interrupted.after)
+    )
+    upgrade, job = AgentUpgrade(before, after, prove, tell), AgentJob(wanted)
+    job.wait_for_flink()
+    runs = job.digest(job.all()[0]) if job.all() else None
+    known = {None, before.digest, after.digest}
+    untouched = interrupted.phase == "proving" or (interrupted.cutover is None and runs == before.digest)
+    if untouched or runs not in known:
+        _end(history, interrupted, "superseded", "it was interrupted before its cutover, or another came")
+        return None
+    if interrupted.phase == "rolling_back" or wanted.digest == after.digest:
+        upgrade.take_up(interrupted)
+        return after
+    if interrupted.cutover is None:
+        # Stopped, and nothing of the new version was ever started.
+        _end(history, interrupted, "superseded", "another version was wanted before it was started")
+        return None
+    upgrade.undo(interrupted, "another version was wanted before this one had been found healthy")
+    return before
+
+
+def _end(history: History, upgrade: Upgrade, outcome: OutcomeOfUpgrade, reason: str) -> None:
+    ended = {"phase": "ended", "outcome": outcome, "reason": reason, "ended_at_ms": _now_ms()}
+    history.write(upgrade.model_copy(update=ended))
 
 
 def _version(inputs: AgentJobInputs) -> Version:
@@ -261,7 +300,8 @@ def _same_code(old: AgentJobSpec, new: AgentJobSpec) -> bool:
     return (old.code, old.entry_point) == (new.code, new.entry_point)
 
 
-def _told(upgrade: Upgrade, caught_up: CaughtUp) -> str:
+def _told(upgrade: Upgrade) -> str:
+    caught_up = upgrade.caught_up or CaughtUp(decided=0, dead_lettered=0, in_memory=0)
     undone = "the new version was undone, the earlier one runs again from the cutover"
     lines = [
         f"agent {upgrade.agent}: {undone}: {upgrade.reason}",

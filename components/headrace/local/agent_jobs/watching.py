@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from headrace.errors import HeadraceError
 from headrace.local.agent_jobs.deeds import backlog, conduct_since
 from headrace.local.agent_jobs.inputs import AgentJobInputs
 from headrace.local.agent_jobs.job import AgentJob
-from headrace.local.flink_rest import JobGone, Unreachable
 from headrace.upgrades.conduct import Conduct
 from headrace.upgrades.gate import Look, Verdict, judge
 from headrace.upgrades.record import Cutover
@@ -33,34 +31,34 @@ def watch(
     began, looks = time.monotonic(), list[Look]()
     while True:
         look = _look(inputs, job, cutover, time.monotonic() - began)
-        looks.append(look)
-        verdict = judge(before, looks, inputs.healthy_for_s, interval_s)
-        seen(look, verdict)
-        if verdict.kind != "not yet":
-            return verdict
+        if look is not None:
+            looks.append(look)
+            verdict = judge(before, looks, inputs.healthy_for_s, interval_s)
+            seen(look, verdict)
+            if verdict.kind != "not yet":
+                return verdict
         if cancelled.wait(LOOK_EVERY_S):
             raise WaitCancelled(f"cancelled while agent {inputs.name} is watched; run the command again")
 
 
-def _look(inputs: AgentJobInputs, job: AgentJob, cutover: Cutover, seconds: float) -> Look:
-    failures, failure, checkpoints, age_s = 0, "", 0, seconds
-    with suppress(Unreachable, JobGone):
+def _look(inputs: AgentJobInputs, job: AgentJob, cutover: Cutover, seconds: float) -> Look | None:
+    """None where Flink or Kafka does not answer, or the job is being recovered: no fault of the version."""
+    try:
         running = job.all()
-        if running:
-            failures, failure = job.rest.failures(running[0].id)
-            checkpoints = job.rest.completed_checkpoints(running[0].id)
-            last = job.rest.last_checkpoint_ms(running[0].id)
-            if last is not None:
-                age_s = min(age_s, max(0.0, time.time() - last / 1000))
-    spec = inputs.job_spec
-    waiting, conduct = 0, Conduct()
-    with suppress(HeadraceError):  # Kafka is away for a moment: the next look sees all of it
-        waiting = backlog(spec)
-        conduct = conduct_since(spec, cutover.outcomes, cutover.runs)
+        if not running:
+            return None
+        failures, failure = job.rest.failures(running[0].id)
+        checkpoints = job.rest.completed_checkpoints(running[0].id)
+        last_ms = job.rest.last_checkpoint_ms(running[0].id)
+        waiting = backlog(inputs.job_spec)
+        conduct = conduct_since(inputs.job_spec, cutover.outcomes, cutover.runs)
+    except HeadraceError:
+        return None
+    since_ms = running[0].started_ms if last_ms is None else last_ms
     return Look(
         seconds=seconds,
         checkpoints=checkpoints,
-        since_checkpoint_s=age_s,
+        since_checkpoint_s=min(seconds, max(0.0, time.time() - since_ms / 1000)),
         failures=failures,
         failure=failure,
         backlog=waiting,

@@ -13,12 +13,13 @@ from headrace.local.agent_jobs.inputs import AgentJobInputs, version_of
 from headrace.local.agent_jobs.job import AgentJob
 from headrace.local.agent_jobs.proof import prove
 from headrace.local.agent_jobs.releases import remove_unused
-from headrace.local.agent_jobs.upgrade import AgentUpgrade
+from headrace.local.agent_jobs.upgrade import AgentUpgrade, Tell, end_interrupted
 from headrace.local.flink_rest import Unreachable
 from headrace.local.names import JOBMANAGER
 from headrace.local.supervision import Supervisor
 from headrace.plan.upgrades import judge
 from headrace.provider.resource import JsonObject, Kind
+from headrace.upgrades.record import History
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class AgentJobKind(Kind[AgentJobInputs]):
         return inputs.name
 
     def create(self, inputs: AgentJobInputs) -> JsonObject:
+        end_interrupted(inputs, prove, _teller(inputs))
         job = AgentJob(inputs)
         job.wait_for_flink()
         running = job.running(inputs.digest)
@@ -63,9 +65,10 @@ class AgentJobKind(Kind[AgentJobInputs]):
         except ValidationError:
             # Recorded by another version of this provider, which knew no upgrades.
             return self.create(inputs)
+        before = end_interrupted(inputs, prove, _teller(inputs)) or before
         if before.digest == inputs.digest:
             return self.create(inputs)
-        AgentUpgrade(before, inputs, prove, lambda said: log.info("agent %s: %s", inputs.name, said)).run()
+        AgentUpgrade(before, inputs, prove, _teller(inputs)).run()
         remove_unused(inputs.files)
         return _observed(inputs)
 
@@ -74,7 +77,9 @@ class AgentJobKind(Kind[AgentJobInputs]):
         try:
             jobs = rest.jobs(inputs.name)
             if not jobs:
-                return None
+                # One that an interrupted upgrade stopped is not gone: the next command goes on with that.
+                interrupted = History(inputs.files.upgrades(inputs.name)).unfinished()
+                return {"status": "stopped"} if interrupted else None
             digest = rest.digest(jobs[0].id)
         except Unreachable:
             return {"status": "unreachable"}
@@ -109,6 +114,10 @@ class AgentJobKind(Kind[AgentJobInputs]):
         if judgement.kind == "refused":
             raise HeadraceError(f"{judgement.text}\nNothing was changed")
         return "" if judgement.kind == "nothing" else judgement.text
+
+
+def _teller(inputs: AgentJobInputs) -> Tell:
+    return lambda said: log.info("agent %s: %s", inputs.name, said)
 
 
 def _observed(inputs: AgentJobInputs) -> JsonObject:
