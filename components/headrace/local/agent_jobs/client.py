@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import uuid
 from contextlib import suppress
@@ -77,7 +78,8 @@ class JobClient:
     def submit(self, snapshot: str | None) -> None:
         """Let it go, and wait until Flink has the job. Raises HeadraceError when Flink does not take it."""
         (self._folder / MANIFEST).write_text(self._inputs.manifest)
-        self._spec.replace(self._folder / SPEC)
+        # A copy: the client may not have read its own yet.
+        shutil.copyfile(self._spec, self._folder / SPEC)
         part = self._go.with_suffix(".part")
         part.write_text(json.dumps({"snapshot": snapshot}))
         part.rename(self._go)
