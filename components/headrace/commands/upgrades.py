@@ -99,25 +99,31 @@ def _lines(found: Upgrade) -> Iterator[tuple[str, str]]:
     if found.cutover and found.cutover.snapshot:
         yield "cutover", found.cutover.snapshot
     if gap := found.gap:
-        yield (
-            "gap",
-            f"{gap.total_s:.1f} s: stop {gap.stop_s:.1f}, submit {gap.submit_s:.1f}, start {gap.start_s:.1f}",
-        )
+        parts = f"stop {gap.stop_s:.1f}, submit {gap.submit_s:.1f}, start {gap.start_s:.1f}"
+        yield "gap", f"{gap.total_s:.1f} s: {parts}"
+        if gap.decisions_s is not None:
+            yield "between decisions", f"{gap.decisions_s:.1f} s"
     yield from _gate(found)
-    if undone := found.caught_up:
-        yield (
-            "undone",
-            (
-                f"{undone.decided} events were decided by the undone version, {undone.dead_lettered} of them"
-                f" dead letters; {undone.in_memory} are in memory"
-            ),
-        )
-        for event in undone.not_in_memory[:MOST_EVENTS]:
-            yield "not in memory", event
-        if (more := len(undone.not_in_memory) - MOST_EVENTS) > 0:
-            yield "", f"{more} more: --json"
-        if undone.unreported:
-            yield "not told of", f"{undone.unreported} events"
+    yield from _undone(found)
+
+
+def _undone(found: Upgrade) -> Iterator[tuple[str, str]]:
+    undone = found.caught_up
+    if undone is None:
+        return
+    yield (
+        "undone",
+        (
+            f"{undone.decided} events were decided by the undone version, {undone.dead_lettered} of them"
+            f" dead letters; {undone.in_memory} are in memory"
+        ),
+    )
+    for event in undone.not_in_memory[:MOST_EVENTS]:
+        yield "not in memory", event
+    if (more := len(undone.not_in_memory) - MOST_EVENTS) > 0:
+        yield "", f"{more} more: --json"
+    if undone.unreported:
+        yield "not told of", f"{undone.unreported} events"
 
 
 def _gate(found: Upgrade) -> Iterator[tuple[str, str]]:

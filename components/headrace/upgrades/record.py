@@ -30,7 +30,7 @@ class Version(BaseModel):
 
 
 class Gap(BaseModel):
-    """Between the last decision of a version and the first of the next, and where the time went; seconds."""
+    """Without a job that runs, and where the time went; seconds."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,12 +40,13 @@ class Gap(BaseModel):
     """Until Flink has the new job."""
     start_s: float
     """Until all of its tasks run."""
-    decide_s: float | None = None
-    """Until its first outcome; None where no event came."""
+    decisions_s: float | None = None
+    """Between the last outcome of the version before and the first of the new one; None where one of them
+    had no event. Under a steady load it is what somebody who waits for decisions sees."""
 
     @property
     def total_s(self) -> float:
-        return self.stop_s + self.submit_s + self.start_s + (self.decide_s or 0.0)
+        return self.stop_s + self.submit_s + self.start_s
 
 
 class Cutover(BaseModel):

@@ -40,6 +40,17 @@ def outcomes_since(
     return list(_of(spec, spec.outputs.outcomes, offsets, Outcome, until))
 
 
+def between_decisions_s(spec: AgentJobSpec, cutover: Mapping[int, int]) -> float | None:
+    """Between the latest outcome before these offsets of the topic and the earliest behind them."""
+    recent = outcomes_since(spec, _before(cutover), cutover)
+    after = outcomes_since(spec, cutover)
+    if not recent or not after:
+        return None
+    last = max(outcome.times.emitted_at_ms for outcome in recent)
+    first = min(outcome.times.emitted_at_ms for outcome in after)
+    return max(0.0, (first - last) / 1000)
+
+
 def settled_ends(spec: AgentJobSpec, topic: str) -> dict[int, int]:
     """Where a topic ends that no job of the agent writes to any more, when no transaction is open in it.
 

@@ -22,7 +22,7 @@ from collections.abc import Callable
 
 from headrace.errors import HeadraceError
 from headrace.local.agent_jobs.client import JobClient
-from headrace.local.agent_jobs.deeds import outcomes_since, recent_conduct, settled_ends
+from headrace.local.agent_jobs.deeds import between_decisions_s, outcomes_since, recent_conduct, settled_ends
 from headrace.local.agent_jobs.inputs import AgentJobInputs
 from headrace.local.agent_jobs.job import AgentJob
 from headrace.local.agent_jobs.proof import Prove, Refused
@@ -203,6 +203,9 @@ class AgentUpgrade:
 
         verdict = watch(self._new, self._job, upgrade.conduct, cutover, seen)
         upgrade.reason = verdict.reason if verdict.kind == "bad" else ""
+        if upgrade.gap is not None:
+            decisions_s = between_decisions_s(self._new.job_spec, cutover.outcomes)
+            upgrade.gap = upgrade.gap.model_copy(update={"decisions_s": decisions_s})
 
     # The way back
 
