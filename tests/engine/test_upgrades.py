@@ -92,6 +92,8 @@ def job(project: Project, jobs: Jobs, spec: AgentJobSpec, manifest: Manifest | N
         "manifest": "" if manifest is None else manifest.canonical(),
         "command": [],
         "client_files": {},
+        "packages": {},
+        "healthy_for_s": 1,
         "environment": {},
     }
 

@@ -21,7 +21,7 @@ from headrace.local.agent_jobs.releases import release
 from headrace.waiting import wait_until
 from headrace_agents.flink.ready import READY
 
-READY_TIMEOUT_S = 120
+READY_TIMEOUT_S = 300
 SUBMIT_TIMEOUT_S = 180
 ENDS_WITHIN_S = 60
 """A client whose job Flink has."""
