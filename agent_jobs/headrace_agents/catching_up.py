@@ -40,10 +40,9 @@ class DecidedBefore(Record):
 
 def note(rollback: str, outcome: Outcome) -> Written:
     """What the journal topic is to have of an outcome that is in Kafka already."""
-    position = Position(outcome.topic, outcome.partition, outcome.offset)
     before = DecidedBefore(rollback=rollback, status=outcome.status)
     entry = JournalEntry(_NOTE, 0, bytes(INPUT_DIGEST_BYTES), before.encode())
-    return Written(position, outcome.times.accepted_at_ms, entry)
+    return Written(outcome.position, outcome.times.accepted_at_ms, entry)
 
 
 def decided_before(journal: Iterable[JournalEntry]) -> DecidedBefore | None:
@@ -61,12 +60,11 @@ def is_note(entry: JournalEntry) -> bool:
 
 def caught_up(before: DecidedBefore, shard: int, event: Position, problem: str) -> Report:
     """What a shard says of such an event; `problem` is empty where memory has it now."""
-    place = "/".join(map(str, event))
     return Report(
         command=before.rollback,
         kind="catch_up",
         shard=shard,
         done=True,
         counts={before.status: 1},
-        problems=(Problem(what="event", key=place, reason=problem),) if problem else (),
+        problems=(Problem(what="event", key=event.place, reason=problem),) if problem else (),
     )

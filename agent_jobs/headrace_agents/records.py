@@ -56,6 +56,11 @@ class Position(NamedTuple):
     partition: int
     offset: int
 
+    @property
+    def place(self) -> str:
+        """For a person: ``TOPIC/PARTITION/OFFSET``."""
+        return "/".join(map(str, self))
+
 
 class InputRecord(NamedTuple):
     """One record of an input topic, as it came."""
@@ -135,6 +140,11 @@ class Outcome(Record):
     """Its index, from 0; None: written by a runtime that did not say so."""
     model_calls: int
     """That were made; what was read back from the journal is not among them."""
+
+    @property
+    def position(self) -> Position:
+        """Of the event's record."""
+        return Position(self.topic, self.partition, self.offset)
 
 
 class DecisionRecord(Record):

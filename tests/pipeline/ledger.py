@@ -473,7 +473,7 @@ def _reminders_to_come(name: str, book: Book, agent: AgentBook) -> set[Position]
 
 
 def _of(outcome: Outcome) -> Position:
-    return Position(outcome.topic, outcome.partition, outcome.offset)
+    return outcome.position
 
 
 def _positions(outcomes: Iterable[Record]) -> set[Position]:

@@ -98,3 +98,8 @@ class StackFiles:
             return inside
         digest = hashlib.sha256(os.fsencode(inside)).hexdigest()[:16]
         return Path("/tmp") / f"headrace-{os.getuid()}" / f"{digest}.sock"  # noqa: S108  (in a folder of mode 0700)
+
+
+def last_lines(log: Path, count: int) -> str:
+    """The end of a log, whatever is in it."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-count:])

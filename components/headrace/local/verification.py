@@ -6,18 +6,20 @@ import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 from pydantic import ValidationError
 
 from headrace.errors import HeadraceError
 from headrace.local.agent_jobs.inputs import AgentJobInputs, folder_name
-from headrace.local.files import StackFiles
+from headrace.local.files import StackFiles, last_lines
 from headrace.local.processes import STACK_MARKER
 from headrace.toolchain.runtimes import Runtimes
 from headrace_agents.verification import Report
 from headrace_agents.verify_command import FAILURES, NOT_VERIFIED, PROVEN
 
 TIMEOUT_S = 900
+LAST_LINES = 40
 NICENESS = 10
 """What the running job needs goes first."""
 
@@ -73,11 +75,11 @@ def verify(files: StackFiles, inputs: AgentJobInputs, savepoint: str) -> Report:
         shutil.rmtree(scratch, ignore_errors=True)
     raise HeadraceError(
         f"agent {inputs.name}: {savepoint} can't be verified; nothing was changed (whole output: {log}):\n"
-        + _last_words(log.read_text(errors="replace"))
+        + _last_words(log)
     )
 
 
-def _last_words(output: str) -> str:
+def _last_words(log: Path) -> str:
     """Why there is no report, where the program itself has said it."""
-    _, said, why = output.rpartition(NOT_VERIFIED)
-    return why if said else "\n".join(output.splitlines()[-40:])
+    _, said, why = log.read_text(errors="replace").rpartition(NOT_VERIFIED)
+    return why if said else last_lines(log, LAST_LINES)

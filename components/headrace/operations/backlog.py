@@ -40,7 +40,7 @@ class Backlog:
 
     def went(self, outcome: Outcome) -> None:
         """An outcome that can be read."""
-        position = Position(outcome.topic, outcome.partition, outcome.offset)
+        position = outcome.position
         if self._waiting.get(outcome.agent, {}).pop(position, None) is None:
             self._early.setdefault(outcome.agent, set()).add(position)
         committed = outcome.times.committed_at_ms

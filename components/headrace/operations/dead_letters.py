@@ -191,7 +191,7 @@ def kafka_times(spec: AgentJobSpec, picked: Sequence[Listed]) -> dict[Position, 
     found: dict[Position, int] = {}
     for record in read_topic(spec.kafka, spec.outputs.outcomes, since):
         outcome = Outcome.model_validate_json(record.value or b"")
-        position = Position(outcome.topic, outcome.partition, outcome.offset)
+        position = outcome.position
         if position in wanted:
             found[position] = outcome.times.kafka_at_ms
     return found

@@ -46,7 +46,7 @@ def write_and_wait(
                         raise HeadraceError(f"reading {spec.outputs.outcomes}: {error.str()}")
                     continue
                 outcome = Outcome.model_validate_json(kept(message).value or b"")
-                position = Position(outcome.topic, outcome.partition, outcome.offset)
+                position = outcome.position
                 if position in missing:
                     missing.discard(position)
                     found[position] = outcome

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -59,10 +59,11 @@ class Kind(ABC, Generic[I]):
     def delete(self, inputs: I) -> None:
         """Remove it; fine where it is gone."""
 
-    def recorded_inputs(self, recorded: JsonObject) -> Inputs:
+    def recorded_inputs(self, recorded: JsonObject) -> I:
         """Inputs among what the state holds, without what an older version of the provider put there."""
         known = {name: recorded[name] for name in self.inputs.model_fields if name in recorded}
-        return self.inputs.model_validate(known)
+        # No class variable may be of the class's own type variable.
+        return cast("I", self.inputs.model_validate(known))
 
     def differences(self, old: JsonObject, new: JsonObject) -> dict[str, bool]:
         """Property -> whether it is an input, for everything that must change."""

@@ -6,11 +6,9 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict
 
+from headrace_agents.model.amounts import PICODOLLARS_PER_DOLLAR
 from headrace_agents.records import Outcome
 from headrace_agents.run_log import RunLog
-
-PICODOLLARS = 1_000_000_000_000
-"""Of a dollar."""
 
 
 class Conduct(BaseModel):
@@ -37,6 +35,10 @@ class Conduct(BaseModel):
             picodollars=sum(step.picodollars for run in logs for step in run.steps),
         )
 
+    def __add__(self, other: Conduct) -> Conduct:
+        """Of the events of both."""
+        return Conduct(**{name: getattr(self, name) + getattr(other, name) for name in Conduct.model_fields})
+
     @property
     def dead_letter_share(self) -> float:
         """Of the events; 0 where there is none."""
@@ -44,7 +46,7 @@ class Conduct(BaseModel):
 
     @property
     def dollars_per_run(self) -> float:
-        return self.picodollars / PICODOLLARS / self.runs if self.runs else 0.0
+        return self.picodollars / PICODOLLARS_PER_DOLLAR / self.runs if self.runs else 0.0
 
     @property
     def calls_per_event(self) -> float:

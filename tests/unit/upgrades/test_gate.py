@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.upgrades.conduct import PICODOLLARS, Conduct
+from headrace.upgrades.conduct import Conduct
 from headrace.upgrades.gate import Look, Verdict, at_least, judge
+from headrace_agents.model.amounts import PICODOLLARS_PER_DOLLAR
 
-BEFORE = Conduct(events=5_000, dead_letters=50, model_calls=5_000, runs=5_000, picodollars=5 * PICODOLLARS)
+BEFORE = Conduct(
+    events=5_000, dead_letters=50, model_calls=5_000, runs=5_000, picodollars=5 * PICODOLLARS_PER_DOLLAR
+)
 HEALTHY_FOR_S = 30.0
 
 
@@ -30,7 +33,7 @@ def look(seconds: float = 30, **changed: object) -> Look:
 
 def conduct(events: int, dead_letters: int | None = None, times_cost: float = 1) -> Conduct:
     dead = events // 100 if dead_letters is None else dead_letters
-    cost = round(times_cost * events * PICODOLLARS / 1_000)
+    cost = round(times_cost * events * PICODOLLARS_PER_DOLLAR / 1_000)
     return Conduct(events=events, dead_letters=dead, model_calls=events, runs=events, picodollars=cost)
 
 

@@ -11,13 +11,13 @@ import shutil
 import subprocess
 import uuid
 from contextlib import suppress
-from pathlib import Path
 from typing import Self
 
 from headrace.errors import HeadraceError
 from headrace.local.agent_jobs.inputs import MANIFEST, SPEC, AgentJobInputs, folder_name
 from headrace.local.agent_jobs.job import AgentJob
-from headrace.local.agent_jobs.releases import release
+from headrace.local.agent_jobs.releases import release_of
+from headrace.local.files import last_lines
 from headrace.waiting import wait_until
 from headrace_agents.flink.ready import READY
 
@@ -39,7 +39,7 @@ class JobClient:
         self._folder = folder = files.etc(folder_name(inputs.name))
         self._log = files.log(f"submit-{inputs.name}")
         self._go = folder / f"go-{uuid.uuid4().hex}.json"
-        release(files, inputs.job_spec.code, {name: Path(source) for name, source in inputs.packages.items()})
+        release_of(inputs)
         folder.mkdir(parents=True, exist_ok=True)
         for earlier in folder.glob("go-*.json"):
             earlier.unlink()
@@ -96,8 +96,8 @@ class JobClient:
     def _has_ended(self) -> bool:
         status = self._process.poll()
         if status:
-            tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-LAST_LINES:])
             raise HeadraceError(
-                f"agent {self._inputs.name} can't be submitted (whole output: {self._log}):\n{tail}"
+                f"agent {self._inputs.name} can't be submitted (whole output: {self._log}):\n"
+                + last_lines(self._log, LAST_LINES)
             )
         return status is not None

@@ -25,19 +25,36 @@ CLOSED_TIMEOUT_S = 30
 
 def recent_conduct(spec: AgentJobSpec) -> Conduct:
     """Of the latest events."""
-    return conduct_since(spec, *(_before(ends(spec.kafka, topic)) for topic in _told(spec)))
+    outcomes, runs = (
+        _before(ends(spec.kafka, topic)) for topic in (spec.outputs.outcomes, spec.outputs.runs)
+    )
+    return Deeds(spec, outcomes, runs).conduct()
 
 
-def conduct_since(spec: AgentJobSpec, outcomes: Mapping[int, int], runs: Mapping[int, int]) -> Conduct:
-    """Of the events with an outcome behind these offsets."""
-    return Conduct.of(outcomes_since(spec, outcomes), _of(spec, spec.outputs.runs, runs, RunLog))
+class Deeds:
+    """What was done of events with an outcome behind these offsets; each record is read once."""
+
+    def __init__(self, spec: AgentJobSpec, outcomes: Mapping[int, int], runs: Mapping[int, int]) -> None:
+        self.spec = spec
+        self._outcomes, self._runs = dict(outcomes), dict(runs)
+        self._known = Conduct()
+
+    def conduct(self) -> Conduct:
+        """By now. Raises HeadraceError where Kafka does not answer; the next look then reads all of it."""
+        outcomes, runs = self._outcomes.copy(), self._runs.copy()
+        found = Conduct.of(
+            _of(self.spec, self.spec.outputs.outcomes, outcomes, Outcome),
+            _of(self.spec, self.spec.outputs.runs, runs, RunLog),
+        )
+        self._outcomes, self._runs, self._known = outcomes, runs, self._known + found
+        return self._known
 
 
 def outcomes_since(
     spec: AgentJobSpec, offsets: Mapping[int, int], until: Mapping[int, int] | None = None
 ) -> list[Outcome]:
     """Behind these offsets, and before `until`."""
-    return list(_of(spec, spec.outputs.outcomes, offsets, Outcome, until))
+    return list(_of(spec, spec.outputs.outcomes, dict(offsets), Outcome, until))
 
 
 def between_decisions_s(spec: AgentJobSpec, cutover: Mapping[int, int]) -> float | None:
@@ -96,10 +113,6 @@ def _behind(consumer: Consumer, at: TopicPartition) -> int:
     return int(high - max(low, at.offset))
 
 
-def _told(spec: AgentJobSpec) -> tuple[str, str]:
-    return spec.outputs.outcomes, spec.outputs.runs
-
-
 def _before(offsets: Mapping[int, int]) -> dict[int, int]:
     return {partition: max(0, end - RECENT) for partition, end in offsets.items()}
 
@@ -107,13 +120,15 @@ def _before(offsets: Mapping[int, int]) -> dict[int, int]:
 def _of(
     spec: AgentJobSpec,
     topic: str,
-    offsets: Mapping[int, int],
+    offsets: dict[int, int],
     kind: type[M],
     until: Mapping[int, int] | None = None,
 ) -> Iterator[M]:
-    """What another version of the runtime wrote otherwise is left out."""
-    for record in read_topic(spec.kafka, topic, offsets=offsets):
+    """What is behind `offsets`, which go along; what another version of the runtime wrote otherwise is left
+    out."""
+    for record in read_topic(spec.kafka, topic, offsets=dict(offsets)):
         _, partition, offset = record.position
+        offsets[partition] = offset + 1
         if until is not None and offset >= until.get(partition, 0):
             continue
         try:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from headrace.errors import HeadraceError
 from headrace.local.agent_jobs.inputs import AgentJobInputs
-from headrace.local.agent_jobs.releases import release
+from headrace.local.agent_jobs.releases import release_of
 from headrace.local.verification import verify
 from headrace_agents.verification import Finding, Report
 
@@ -30,9 +29,7 @@ Raises Refused, and HeadraceError where the proof can't be made.
 
 def prove(inputs: AgentJobInputs, snapshot: str) -> dict[str, Any]:
     """By the code that the job would run: :func:`headrace.local.verification.verify`."""
-    packages = {name: Path(folder) for name, folder in inputs.packages.items()}
-    code = release(inputs.files, inputs.job_spec.code, packages)
-    environment = inputs.environment | {"PYTHONPATH": str(code)}
+    environment = inputs.environment | {"PYTHONPATH": str(release_of(inputs))}
     report = verify(inputs.files, inputs.model_copy(update={"environment": environment}), snapshot)
     found = report.model_dump(mode="json")
     if not report.is_proven:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from headrace.errors import HeadraceError
-from headrace.local.agent_jobs.inputs import SPEC, folder_name
+from headrace.local.agent_jobs.inputs import SPEC, AgentJobInputs, folder_name
 from headrace.local.files import StackFiles
 from headrace.upgrades.record import History
 from headrace_agents.code import digest_of
@@ -49,6 +49,12 @@ def release(files: StackFiles, code: str, packages: Mapping[str, Path]) -> Path:
             if not folder.exists():
                 raise
     return folder
+
+
+def release_of(inputs: AgentJobInputs) -> Path:
+    """The folder with the code of an agent's job. Raises as :func:`release` does."""
+    packages = {name: Path(folder) for name, folder in inputs.packages.items()}
+    return release(inputs.files, inputs.job_spec.code, packages)
 
 
 def remove_unused(files: StackFiles) -> None:

@@ -18,7 +18,7 @@ from headrace.waiting import POLL_SECONDS, WaitCancelled, cancelled
 from headrace_agents.catching_up import note
 from headrace_agents.control import Report
 from headrace_agents.journal import encode_claim, encode_step
-from headrace_agents.records import EventRef, Outcome
+from headrace_agents.records import Outcome
 from headrace_agents.spec import AgentJobSpec
 
 CAUGHT_UP_TIMEOUT_S = 90
@@ -52,7 +52,7 @@ def catch_up(
     """Wait until the shards have told of all of these events; `reports` is where the topic ended before."""
     dead = sum(outcome.status == "dead_lettered" for outcome in decided)
     if not _can_be_noted(spec):
-        again = tuple(f"{_place(outcome)}: {NO_NOTES}" for outcome in decided)
+        again = tuple(f"{outcome.position.place}: {NO_NOTES}" for outcome in decided)
         return CaughtUp(decided=len(decided), dead_lettered=dead, in_memory=0, not_in_memory=again)
     deadline = time.monotonic() + CAUGHT_UP_TIMEOUT_S
     while True:
@@ -85,9 +85,9 @@ def unset_reminders(decided: Sequence[Outcome], not_in_memory: Collection[str]) 
     unset: set[str] = set()
     while True:
         found = {
-            _place(outcome)
+            outcome.position.place
             for outcome in decided
-            if outcome.origin is not None and _of(outcome.origin) in {*not_in_memory, *unset}
+            if outcome.origin is not None and outcome.origin.position.place in {*not_in_memory, *unset}
         }
         found -= set(not_in_memory)
         if found == unset:
@@ -109,11 +109,3 @@ def _append(spec: AgentJobSpec, records: Iterable[tuple[int, bytes]]) -> None:
     """Each to its shard's partition of the journal topic."""
     partitions = spec.journal.partitions
     write_to(spec.kafka, spec.journal.topic, ((shard % partitions, None, value) for shard, value in records))
-
-
-def _place(outcome: Outcome) -> str:
-    return f"{outcome.topic}/{outcome.partition}/{outcome.offset}"
-
-
-def _of(event: EventRef) -> str:
-    return f"{event.topic}/{event.partition}/{event.offset}"

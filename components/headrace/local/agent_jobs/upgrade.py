@@ -100,7 +100,6 @@ class AgentUpgrade:
 
     def take_up(self, upgrade: Upgrade) -> None:
         """Go on with an upgrade that was interrupted at its cutover or later. Raises as :meth:`run` does."""
-        self._job.wait_for_flink()
         self._tell(f"going on with {upgrade.id}, which was interrupted while {upgrade.phase}")
         if upgrade.phase == "rolling_back":
             self._roll_back(upgrade)
@@ -113,7 +112,6 @@ class AgentUpgrade:
 
     def undo(self, upgrade: Upgrade, reason: str) -> None:
         """Bring the agent back to where an interrupted upgrade began."""
-        self._job.wait_for_flink()
         upgrade.reason = reason
         self._roll_back(upgrade)
 
@@ -213,10 +211,9 @@ class AgentUpgrade:
         """Returns when the earlier version runs again."""
         self._enter(upgrade, "rolling_back")
         self._tell(f"rolling back: {upgrade.reason}")
-        old, cutover = AgentJobInputs.model_validate(upgrade.before.inputs), upgrade.cutover
+        cutover, spec = upgrade.cutover, self._old.job_spec
         if cutover is None:
             raise AssertionError("what is rolled back was cut over")
-        spec = old.job_spec
         for job in self._job.all():
             # The earlier version runs already where a rollback was interrupted late.
             if self._job.digest(job) == upgrade.after.digest:
@@ -230,7 +227,7 @@ class AgentUpgrade:
         decided = outcomes_since(spec, cutover.outcomes, upgrade.undoing.outcomes)
         if not self._job.all():
             note_decided(spec, upgrade.id, decided)
-            with JobClient(old) as client:
+            with JobClient(self._old) as client:
                 client.wait_until_ready()
                 if not self._job.all():
                     client.submit(cutover.snapshot or None)
@@ -273,7 +270,8 @@ def end_interrupted(wanted: AgentJobInputs, prove: Prove, tell: Tell) -> AgentJo
     )
     upgrade, job = AgentUpgrade(before, after, prove, tell), AgentJob(wanted)
     job.wait_for_flink()
-    runs = job.digest(job.all()[0]) if job.all() else None
+    jobs = job.all()
+    runs = job.digest(jobs[0]) if jobs else None
     known = {None, before.digest, after.digest}
     untouched = interrupted.phase == "proving" or (interrupted.cutover is None and runs == before.digest)
     if untouched or runs not in known:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from headrace.environment.duration import Duration
 from headrace.errors import HeadraceError
-from headrace.local.agent_jobs.deeds import backlog, conduct_since
+from headrace.local.agent_jobs.deeds import Deeds, backlog
 from headrace.local.agent_jobs.inputs import AgentJobInputs
 from headrace.local.agent_jobs.job import AgentJob
 from headrace.upgrades.conduct import Conduct
@@ -15,8 +16,6 @@ from headrace.upgrades.record import Cutover
 from headrace.waiting import WaitCancelled, cancelled
 
 LOOK_EVERY_S = 2.0
-STARTED_TIMEOUT_S = 180.0
-"""A job whose tasks do not all run by then counts as failing."""
 
 
 def watch(
@@ -27,10 +26,10 @@ def watch(
     seen: Callable[[Look, Verdict], None],
 ) -> Verdict:
     """The gate's last word: healthy or bad."""
-    interval_s = _interval_s(inputs)
+    interval_s, deeds = _interval_s(inputs), Deeds(inputs.job_spec, cutover.outcomes, cutover.runs)
     began, looks = time.monotonic(), list[Look]()
     while True:
-        look = _look(inputs, job, cutover, time.monotonic() - began)
+        look = _look(job, deeds, time.monotonic() - began)
         if look is not None:
             looks.append(look)
             verdict = judge(before, looks, inputs.healthy_for_s, interval_s)
@@ -41,7 +40,7 @@ def watch(
             raise WaitCancelled(f"cancelled while agent {inputs.name} is watched; run the command again")
 
 
-def _look(inputs: AgentJobInputs, job: AgentJob, cutover: Cutover, seconds: float) -> Look | None:
+def _look(job: AgentJob, deeds: Deeds, seconds: float) -> Look | None:
     """None where Flink or Kafka does not answer, or the job is being recovered: no fault of the version."""
     try:
         running = job.all()
@@ -50,8 +49,7 @@ def _look(inputs: AgentJobInputs, job: AgentJob, cutover: Cutover, seconds: floa
         failures, failure = job.rest.failures(running[0].id)
         checkpoints = job.rest.completed_checkpoints(running[0].id)
         last_ms = job.rest.last_checkpoint_ms(running[0].id)
-        waiting = backlog(inputs.job_spec)
-        conduct = conduct_since(inputs.job_spec, cutover.outcomes, cutover.runs)
+        waiting, conduct = backlog(deeds.spec), deeds.conduct()
     except HeadraceError:
         return None
     since_ms = running[0].started_ms if last_ms is None else last_ms
@@ -67,7 +65,7 @@ def _look(inputs: AgentJobInputs, job: AgentJob, cutover: Cutover, seconds: floa
 
 
 def _interval_s(inputs: AgentJobInputs) -> float:
-    """Of checkpoints, as the job's options have it: a duration in ms, which the plan writes."""
-    interval = str(inputs.spec["flink_configuration"].get("execution.checkpointing.interval", ""))
-    digits = "".join(character for character in interval if character.isdigit())
-    return int(digits) / 1000 if digits else 0.0
+    """Of checkpoints, as the job's options have it: Flink's way to write a duration has a blank before the
+    unit."""
+    interval = inputs.job_spec.flink_configuration.get("execution.checkpointing.interval")
+    return Duration.parse(interval.replace(" ", "")).seconds if interval else 0.0

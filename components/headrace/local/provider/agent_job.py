@@ -61,7 +61,7 @@ class AgentJobKind(Kind[AgentJobInputs]):
 
     def update(self, old: JsonObject, inputs: AgentJobInputs) -> JsonObject:
         try:
-            before = AgentJobInputs.model_validate(self.recorded_inputs(old).model_dump())
+            before = self.recorded_inputs(old)
         except ValidationError:
             # Recorded by another version of this provider, which knew no upgrades.
             return self.create(inputs)

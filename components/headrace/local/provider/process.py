@@ -13,7 +13,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
 from headrace.errors import HeadraceError
-from headrace.local.files import StackFiles
+from headrace.local.files import StackFiles, last_lines
 from headrace.local.ports import refuse_taken_ports
 from headrace.local.secrets import ensure_password
 from headrace.local.supervision import Program, Supervisor
@@ -228,4 +228,4 @@ def _tail(files: StackFiles, inputs: ProcessInputs) -> str:
     log = files.log(inputs.name)
     if not log.exists():
         return "(it wrote nothing)"
-    return "\n".join(log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
+    return last_lines(log, LOG_TAIL_LINES)
