@@ -7,11 +7,13 @@ tools has none, and the test that needs them says so.
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 from . import places
 from .console import Step, StepFailed
+from .debian import can_be_had, download
+
+__all__ = ["can_be_had", "client", "environment", "home", "make", "ready", "server", "share"]
 
 PACKAGES = ("mariadb-server-core", "mariadb-client-core")
 SERVER_LIBRARIES = ("liburing2", "libaio1", "libsnappy1v5", "libpmem1")
@@ -47,10 +49,6 @@ def ready() -> bool:
     return all(os.access(program, os.X_OK) for program in (server(), client()))
 
 
-def can_be_had() -> bool:
-    return all(map(shutil.which, ("apt-get", "dpkg-deb")))
-
-
 def make(step: Step) -> None:
     """Fetch and unpack the packages; nothing of the machine is changed but the lists of what there is.
 
@@ -58,12 +56,7 @@ def make(step: Step) -> None:
         StepFailed: with the package tools' output.
     """
     with places.built_beside(home()) as building:
-        try:
-            step.run("apt-get", "download", *PACKAGES, cwd=building)
-        except StepFailed:
-            # A fresh machine has no lists; only root may fetch them.
-            step.run("apt-get", "update")
-            step.run("apt-get", "download", *PACKAGES, cwd=building)
+        download(step, building, *PACKAGES)
         for library in (*SERVER_LIBRARIES, *CLIENT_LIBRARIES):
             try:
                 step.run("apt-get", "download", library, cwd=building)

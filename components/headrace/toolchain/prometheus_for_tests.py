@@ -11,7 +11,10 @@ import shutil
 from pathlib import Path
 
 from . import places
-from .console import Step, StepFailed
+from .console import Step
+from .debian import can_be_had, download
+
+__all__ = ["bin_folder", "can_be_had", "make", "program", "ready"]
 
 PACKAGE = "prometheus"
 PROGRAMS = ("prometheus", "promtool")
@@ -31,10 +34,6 @@ def ready() -> bool:
     return all(os.access(bin_folder() / program, os.X_OK) for program in PROGRAMS)
 
 
-def can_be_had() -> bool:
-    return all(map(shutil.which, ("apt-get", "dpkg-deb")))
-
-
 def make(step: Step) -> None:
     """Fetch and unpack the package; nothing of the machine is changed but the lists of what there is.
 
@@ -42,12 +41,7 @@ def make(step: Step) -> None:
         StepFailed: with the package tools' output.
     """
     with places.built_beside(bin_folder().parent) as building:
-        try:
-            step.run("apt-get", "download", PACKAGE, cwd=building)
-        except StepFailed:
-            # A fresh machine has no lists; only root may fetch them.
-            step.run("apt-get", "update")
-            step.run("apt-get", "download", PACKAGE, cwd=building)
+        download(step, building, PACKAGE)
         (archive,) = building.glob(f"{PACKAGE}_*.deb")
         step.run("dpkg-deb", "--extract", archive, building / "package")
         (building / "bin").mkdir()

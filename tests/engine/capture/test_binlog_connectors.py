@@ -5,9 +5,7 @@ Its own validation is run, without a database: no server of these kinds is run b
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -15,6 +13,7 @@ import pytest
 from headrace.plan.aws import aws_plan
 from headrace.plan.aws.kafka import PLUGIN_FOLDERS
 from headrace.toolchain.runtimes import Runtimes
+from tests.engine.capture.debeziums_word import told_by
 from tests.unit.environment.binlog import of_engine
 from tests.unit.environment.declarations import parsed
 
@@ -39,19 +38,8 @@ def there(engine: Binlog) -> dict[str, str]:
 
 def said(engine: Binlog, config: Mapping[str, str]) -> list[list[str]]:
     """What the program beside this file prints, with the jars of the engine's plugin."""
-    runtimes = Runtimes.locate()
-    plugin = runtimes.other_plugins / PLUGIN_FOLDERS[engine]
-    program = Path(__file__).with_name("ValidConfiguration.java")
-    done = subprocess.run(
-        ["java", "-cp", f"{plugin}/*:{runtimes.kafka}/*", str(program), CONFIGURATIONS[engine]],
-        input="".join(f"{name}={value}\n".replace("\\", "\\\\") for name, value in config.items()),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return [line.split("\t") for line in done.stdout.splitlines() if "\t" in line]
+    plugin = Runtimes.locate().other_plugins / PLUGIN_FOLDERS[engine]
+    return told_by("ValidConfiguration.java", plugin, config, CONFIGURATIONS[engine])
 
 
 @both

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from pathlib import Path
 
 from headrace.capture.columns import is_carried
 from headrace.capture.look import Look
 from headrace.toolchain.runtimes import Runtimes
 from headrace_agents.rows import VALUES
+from tests.engine.capture.debeziums_word import told_by
 from tests.engine.capture.server import PASSWORD
 from tests.engine.capture.source import Source
 
@@ -50,23 +49,12 @@ def debeziums_word(source: Source) -> dict[str, bool]:
 
 def by_debezium(source: Source, program: str) -> list[list[str]]:
     """What a program beside this file prints, with the shipped connector and the source's configuration."""
-    plugin = Runtimes.locate().connect_plugins / "debezium-postgres"
-    kafka = Runtimes.locate().kafka
     config = source.plan.connector_config | {
         "database.user": "postgres",
         "database.password": PASSWORD,
         "database.port": str(source.server.port),
     }
-    done = subprocess.run(
-        ["java", "-cp", f"{plugin}/*:{kafka}/*", str(Path(__file__).with_name(program))],
-        input="".join(f"{name}={value}\n".replace("\\", "\\\\") for name, value in config.items()),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return [line.split("\t") for line in done.stdout.splitlines() if "\t" in line]
+    return told_by(program, Runtimes.locate().connect_plugins / "debezium-postgres", config)
 
 
 def test_every_type_is_judged_as_debezium_does(source: Source) -> None:

@@ -20,44 +20,35 @@ from tests.unit.agents.worlds import LIMITS, Decided, Run, Seen, Thing, key
 
 TABLE = "shop.things"
 ROW = {"id": 1, "key": 7}
+OF_BOTH: dict[str, Any] = {
+    "name": "support",
+    "ts_ms": 1465581902000,
+    "ts_us": 1465581902000000,
+    "ts_ns": 1465581902000000000,
+    "snapshot": "false",
+    "db": "shop",
+    "sequence": None,
+    "table": "things",
+    "server_id": 223344,
+    "pos": 484,
+    "row": 0,
+    "thread": 7,
+    "query": None,
+}
 SOURCES: dict[str, dict[str, Any]] = {
-    "mysql": {
+    "mysql": OF_BOTH
+    | {
         "version": "3.6.1.Final",
         "connector": "mysql",
-        "name": "support",
-        "ts_ms": 1465581902000,
-        "ts_us": 1465581902000000,
-        "ts_ns": 1465581902000000000,
-        "snapshot": "false",
-        "db": "shop",
-        "sequence": None,
-        "table": "things",
-        "server_id": 223344,
         "gtid": "24bc7850-2c16-11e6-a073-0242ac110002:101",
         "file": "mysql-bin.000003",
-        "pos": 484,
-        "row": 0,
-        "thread": 7,
-        "query": None,
     },
-    "mariadb": {
+    "mariadb": OF_BOTH
+    | {
         "version": "3.5.0.Final",
         "connector": "mariadb",
-        "name": "support",
-        "ts_ms": 1465581902000,
-        "ts_us": 1465581902000000,
-        "ts_ns": 1465581902000000000,
-        "snapshot": "false",
-        "db": "shop",
-        "sequence": None,
-        "table": "things",
-        "server_id": 223344,
         "gtid": "0-1-101",
         "file": "mariadb-bin.000003",
-        "pos": 484,
-        "row": 0,
-        "thread": 7,
-        "query": None,
     },
 }
 every_source = pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)

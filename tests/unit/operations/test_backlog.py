@@ -3,30 +3,11 @@
 from __future__ import annotations
 
 from headrace.operations.backlog import Backlog
-from headrace_agents.records import Outcome, Position, Times
+from headrace_agents.records import Position
+from tests.unit.outcomes import outcome
 
 TICKETS, ORDERS = "support.public.tickets", "support.public.orders"
 READERS = {TICKETS: ("triage", "vip"), ORDERS: ("risk",)}
-
-
-def outcome(agent: str, position: Position, committed_at_ms: int | None = 900) -> Outcome:
-    times = Times(
-        committed_at_ms=committed_at_ms,
-        kafka_at_ms=1_000,
-        accepted_at_ms=1_001,
-        started_at_ms=1_002,
-        finished_at_ms=1_003,
-        emitted_at_ms=1_004,
-    )
-    return Outcome(
-        agent=agent,
-        **position._asdict(),
-        status="decided",
-        decisions=(),
-        reason=None,
-        times=times,
-        model_calls=0,
-    )
 
 
 def test_an_event_waits_for_every_agent_that_reads_its_topic() -> None:

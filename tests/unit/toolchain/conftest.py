@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from headrace.toolchain import kubernetes_for_tests, mariadb_for_tests, prometheus_for_tests, requirements
 from headrace.toolchain.console import Console
 
 
@@ -33,6 +35,27 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, s
         return file
 
     return add
+
+
+OTHERS: Mapping[ModuleType, tuple[str, bool]] = {
+    kubernetes_for_tests: ("ready", True),
+    mariadb_for_tests: ("can_be_had", False),
+    prometheus_for_tests: ("can_be_had", False),
+}
+"""What tests alone need: what keeps each from being made."""
+
+
+@pytest.fixture
+def only(monkeypatch: pytest.MonkeyPatch) -> Callable[[ModuleType], None]:
+    """Makes the machine lack nothing but what a module of the toolchain makes for tests."""
+
+    def lacks(module: ModuleType) -> None:
+        monkeypatch.setattr(requirements, "missing", lambda _: [])
+        for other, (name, said) in OTHERS.items():
+            if other is not module:
+                monkeypatch.setattr(other, name, lambda said=said: said)
+
+    return lacks
 
 
 @pytest.fixture

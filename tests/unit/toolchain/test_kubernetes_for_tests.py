@@ -2,14 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from headrace.toolchain import (
     installation,
     kubernetes_for_tests,
-    mariadb_for_tests,
-    prometheus_for_tests,
     requirements,
 )
 from headrace.toolchain.console import Console
@@ -21,10 +20,8 @@ GO = 'while [ "$1" != -o ]; do shift; done; echo built > "$2"; chmod +x "$2"'
 
 
 @pytest.fixture
-def machine_with_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requirements, "missing", lambda _: [])
-    monkeypatch.setattr(prometheus_for_tests, "can_be_had", lambda: False)
-    monkeypatch.setattr(mariadb_for_tests, "can_be_had", lambda: False)
+def machine_with_everything(only: Callable[[ModuleType], None]) -> None:
+    only(kubernetes_for_tests)
 
 
 @pytest.mark.usefixtures("machine_with_everything")

@@ -2,15 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from headrace.toolchain import (
     installation,
-    kubernetes_for_tests,
     mariadb_for_tests,
-    prometheus_for_tests,
-    requirements,
 )
 from headrace.toolchain.console import Console
 
@@ -21,10 +19,8 @@ UNPACK += 'touch "$3/usr/$each"; chmod +x "$3/usr/$each"; done'
 
 
 @pytest.fixture(autouse=True)
-def nothing_else_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kubernetes_for_tests, "ready", lambda: True)
-    monkeypatch.setattr(prometheus_for_tests, "can_be_had", lambda: False)
-    monkeypatch.setattr(requirements, "missing", lambda _: [])
+def nothing_else_is_missing(only: Callable[[ModuleType], None]) -> None:
+    only(mariadb_for_tests)
 
 
 def test_server_and_client_come_from_their_packages_once(
