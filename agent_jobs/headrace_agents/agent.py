@@ -20,7 +20,7 @@ import importlib
 import types
 import typing
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from inspect import iscoroutinefunction
 from typing import Any, ClassVar, Generic, Literal, get_args, get_origin, get_type_hints
@@ -203,37 +203,6 @@ Migration = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class LoadedAgent:
-    """An agent that has been checked and is ready to run."""
-
-    instance: Agent[Any, Any, Any]
-    memory_type: type[BaseModel]
-    decision_types: tuple[type[BaseModel], ...]
-    changes: Mapping[Subscription, Handler]
-    """By table and operation."""
-    reminders: Mapping[str, Handler]
-    """By the name of the payload's class."""
-    answers: Handler | None
-    migrations: Mapping[int, Migration]
-    """By the version that they start from."""
-    settings: Mapping[str, Any]
-    """As they are declared."""
-    settings_type: type[BaseModel]
-
-    @property
-    def memory_version(self) -> int:
-        return type(self.instance).memory_version
-
-    def with_settings(self, settings: Mapping[str, Any]) -> Agent[Any, Any, Any]:
-        """Another instance. Raises SettingsError."""
-        return _instance(type(self.instance), self.settings_type, settings)
-
-    @property
-    def tables(self) -> frozenset[str]:
-        return frozenset(table for table, _ in self.changes)
-
-
-@dataclass(frozen=True, slots=True)
 class Outline:
     """What an agent's class says of itself, checked, without its settings."""
 
@@ -242,9 +211,33 @@ class Outline:
     decision_types: tuple[type[BaseModel], ...]
     settings_type: type[BaseModel]
     changes: Mapping[Subscription, Handler]
+    """By table and operation."""
     reminders: Mapping[str, Handler]
+    """By the name of the payload's class."""
     answers: Handler | None
     migrations: Mapping[int, Migration]
+    """By the version that they start from."""
+
+    @property
+    def memory_version(self) -> int:
+        return self.agent_class.memory_version
+
+    @property
+    def tables(self) -> frozenset[str]:
+        return frozenset(table for table, _ in self.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedAgent(Outline):
+    """An agent that has been checked and is ready to run."""
+
+    instance: Agent[Any, Any, Any]
+    settings: Mapping[str, Any]
+    """As they are declared."""
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Agent[Any, Any, Any]:
+        """Another instance. Raises SettingsError."""
+        return _instance(self.agent_class, self.settings_type, settings)
 
 
 def load(entry_point: str, settings: Mapping[str, Any]) -> LoadedAgent:
@@ -275,16 +268,9 @@ def outline(agent_class: type[Agent[Any, Any, Any]]) -> Outline:
 def prepare(agent_class: type[Agent[Any, Any, Any]], settings: Mapping[str, Any]) -> LoadedAgent:
     """Checks an agent's class and its settings, and makes its instance. Raises AgentError."""
     said = outline(agent_class)
+    known = {each.name: getattr(said, each.name) for each in fields(said)}
     return LoadedAgent(
-        _instance(agent_class, said.settings_type, settings),
-        said.memory_type,
-        said.decision_types,
-        said.changes,
-        said.reminders,
-        said.answers,
-        said.migrations,
-        settings,
-        said.settings_type,
+        **known, instance=_instance(agent_class, said.settings_type, settings), settings=settings
     )
 
 

@@ -45,7 +45,7 @@ def manifest_of(entry_point: str) -> Manifest:
         state_format=codec.VERSION,
         operators=OPERATORS,
         memory=MemoryShape(
-            version=said.agent_class.memory_version,
+            version=said.memory_version,
             migrates_from=tuple(sorted(said.migrations)),
             shape=shape_of(said.memory_type),
         ),
