@@ -13,7 +13,9 @@ from pydantic import Field, model_validator
 
 from headrace_agents.records import Record
 
-CommandKind = Literal["pause", "resume", "drain", "check", "migrate", "export", "get", "erase", "configure"]
+CommandKind = Literal[
+    "pause", "resume", "drain", "wind_down", "check", "migrate", "export", "get", "erase", "configure"
+]
 ReportKind = CommandKind | Literal["catch_up"]
 """``catch_up``: nobody's command, but what a rollback left to do (:mod:`headrace_agents.catching_up`)."""
 SHARD_FIELD = "headrace.shard"
@@ -40,6 +42,8 @@ class Command(Record):
     pause      starts no run any more, takes events in; when its last run has ended
     resume     starts runs again; at once
     drain      as pause, but events that are in the inbox by then are decided first; when they are
+    wind_down  as pause, but nothing of it is kept: a job that is started anew starts runs again, and so does
+               this one a minute after the last run's deadline, where nobody has stopped it by then
     check      reads all of its state; when it has
     migrate    writes every memory of an earlier version anew; when it has
     export     reports every memory; when it has

@@ -68,6 +68,8 @@ _WAKE_MS = 1_000
 _LOOKED_UP = 10_000
 """Numbers of the inbox that are looked for one by one at a restore."""
 _SWEEPS_IN_EXPIRY = 10
+_WIND_DOWN_SLACK_MS = 60_000
+"""Beyond the last run's deadline: for who stops the job then."""
 _TAIL_KEPT_MS = 3_600_000
 _SWEEP_MIN_MS, _SWEEP_MAX_MS = 60_000, 3_600_000
 
@@ -626,7 +628,8 @@ class AgentOperator:
         if command.kind in ("pause", "drain"):
             shard.held_from = shard.following if command.kind == "drain" else 0
             shard.write_head(state)
-        shard.tasks.append(Task(command))
+        until_ms = self._clock() + self._spec.limits.run_deadline_ms + _WIND_DOWN_SLACK_MS
+        shard.tasks.append(Task(command, until_ms=until_ms))
         self._working[shard.id] = shard
         save_tasks(shard.tasks, state)
         if command.kind == "drain":
@@ -639,9 +642,10 @@ class AgentOperator:
         shard.held_topics.clear()
         self._holding.discard(shard.id)
         shard.write_head(state)
-        for waiting in [task for task in shard.tasks if task.kind in ("pause", "drain")]:
+        for waiting in [task for task in shard.tasks if task.kind in ("pause", "drain", "wind_down")]:
             shard.tasks.remove(waiting)
-            yield self._workbench.report(shard, waiting)
+            if not waiting.is_reported:
+                yield self._workbench.report(shard, waiting)
         save_tasks(shard.tasks, state)
         yield from self._advance_all(shard, state)
         yield self._workbench.report(shard, Task(command))
@@ -680,7 +684,10 @@ class AgentOperator:
             yield from self._advance(shard, key, state)
 
     def _work(self, shard: Shard, state: ShardState) -> Iterator[OutputRecord]:
+        wound_down = shard.winds_down
         yield from self._workbench.work(shard, state)
+        if False:
+            yield from self._advance_all(shard, state)
         if not shard.tasks:
             self._working.pop(shard.id, None)
 
@@ -770,8 +777,10 @@ class AgentOperator:
         )
         # What is held, in any shard, fills the inbox for long: runs of all else go on beside it, and are in
         # memory, so that they alone may reach the bound.
-        is_held = shard.held_from is not None or (
-            self._holding and len(self._in_flight) < limits.inbox_hard_events
+        is_held = (
+            shard.held_from is not None
+            or shard.winds_down
+            or (bool(self._holding) and len(self._in_flight) < limits.inbox_hard_events)
         )
         if is_full and not is_held and not self._is_stalled:
             figures.hard_bound_waits += 1

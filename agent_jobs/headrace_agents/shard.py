@@ -139,7 +139,11 @@ class Shard:
         return None if oldest is None else oldest.accepted_at_ms
 
     def may_start(self, sequence: int) -> bool:
-        return self.held_from is None or sequence < self.held_from
+        return (self.held_from is None or sequence < self.held_from) and not self.winds_down
+
+    @property
+    def winds_down(self) -> bool:
+        return any(task.kind == "wind_down" for task in self.tasks)
 
     def take_ended(self) -> list[bytes]:
         ended, self.ended = self.ended, []

@@ -49,6 +49,10 @@ class Task:
     counts: dict[str, int] = field(default_factory=dict)
     keys: list[bytes] | None = None
     """What is left, the last one first; made anew after a failure."""
+    until_ms: int = 0
+    """Of ``wind_down``: when it is over, whether somebody has stopped the job or not."""
+    is_reported: bool = False
+    """Of ``wind_down``, which lasts longer than what it waits for."""
 
     @property
     def kind(self) -> str:
@@ -70,13 +74,13 @@ def _held(shard: Shard) -> list[Problem]:
 
 
 def save_tasks(tasks: Iterable[Task], state: ShardState) -> None:
-    """All but the shard's own."""
+    """All but the shard's own, and what is to end with the job."""
     saved = [
         _Saved(
             command=task.command, after=None if task.after is None else task.after.hex(), counts=task.counts
         )
         for task in tasks
-        if task.command is not None
+        if task.command is not None and task.command.kind != "wind_down"
     ]
     if saved:
         state.put(codec.TASKS_KEY, codec.encode_tasks(to_json(saved)))
@@ -127,7 +131,7 @@ class Workbench:
             done = yield from self._share(shard, task, state)
             if done:
                 shard.tasks.remove(task)
-                if task.command is not None:
+                if task.command is not None and not task.is_reported:
                     yield self.report(shard, task, problems=_held(shard) if task.kind == "drain" else ())
         if before:
             save_tasks(shard.tasks, state)
@@ -160,6 +164,11 @@ class Workbench:
         match task.kind:
             case "pause" | "drain":
                 return self._is_quiet(shard)
+            case "wind_down":
+                if not shard.runs and not task.is_reported:
+                    task.is_reported = True
+                    yield self.report(shard, task)
+                return self._clock() >= task.until_ms
             case "get":
                 yield from self._get(shard, task, state)
                 return True

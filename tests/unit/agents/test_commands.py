@@ -139,6 +139,61 @@ def test_a_reminder_that_is_due_waits_for_a_paused_shard() -> None:
     assert len(world.outcomes()) == 2
 
 
+def test_a_shard_that_winds_down_ends_its_runs_and_starts_none_until_another_job_goes_on() -> None:
+    world = World([created(0, 1), created(1, 1), created(2, 2)])
+    world.take()
+    world.command("wind_down")
+    world.take()
+    world.take()
+    looks(world)
+    assert done(world) == []
+    world.end_run(0)
+    looks(world)
+    assert [report.kind for report in done(world)] == ["wind_down"]
+    assert (offsets(world), world.runner.in_flight) == ([0], [])
+
+    world.checkpoint()
+    world.crash()
+    looks(world)
+    world.finish()
+    assert sorted(offsets(world)) == [0, 1, 2]
+    assert Counter(report.kind for report in done(world)) == {"wind_down": 1}
+
+
+def test_a_shard_that_nobody_stops_after_it_wound_down_goes_on_by_itself() -> None:
+    world = World([created(0, 1), created(1, 2)])
+    world.take()
+    world.command("wind_down")
+    world.take()
+    world.end_run(0)
+    world.pass_time(LIMITS.run_deadline_ms + 59_000)
+    assert world.runner.in_flight == []
+
+    world.pass_time(2_000)
+    looks(world)
+    world.finish()
+
+    assert sorted(offsets(world)) == [0, 1]
+    assert Counter(report.kind for report in done(world)) == {"wind_down": 1}
+
+
+@pytest.mark.parametrize("is_paused", [False, True], ids=["not paused", "paused"])
+def test_winding_down_leaves_a_pause_as_it_is(*, is_paused: bool) -> None:
+    world = World([created(0, 1)])
+    if is_paused:
+        world.command("pause")
+    world.command("wind_down")
+    world.take()
+    world.checkpoint()
+    world.crash()
+    looks(world)
+
+    assert bool(world.runner.in_flight) is not is_paused
+    world.command("resume")
+    world.finish()
+    assert offsets(world) == [0]
+
+
 def test_a_drain_decides_what_is_in_the_inbox_and_holds_what_comes_later() -> None:
     world = World([created(0, 1), created(1, 1), created(2, 1), created(3, 2)])
     world.take()
