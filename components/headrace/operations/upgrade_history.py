@@ -6,14 +6,14 @@ from typing import Any
 
 from headrace.errors import HeadraceError
 from headrace.operations.stack import Stack
-from headrace.upgrades.record import History, Upgrade
+from headrace.upgrades.record import FolderHistory, Upgrade
 
 
 def upgrades(stack: Stack, agent: str | None = None) -> list[Upgrade]:
     """Of one agent or of all, agents that are gone among them; the newest first."""
     folder = stack.files.upgrades("*").parent
     names = [agent] if agent else [each.name for each in folder.iterdir()] if folder.exists() else []
-    found = [each for name in names for each in History(stack.files.upgrades(name)).all()]
+    found = [each for name in names for each in FolderHistory(stack.files.upgrades(name)).all()]
     return sorted(found, key=lambda each: each.started_at_ms, reverse=True)
 
 

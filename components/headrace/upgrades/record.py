@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,22 +115,16 @@ class Upgrade(BaseModel):
     caught_up: CaughtUp | None = None
 
 
-class History:
-    """The upgrades of one agent, a file for each in `folder`."""
+class History(ABC):
+    """The upgrades of one agent."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
+    @abstractmethod
     def write(self, upgrade: Upgrade) -> None:
         """All of it, in one go."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{upgrade.id}.json"
-        part = path.with_suffix(".part")
-        with part.open("w", encoding="utf-8") as file:
-            file.write(upgrade.model_dump_json(indent=2))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+
+    @abstractmethod
+    def _documents(self) -> Iterator[bytes | str]:
+        """Upgrades as JSON, in any order."""
 
     def all(self) -> list[Upgrade]:
         """The oldest first; what another version of headrace wrote and this one can't read is left out."""
@@ -141,11 +136,31 @@ class History:
         return newest if newest is not None and newest.phase != "ended" else None
 
     def _read(self) -> Iterator[Upgrade]:
-        for path in self._folder.glob("*.json"):
+        for document in self._documents():
             try:
-                yield Upgrade.model_validate_json(path.read_bytes())
+                yield Upgrade.model_validate_json(document)
             except ValidationError:
                 continue
+
+
+class FolderHistory(History):
+    """A file for each upgrade, in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, upgrade: Upgrade) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{upgrade.id}.json"
+        part = path.with_suffix(".part")
+        with part.open("w", encoding="utf-8") as file:
+            file.write(upgrade.model_dump_json(indent=2))
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+    def _documents(self) -> Iterator[bytes]:
+        return (path.read_bytes() for path in self._folder.glob("*.json"))
 
 
 def new_id(agent: str, at_ms: int) -> str:

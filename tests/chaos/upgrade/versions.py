@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headrace.upgrades.record import History, Upgrade
+from headrace.upgrades.record import FolderHistory, Upgrade
 from headrace_agents.records import Reason
 from tests.pipeline.stack import Done, LiveStack, changed
 
@@ -28,7 +28,7 @@ def bring_to(stack: LiveStack, folder: Path, name: str, **change: object) -> Don
 
 def upgrades(stack: LiveStack) -> list[Upgrade]:
     """The oldest first."""
-    return History(stack.files.upgrades(AGENT)).all()
+    return FolderHistory(stack.files.upgrades(AGENT)).all()
 
 
 def latest(stack: LiveStack) -> Upgrade:

@@ -10,7 +10,7 @@ import pytest
 from headrace.operations.stack import Stack
 from headrace.upgrades.conduct import Conduct
 from headrace.upgrades.gate import Look
-from headrace.upgrades.record import CaughtUp, Cutover, Gap, History, Upgrade, Version, new_id
+from headrace.upgrades.record import CaughtUp, Cutover, FolderHistory, Gap, Upgrade, Version, new_id
 from tests.unit.commands.conftest import run
 
 AGENT = "support-triage"
@@ -58,8 +58,8 @@ ROLLED_BACK = {
 
 
 @pytest.fixture
-def history(in_project: Path) -> History:
-    return History(Stack.find("local", None).files.upgrades(AGENT))
+def history(in_project: Path) -> FolderHistory:
+    return FolderHistory(Stack.find("local", None).files.upgrades(AGENT))
 
 
 def test_without_any_it_says_so() -> None:
@@ -69,7 +69,7 @@ def test_without_any_it_says_so() -> None:
     assert "no upgrade support-triage; the newest: none was made yet" in refused.output
 
 
-def test_the_newest_stands_first_and_an_agents_name_shows_its_newest(history: History) -> None:
+def test_the_newest_stands_first_and_an_agents_name_shows_its_newest(history: FolderHistory) -> None:
     first, second = upgrade(0, **ROLLED_BACK), upgrade(1, phase="ended", outcome="upgraded")
     history.write(first)
     history.write(second)
@@ -79,7 +79,7 @@ def test_the_newest_stands_first_and_an_agents_name_shows_its_newest(history: Hi
     assert second.id in run("upgrades", "show", AGENT).output
 
 
-def test_what_was_undone_is_shown_with_the_gap_the_gate_and_each_event(history: History) -> None:
+def test_what_was_undone_is_shown_with_the_gap_the_gate_and_each_event(history: FolderHistory) -> None:
     history.write(upgrade(0, **ROLLED_BACK))
     shown = run("upgrades", "show", AGENT).output
     for said in (
@@ -92,7 +92,7 @@ def test_what_was_undone_is_shown_with_the_gap_the_gate_and_each_event(history: 
         assert said in shown, said
 
 
-def test_the_newest_without_an_end_is_the_one_that_was_interrupted(history: History) -> None:
+def test_the_newest_without_an_end_is_the_one_that_was_interrupted(history: FolderHistory) -> None:
     assert history.unfinished() is None
     history.write(upgrade(0))
     assert history.unfinished() is not None

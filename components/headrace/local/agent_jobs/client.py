@@ -75,7 +75,7 @@ class JobClient:
         """Raises HeadraceError when it can't submit the job."""
         wait_until(f"the client of agent {self._inputs.name}", self._is_ready, READY_TIMEOUT_S)
 
-    def submit(self, snapshot: str | None) -> None:
+    def go(self, snapshot: str | None) -> None:
         """Let it go, and wait until Flink has the job. Raises HeadraceError when Flink does not take it."""
         (self._folder / MANIFEST).write_text(self._inputs.manifest)
         # A copy: the client may not have read its own yet.

@@ -16,7 +16,7 @@ from pathlib import Path
 from headrace.errors import HeadraceError
 from headrace.local.agent_jobs.inputs import SPEC, AgentJobInputs, folder_name
 from headrace.local.files import StackFiles
-from headrace.upgrades.record import History
+from headrace.upgrades.record import FolderHistory
 from headrace_agents.code import digest_of
 
 KEPT_S = 24 * 3600
@@ -63,7 +63,7 @@ def remove_unused(files: StackFiles) -> None:
     specs = files.etc(folder_name("*"))
     used = {json.loads(path.read_text())["code"] for path in specs.parent.glob(f"{specs.name}/{SPEC}")}
     for folder in files.upgrades("*").parent.glob("*"):
-        if interrupted := History(folder).unfinished():
+        if interrupted := FolderHistory(folder).unfinished():
             used |= {interrupted.before.code, interrupted.after.code}
     for folder in files.releases.iterdir() if files.releases.exists() else ():
         if folder.name not in used and time.time() - folder.stat().st_mtime > KEPT_S:

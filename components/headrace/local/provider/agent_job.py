@@ -11,15 +11,16 @@ from headrace.errors import HeadraceError
 from headrace.local.agent_jobs.client import JobClient
 from headrace.local.agent_jobs.inputs import AgentJobInputs, version_of
 from headrace.local.agent_jobs.job import AgentJob
-from headrace.local.agent_jobs.proof import prove
+from headrace.local.agent_jobs.place import LocalPlace
 from headrace.local.agent_jobs.releases import remove_unused
-from headrace.local.agent_jobs.upgrade import AgentUpgrade, Tell, end_interrupted
 from headrace.local.flink_rest import Unreachable
 from headrace.local.names import JOBMANAGER
 from headrace.local.supervision import Supervisor
 from headrace.plan.upgrades import judge
 from headrace.provider.resource import JsonObject, Kind
-from headrace.upgrades.record import History
+from headrace.upgrades.record import FolderHistory
+from headrace.upgrades.substrate import Tell
+from headrace.upgrades.upgrade import AgentUpgrade, end_interrupted
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,8 @@ class AgentJobKind(Kind[AgentJobInputs]):
         return inputs.name
 
     def create(self, inputs: AgentJobInputs) -> JsonObject:
-        end_interrupted(inputs, prove, _teller(inputs))
+        tell = _teller(inputs)
+        end_interrupted(inputs, LocalPlace(inputs, tell), tell)
         job = AgentJob(inputs)
         job.wait_for_flink()
         running = job.running(inputs.digest)
@@ -55,7 +57,7 @@ class AgentJobKind(Kind[AgentJobInputs]):
                 job.stop(other)
         if running is None:
             with JobClient(inputs) as client:
-                client.submit(job.newest_snapshot())
+                client.go(job.newest_snapshot())
         job.wait_until_running()
         return _observed(inputs)
 
@@ -65,10 +67,12 @@ class AgentJobKind(Kind[AgentJobInputs]):
         except ValidationError:
             # Recorded by another version of this provider, which knew no upgrades.
             return self.create(inputs)
-        before = end_interrupted(inputs, prove, _teller(inputs)) or before
+        tell = _teller(inputs)
+        place = LocalPlace(inputs, tell)
+        before = end_interrupted(inputs, place, tell) or before
         if before.digest == inputs.digest:
             return self.create(inputs)
-        AgentUpgrade(before, inputs, prove, _teller(inputs)).run()
+        AgentUpgrade(before, inputs, place, tell).run()
         remove_unused(inputs.files)
         return _observed(inputs)
 
@@ -78,7 +82,7 @@ class AgentJobKind(Kind[AgentJobInputs]):
             jobs = rest.jobs(inputs.name)
             if not jobs:
                 # One that an interrupted upgrade stopped is not gone: the next command goes on with that.
-                interrupted = History(inputs.files.upgrades(inputs.name)).unfinished()
+                interrupted = FolderHistory(inputs.files.upgrades(inputs.name)).unfinished()
                 return {"status": "stopped"} if interrupted else None
             digest = rest.digest(jobs[0].id)
         except Unreachable:

@@ -18,20 +18,12 @@ from __future__ import annotations
 
 import getpass
 import time
-from collections.abc import Callable
+from typing import Generic
 
 from headrace.errors import HeadraceError
-from headrace.local.agent_jobs.client import JobClient
-from headrace.local.agent_jobs.deeds import between_decisions_s, outcomes_since, recent_conduct, settled_ends
-from headrace.local.agent_jobs.inputs import AgentJobInputs
-from headrace.local.agent_jobs.job import AgentJob
-from headrace.local.agent_jobs.proof import Prove, Refused
-from headrace.local.agent_jobs.rollback import catch_up, note_decided
-from headrace.local.agent_jobs.watching import watch
-from headrace.local.flink_rest import JobGone, SavepointFailed
-from headrace.local.topics import ends
 from headrace.upgrades.conduct import Conduct
 from headrace.upgrades.gate import Look, Verdict
+from headrace.upgrades.proof import Refused
 from headrace.upgrades.record import (
     CaughtUp,
     Cutover,
@@ -39,30 +31,27 @@ from headrace.upgrades.record import (
     History,
     OutcomeOfUpgrade,
     Phase,
-    Undoing,
     Upgrade,
     Version,
     new_id,
 )
-from headrace.waiting import WaitCancelled, WaitEnded
+from headrace.upgrades.substrate import Start, Substrate, Tell, V, VersionInputs
+from headrace.upgrades.watching import watch
+from headrace.waiting import WaitCancelled
 from headrace_agents.spec import AgentJobSpec
-
-Tell = Callable[[str], None]
-"""Says how far an upgrade is."""
 
 
 class RolledBack(HeadraceError):
     """The new version was undone; the earlier one runs."""
 
 
-class AgentUpgrade:
+class AgentUpgrade(Generic[V]):
     """Of an agent from the inputs that were recorded to others."""
 
-    def __init__(self, old: AgentJobInputs, new: AgentJobInputs, prove: Prove, tell: Tell) -> None:
+    def __init__(self, old: V, new: V, substrate: Substrate[V], tell: Tell) -> None:
         self._old, self._new = old, new
-        self._job = AgentJob(new)
-        self._prove, self._tell = prove, tell
-        self._history = History(new.files.upgrades(new.name))
+        self._substrate, self._tell = substrate, tell
+        self._topics, self._history = substrate.topics, substrate.history
 
     def run(self) -> None:
         """Bring the agent to its new version.
@@ -72,7 +61,7 @@ class AgentUpgrade:
             RolledBack: it was bad, or could not be started.
             HeadraceError: it could not be tried; what was interrupted goes on with the next command.
         """
-        self._job.wait_for_flink()
+        self._substrate.reach()
         upgrade = Upgrade(
             id=new_id(self._new.name, _now_ms()),
             agent=self._new.name,
@@ -85,17 +74,17 @@ class AgentUpgrade:
         self._history.write(upgrade)
         upgrade.proof = self._proved(upgrade)
         # What starts takes longest is made ready while the old version still decides.
-        with JobClient(self._new) as client:
-            self._tell("making the new version's client ready")
+        with self._substrate.starting(self._new) as start:
+            self._tell("making the new version ready")
             try:
-                client.wait_until_ready()
+                start.wait_until_ready()
             except HeadraceError as error:
                 if isinstance(error, WaitCancelled):
                     raise
                 self._end(upgrade, "refused", str(error))
                 raise
             self._enter(upgrade, "cutting_over")
-            self._cut_over(upgrade, client)
+            self._cut_over(upgrade, start)
         self._judged(upgrade)
 
     def take_up(self, upgrade: Upgrade) -> None:
@@ -104,10 +93,10 @@ class AgentUpgrade:
         if upgrade.phase == "rolling_back":
             self._roll_back(upgrade)
             raise RolledBack(_told(upgrade))
-        if not self._job.all():
-            with JobClient(self._new) as client:
-                client.wait_until_ready()
-                self._cut_over(upgrade, client)
+        if not self._substrate.has_job():
+            with self._substrate.starting(self._new) as start:
+                start.wait_until_ready()
+                self._cut_over(upgrade, start)
         self._judged(upgrade)
 
     def undo(self, upgrade: Upgrade, reason: str) -> None:
@@ -126,54 +115,40 @@ class AgentUpgrade:
     # Proof
 
     def _proved(self, upgrade: Upgrade) -> dict[str, object] | None:
-        """The report on a savepoint of the running job, or on its newest snapshot where it can make none."""
+        """The report; None where nothing is to be proved."""
         if _same_code(self._old.job_spec, self._new.job_spec):
             self._tell("the code is the one that wrote the state: nothing is to be proved")
             return None
-        savepoint = self._savepoint() or self._job.newest_snapshot()
-        if savepoint is None:
-            self._tell("there is no state to prove the new version on")
-            return None
-        self._tell(f"proving the new version on {savepoint}")
         try:
-            return self._prove(self._new, savepoint)
+            report = self._substrate.prove(self._new)
         except Refused as refused:
             upgrade.proof = refused.report
             self._end(upgrade, "refused", str(refused))
             raise
-        finally:
-            self._job.forget_proofs()
-
-    def _savepoint(self) -> str | None:
-        for job in self._job.all()[:1]:
-            try:
-                return self._job.savepoint_to_prove(job)
-            except (SavepointFailed, JobGone, WaitEnded) as error:
-                self._tell(f"the running job makes no savepoint, its newest snapshot is taken: {error}"[:500])
-        return None
+        if report is None:
+            self._tell("there is no state to prove the new version on")
+        return report
 
     # Cutover
 
-    def _cut_over(self, upgrade: Upgrade, client: JobClient) -> None:
-        spec = self._old.job_spec
+    def _cut_over(self, upgrade: Upgrade, start: Start) -> None:
         began = time.monotonic()
-        for job in self._job.all():
-            self._tell(f"stopping job {job.id} with a savepoint")
-            self._job.stop(job)
+        self._substrate.stop()
         stopped = time.monotonic()
         if upgrade.cutover is None:
+            outcomes, runs = self._topics.ends(self._old.job_spec)
             upgrade.cutover = Cutover(
-                snapshot=self._job.newest_snapshot() or "",
-                outcomes=ends(spec.kafka, spec.outputs.outcomes),
-                runs=ends(spec.kafka, spec.outputs.runs),
+                snapshot=self._substrate.newest_snapshot() or "",
+                outcomes=outcomes,
+                runs=runs,
                 at_ms=_now_ms(),
             )
             self._history.write(upgrade)
         try:
-            if not self._job.all():  # a client of the command before may have been let go
-                client.submit(self._job.newest_snapshot())
+            if not self._substrate.has_job():  # the command before may have started it
+                start.go(self._substrate.newest_snapshot())
             submitted = time.monotonic()
-            self._job.wait_until_running()
+            self._substrate.wait_until_running()
         except WaitCancelled:
             raise
         except HeadraceError as error:
@@ -199,10 +174,10 @@ class AgentUpgrade:
                 f"watching: {verdict.reason}; {look.conduct.events} events decided, {look.backlog} wait"
             )
 
-        verdict = watch(self._new, self._job, upgrade.conduct, cutover, seen)
+        verdict = watch(self._new, self._substrate, upgrade.conduct, cutover, seen)
         upgrade.reason = verdict.reason if verdict.kind == "bad" else ""
         if upgrade.gap is not None:
-            decisions_s = between_decisions_s(self._new.job_spec, cutover.outcomes)
+            decisions_s = self._topics.between_decisions_s(self._new.job_spec, cutover.outcomes)
             upgrade.gap = upgrade.gap.model_copy(update={"decisions_s": decisions_s})
 
     # The way back
@@ -214,32 +189,26 @@ class AgentUpgrade:
         cutover, spec = upgrade.cutover, self._old.job_spec
         if cutover is None:
             raise AssertionError("what is rolled back was cut over")
-        for job in self._job.all():
-            # The earlier version runs already where a rollback was interrupted late.
-            if self._job.digest(job) == upgrade.after.digest:
-                self._job.undo(job)
+        # The earlier version runs already where a rollback was interrupted late.
+        self._substrate.undo(upgrade.after.digest)
         if upgrade.undoing is None:
-            upgrade.undoing = Undoing(
-                outcomes=settled_ends(spec, spec.outputs.outcomes),
-                reports=ends(spec.kafka, spec.outputs.reports),
-            )
+            upgrade.undoing = self._topics.undoing(spec)
             self._history.write(upgrade)
-        decided = outcomes_since(spec, cutover.outcomes, upgrade.undoing.outcomes)
-        if not self._job.all():
-            note_decided(spec, upgrade.id, decided)
-            with JobClient(self._old) as client:
-                client.wait_until_ready()
-                if not self._job.all():
-                    client.submit(cutover.snapshot or None)
-        self._job.wait_until_running()
-        upgrade.caught_up = catch_up(spec, upgrade.id, decided, upgrade.undoing.reports)
+        if not self._substrate.has_job():
+            self._topics.note_decided(spec, upgrade.id, cutover, upgrade.undoing)
+            with self._substrate.starting(self._old) as start:
+                start.wait_until_ready()
+                if not self._substrate.has_job():
+                    start.go(cutover.snapshot or None)
+        self._substrate.wait_until_running()
+        upgrade.caught_up = self._topics.catch_up(spec, upgrade.id, cutover, upgrade.undoing)
         self._end(upgrade, "rolled_back", upgrade.reason)
 
     # What is written down
 
     def _conduct(self) -> Conduct:
         try:
-            return recent_conduct(self._old.job_spec)
+            return self._topics.conduct(self._old.job_spec)
         except HeadraceError as error:
             raise HeadraceError(f"how agent {self._old.name} does can't be read: {error}") from error
 
@@ -251,7 +220,7 @@ class AgentUpgrade:
         _end(self._history, upgrade, outcome, reason)
 
 
-def end_interrupted(wanted: AgentJobInputs, prove: Prove, tell: Tell) -> AgentJobInputs | None:
+def end_interrupted(wanted: V, substrate: Substrate[V], tell: Tell) -> V | None:
     """End the agent's upgrade that was interrupted, for a command that wants the agent as `wanted`.
 
     Returns:
@@ -261,17 +230,14 @@ def end_interrupted(wanted: AgentJobInputs, prove: Prove, tell: Tell) -> AgentJo
         RolledBack: it was being undone, or is bad.
         HeadraceError: as :meth:`AgentUpgrade.run` does.
     """
-    history = History(wanted.files.upgrades(wanted.name))
+    history = substrate.history
     interrupted = history.unfinished()
     if interrupted is None:
         return None
-    before, after = (
-        AgentJobInputs.model_validate(version.inputs) for version in (interrupted.before, interrupted.after)
-    )
-    upgrade, job = AgentUpgrade(before, after, prove, tell), AgentJob(wanted)
-    job.wait_for_flink()
-    jobs = job.all()
-    runs = job.digest(jobs[0]) if jobs else None
+    before, after = (substrate.recorded(each.inputs) for each in (interrupted.before, interrupted.after))
+    upgrade = AgentUpgrade(before, after, substrate, tell)
+    substrate.reach()
+    runs = substrate.running()
     known = {None, before.digest, after.digest}
     untouched = interrupted.phase == "proving" or (interrupted.cutover is None and runs == before.digest)
     if untouched or runs not in known:
@@ -293,7 +259,7 @@ def _end(history: History, upgrade: Upgrade, outcome: OutcomeOfUpgrade, reason: 
     history.write(upgrade.model_copy(update=ended))
 
 
-def _version(inputs: AgentJobInputs) -> Version:
+def _version(inputs: VersionInputs) -> Version:
     return Version(digest=inputs.digest, code=inputs.job_spec.code, inputs=inputs.model_dump(mode="json"))
 
 

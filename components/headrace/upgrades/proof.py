@@ -1,14 +1,11 @@
-"""A new version proved on a snapshot of the old one's state, in a run of its own."""
+"""What a proof says of a version that can't go on from the state that there is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from headrace.errors import HeadraceError
-from headrace.local.agent_jobs.inputs import AgentJobInputs
-from headrace.local.agent_jobs.releases import release_of
-from headrace.local.verification import verify
 from headrace_agents.verification import Finding, Report
 
 
@@ -20,20 +17,15 @@ class Refused(HeadraceError):
         self.report = report
 
 
-Prove = Callable[[AgentJobInputs, str], dict[str, Any]]
-"""Returns the report on a snapshot, whose path is given.
+def proven(agent: str, report: Report) -> dict[str, Any]:
+    """The report as it is written down.
 
-Raises Refused, and HeadraceError where the proof can't be made.
-"""
-
-
-def prove(inputs: AgentJobInputs, snapshot: str) -> dict[str, Any]:
-    """By the code that the job would run: :func:`headrace.local.verification.verify`."""
-    environment = inputs.environment | {"PYTHONPATH": str(release_of(inputs))}
-    report = verify(inputs.files, inputs.model_copy(update={"environment": environment}), snapshot)
+    Raises:
+        Refused: it has failures.
+    """
     found = report.model_dump(mode="json")
     if not report.is_proven:
-        raise Refused("\n".join(_told(inputs.name, report)), found)
+        raise Refused("\n".join(_told(agent, report)), found)
     return found
 
 

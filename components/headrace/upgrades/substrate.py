@@ -1,0 +1,144 @@
+"""What an upgrade asks of where an agent runs: of its job, and of its topics.
+
+What fails, fails with a HeadraceError, and an interrupted wait with a WaitCancelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+
+from headrace.upgrades.conduct import Conduct
+from headrace.upgrades.record import CaughtUp, Cutover, History, Undoing
+from headrace_agents.spec import AgentJobSpec
+
+Tell = Callable[[str], None]
+"""Says how far an upgrade is."""
+
+
+class VersionInputs(Protocol):
+    """All that one version of an agent is made of: inputs of the resource that runs it."""
+
+    @property
+    def name(self) -> str:
+        """The agent's."""
+
+    @property
+    def job_spec(self) -> AgentJobSpec: ...
+
+    @property
+    def digest(self) -> str:
+        """What is compared with the running job's."""
+
+    @property
+    def healthy_for_s(self) -> float:
+        """How long a new version is watched before the old one is given up."""
+
+    def model_dump(self, *, mode: Literal["json"]) -> dict[str, Any]: ...
+
+
+V = TypeVar("V", bound=VersionInputs)
+
+
+class Vitals(NamedTuple):
+    """How a job does, as Flink has it."""
+
+    failures: int
+    """Since it was started."""
+    failure: str
+    """What the last one says."""
+    checkpoints: int
+    """Completed."""
+    checkpoint_ms: int
+    """Of the last completed one, or since when the job is there; milliseconds since the epoch."""
+
+
+class Start(Protocol):
+    """A version that is about to start; until :meth:`go` it has changed nothing."""
+
+    def wait_until_ready(self) -> None:
+        """Raises HeadraceError when it can't be started."""
+
+    def go(self, snapshot: str | None) -> None:
+        """Start it from a snapshot, and return when it can be waited for."""
+
+
+class Seen(NamedTuple):
+    """What topics tell of a version that is watched."""
+
+    backlog: int
+    """Events that the job has not committed to have read."""
+    conduct: Conduct
+    """Since the cutover."""
+
+
+class Topics(Protocol):
+    """An agent's topics."""
+
+    def conduct(self, spec: AgentJobSpec) -> Conduct:
+        """Of the latest events."""
+
+    def ends(self, spec: AgentJobSpec) -> tuple[dict[int, int], dict[int, int]]:
+        """Of the topics of outcomes and of runs: what is committed, while no job of the agent runs."""
+
+    def watched(
+        self, spec: AgentJobSpec, cutover: Cutover
+    ) -> AbstractContextManager[Callable[[], Seen | None]]:
+        """Looks at what the new version does; a look is None where Kafka does not answer."""
+
+    def between_decisions_s(self, spec: AgentJobSpec, cutover: Mapping[int, int]) -> float | None:
+        """Between the latest outcome before these offsets of the topic and the earliest behind them."""
+
+    def undoing(self, spec: AgentJobSpec) -> Undoing:
+        """Where a version ended that runs no more."""
+
+    def note_decided(self, spec: AgentJobSpec, rollback: str, cutover: Cutover, undoing: Undoing) -> None:
+        """Note what the undone version decided, in the agent's journal. No job of the agent may run."""
+
+    def catch_up(self, spec: AgentJobSpec, rollback: str, cutover: Cutover, undoing: Undoing) -> CaughtUp:
+        """Wait until the earlier version has told of all of it."""
+
+
+class Substrate(Protocol[V]):
+    """One agent's place."""
+
+    @property
+    def history(self) -> History: ...
+
+    @property
+    def topics(self) -> Topics: ...
+
+    def recorded(self, inputs: Mapping[str, Any]) -> V:
+        """What a version was made of, of what is written down of it."""
+
+    def reach(self) -> None:
+        """Wait until it answers."""
+
+    def has_job(self) -> bool: ...
+
+    def running(self) -> str | None:
+        """The digest of the version that has a job, empty where that can't be told; None: there is no job."""
+
+    def prove(self, new: V) -> dict[str, Any] | None:
+        """The report on the new version with the state that there is; None where there is none.
+
+        Raises:
+            Refused: it can't read that state. Nothing was touched.
+        """
+
+    def starting(self, version: V) -> AbstractContextManager[Start]:
+        """Begins to make a version ready; what did not go is ended with the context."""
+
+    def stop(self) -> None:
+        """With a snapshot that the next version goes on from; fine where nothing runs."""
+
+    def newest_snapshot(self) -> str | None: ...
+
+    def undo(self, digest: str) -> None:
+        """End the job of this version, and let nothing go on from the snapshots that it made."""
+
+    def wait_until_running(self) -> None: ...
+
+    def vitals(self) -> Vitals | None:
+        """None where the job is being recovered."""

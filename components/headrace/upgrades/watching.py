@@ -1,0 +1,66 @@
+"""A new version watched until it is healthy or has to be undone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from headrace.environment.duration import Duration
+from headrace.errors import HeadraceError
+from headrace.upgrades.conduct import Conduct
+from headrace.upgrades.gate import Look, Verdict, judge
+from headrace.upgrades.record import Cutover
+from headrace.upgrades.substrate import Seen, Substrate, V, VersionInputs
+from headrace.waiting import WaitCancelled, cancelled
+
+LOOK_EVERY_S = 2.0
+
+
+def watch(
+    inputs: V,
+    substrate: Substrate[V],
+    before: Conduct,
+    cutover: Cutover,
+    seen: Callable[[Look, Verdict], None],
+) -> Verdict:
+    """The gate's last word: healthy or bad."""
+    interval_s, looks = _interval_s(inputs), list[Look]()
+    with substrate.topics.watched(inputs.job_spec, cutover) as told:
+        began = time.monotonic()
+        while True:
+            look = _look(substrate, told, time.monotonic() - began)
+            if look is not None:
+                looks.append(look)
+                verdict = judge(before, looks, inputs.healthy_for_s, interval_s)
+                seen(look, verdict)
+                if verdict.kind != "not yet":
+                    return verdict
+            if cancelled.wait(LOOK_EVERY_S):
+                raise WaitCancelled(f"cancelled while agent {inputs.name} is watched; run the command again")
+
+
+def _look(substrate: Substrate[V], told: Callable[[], Seen | None], seconds: float) -> Look | None:
+    """None where Flink or Kafka does not answer, or the job is being recovered: no fault of the version."""
+    try:
+        vitals = substrate.vitals()
+        seen = told() if vitals is not None else None
+    except HeadraceError:
+        return None
+    if vitals is None or seen is None:
+        return None
+    return Look(
+        seconds=seconds,
+        checkpoints=vitals.checkpoints,
+        since_checkpoint_s=min(seconds, max(0.0, time.time() - vitals.checkpoint_ms / 1000)),
+        failures=vitals.failures,
+        failure=vitals.failure,
+        backlog=seen.backlog,
+        conduct=seen.conduct,
+    )
+
+
+def _interval_s(inputs: VersionInputs) -> float:
+    """Of checkpoints, as the job's options have it: Flink's way to write a duration has a blank before the
+    unit."""
+    interval = inputs.job_spec.flink_configuration.get("execution.checkpointing.interval")
+    return Duration.parse(interval.replace(" ", "")).seconds if interval else 0.0
