@@ -102,3 +102,12 @@ class Report(Record):
 
 def control_key(shard: int) -> bytes:
     return json.dumps({SHARD_FIELD: shard}, separators=(",", ":")).encode()
+
+
+def records_of(command: Command, shards: int) -> list[tuple[bytes, bytes]]:
+    """One for each shard.
+
+    Commands that concern a key go to all shards too: only the key's own finds something, and nothing here
+    depends on how Flink's SQL works out which that is.
+    """
+    return [(control_key(shard), command.encode()) for shard in range(shards)]

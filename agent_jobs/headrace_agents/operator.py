@@ -686,7 +686,7 @@ class AgentOperator:
     def _work(self, shard: Shard, state: ShardState) -> Iterator[OutputRecord]:
         wound_down = shard.winds_down
         yield from self._workbench.work(shard, state)
-        if False:
+        if wound_down and not shard.winds_down:
             yield from self._advance_all(shard, state)
         if not shard.tasks:
             self._working.pop(shard.id, None)

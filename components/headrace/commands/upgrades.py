@@ -100,6 +100,8 @@ def _lines(found: Upgrade) -> Iterator[tuple[str, str]]:
         yield "cutover", found.cutover.snapshot
     if gap := found.gap:
         parts = f"stop {gap.stop_s:.1f}, submit {gap.submit_s:.1f}, start {gap.start_s:.1f}"
+        if gap.wind_down_s is not None:
+            yield "runs ended", f"within {gap.wind_down_s:.1f} s, while none was started"
         yield "gap", f"{gap.total_s:.1f} s: {parts}"
         if gap.decisions_s is not None:
             yield "between decisions", f"{gap.decisions_s:.1f} s"

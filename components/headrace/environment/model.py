@@ -415,6 +415,12 @@ class AgentUpgrade(Declared):
         "How long checkpoints, lag, dead letters and cost have to be as before; else it is undone.",
         default=Duration(30 * SECOND_MS),
     )
+    runs: Literal["resume", "drain"] = declared(
+        "`resume` or `drain`",
+        "Runs in flight: the new version goes on with them by the journal, or (`drain`) the old one ends them"
+        " first, within a run's deadline, and starts none meanwhile.",
+        default="resume",
+    )
 
 
 class Agent(Declared):

@@ -51,6 +51,7 @@ class Agent(pulumi.ComponentResource):
                     str(context.files.release(spec.code) / JOB_PROGRAM),
                 ),
                 healthy_for_s=agent.healthy_for_ms / 1000,
+                drains_runs=agent.drains_runs,
                 packages={name: str(folder) for name, folder in packages(spec.entry_point).items()},
                 client_files=client_files(context),
                 environment=client_environment(context, folder_name(agent.name)),

@@ -69,9 +69,11 @@ def read_topic(
     since_ms: int | None = None,
     *,
     offsets: Mapping[int, int] | None = None,
+    uncommitted: bool = False,
 ) -> Iterator[KeptRecord]:
     """Everything that is committed now, partition by partition in its order; ``since_ms``: by Kafka's time;
-    ``offsets``: from these on, of partitions that are not among them all.
+    ``offsets``: from these on, of partitions that are not among them all; ``uncommitted``: of transactions
+    that are open or were aborted, too.
 
     Raises HeadraceError when Kafka does not answer or has no such topic.
     """
@@ -81,6 +83,7 @@ def read_topic(
             **{"group.id": "headrace-reader"},
             **READS_ALONE,
             **TO_ITS_END,
+            **({"isolation.level": "read_uncommitted"} if uncommitted else {}),
         )
     )
     try:

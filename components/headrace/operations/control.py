@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from headrace.errors import HeadraceError
 from headrace.local.topics import kept, no_answer, write
 from headrace.operations.decisions import committed_reader
-from headrace_agents.control import Command, CommandKind, Problem, Report, SettingsChange, control_key
+from headrace_agents.control import Command, CommandKind, Problem, Report, SettingsChange, records_of
 from headrace_agents.spec import AgentJobSpec
 
 POLL_S = 0.2
@@ -69,15 +69,6 @@ def new_command(
     kind: CommandKind, key: tuple[Any, ...] | None = None, settings: SettingsChange | None = None
 ) -> Command:
     return Command(id=uuid.uuid4().hex, kind=kind, key=key, settings=settings)
-
-
-def records_of(command: Command, shards: int) -> list[tuple[bytes, bytes]]:
-    """One for each shard.
-
-    Commands that concern a key go to all shards too: only the key's own finds something, and nothing here
-    depends on how Flink's SQL works out which that is.
-    """
-    return [(control_key(shard), command.encode()) for shard in range(shards)]
 
 
 def patience_s(spec: AgentJobSpec, kind: CommandKind) -> float:

@@ -80,6 +80,7 @@ def _agent(
             agent.upgrade.healthy_for.milliseconds,
             f"declared as upgrade.healthy_for {agent.upgrade.healthy_for}",
         ),
+        drains_runs=because(agent.upgrade.runs == "drain", f"declared as upgrade.runs {agent.upgrade.runs}"),
         key_variables=mapping(
             {path: because(variable, f"declared as {path}.api_key.env") for path, variable in keys(agent)},
             "0 keys are declared for its models",

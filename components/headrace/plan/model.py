@@ -245,6 +245,8 @@ class AgentPlan(PlanModel):
     """What it is given: with headroom, within the provider's limit."""
     healthy_for_ms: int
     """How long another version is watched before the one that ran is given up."""
+    drains_runs: bool
+    """Whether runs in flight end before another version takes over."""
     key_variables: dict[str, str]
     """Environment variables whose values the substrate puts into files, by the path in ``spec`` of the model
     whose key they hold: ``model``, ``model.fallbacks[0]``, ``embedding``."""

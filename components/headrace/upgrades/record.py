@@ -35,6 +35,8 @@ class Gap(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    wind_down_s: float | None = None
+    """Before it: until runs in flight had ended. None where they were resumed."""
     stop_s: float
     """From the order to stop until the savepoint is complete and the job has ended."""
     submit_s: float

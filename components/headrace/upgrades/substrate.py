@@ -35,6 +35,10 @@ class VersionInputs(Protocol):
     def healthy_for_s(self) -> float:
         """How long a new version is watched before the old one is given up."""
 
+    @property
+    def drains_runs(self) -> bool:
+        """Whether the old version's runs end before this one takes over."""
+
     def model_dump(self, *, mode: Literal["json"]) -> dict[str, Any]: ...
 
 
@@ -81,6 +85,10 @@ class Topics(Protocol):
 
     def ends(self, spec: AgentJobSpec) -> tuple[dict[int, int], dict[int, int]]:
         """Of the topics of outcomes and of runs: what is committed, while no job of the agent runs."""
+
+    def wind_down(self, spec: AgentJobSpec) -> int:
+        """Have all shards end their runs and start no other; returns how many shards had not told of it by a
+        run's deadline."""
 
     def watched(
         self, spec: AgentJobSpec, cutover: Cutover

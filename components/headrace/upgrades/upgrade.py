@@ -132,6 +132,7 @@ class AgentUpgrade(Generic[V]):
     # Cutover
 
     def _cut_over(self, upgrade: Upgrade, start: Start) -> None:
+        wound_down_s = self._wind_down()
         began = time.monotonic()
         self._substrate.stop()
         stopped = time.monotonic()
@@ -155,9 +156,32 @@ class AgentUpgrade(Generic[V]):
             upgrade.reason = f"the new version does not start: {error}"
             return
         upgrade.gap = Gap(
-            stop_s=stopped - began, submit_s=submitted - stopped, start_s=time.monotonic() - submitted
+            wind_down_s=wound_down_s,
+            stop_s=stopped - began,
+            submit_s=submitted - stopped,
+            start_s=time.monotonic() - submitted,
         )
         self._tell(f"the new version runs after {upgrade.gap.total_s:.1f} s without a job")
+
+    def _wind_down(self) -> float | None:
+        """How long it took; None where runs in flight are resumed.
+
+        What could not be told is no reason not to go on: its runs are resumed.
+        """
+        if not self._new.drains_runs or not self._substrate.has_job():
+            return None
+        self._tell("runs in flight end; none is started")
+        began = time.monotonic()
+        try:
+            missing = self._topics.wind_down(self._old.job_spec)
+        except WaitCancelled:
+            raise
+        except HeadraceError as error:
+            self._tell(f"runs in flight are resumed: {error}")
+            return time.monotonic() - began
+        if missing:
+            self._tell(f"runs of {missing} shards had not ended by their deadline: they are resumed")
+        return time.monotonic() - began
 
     # The gate
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from headrace.operations.control import Hearing, new_command, patience_s, ranges, records_of, unreported
+from headrace.operations.control import Hearing, new_command, patience_s, ranges, unreported
 from headrace.operations.stack import Stack
-from headrace_agents.control import Command, Problem, Report
+from headrace_agents.control import Command, Problem, Report, records_of
 
 
 def report(command: Command, shard: int, **content: object) -> Report:

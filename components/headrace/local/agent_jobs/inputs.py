@@ -29,6 +29,8 @@ class AgentJobInputs(Inputs):
     """Folders of the packages that the job's code is in, by name."""
     healthy_for_s: float
     """How long a new version is watched before the old one is given up."""
+    drains_runs: bool = False
+    """Whether the old version's runs end before this one takes over."""
 
     @property
     def name(self) -> str:

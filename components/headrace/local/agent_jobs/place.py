@@ -19,6 +19,7 @@ from headrace.local.agent_jobs.inputs import AgentJobInputs
 from headrace.local.agent_jobs.job import AgentJob
 from headrace.local.agent_jobs.releases import release_of
 from headrace.local.agent_jobs.rollback import catch_up, note_decided
+from headrace.local.agent_jobs.winding_down import wind_down
 from headrace.local.flink_rest import JobGone, SavepointFailed
 from headrace.local.topics import ends
 from headrace.local.verification import verify
@@ -39,6 +40,9 @@ class LocalTopics:
 
     def ends(self, spec: AgentJobSpec) -> tuple[dict[int, int], dict[int, int]]:
         return ends(spec.kafka, spec.outputs.outcomes), ends(spec.kafka, spec.outputs.runs)
+
+    def wind_down(self, spec: AgentJobSpec) -> int:
+        return wind_down(spec)
 
     @contextmanager
     def watched(self, spec: AgentJobSpec, cutover: Cutover) -> Iterator[Callable[[], Seen | None]]:

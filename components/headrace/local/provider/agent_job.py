@@ -39,6 +39,7 @@ class AgentJobKind(Kind[AgentJobInputs]):
             "environment",
             "packages",
             "healthy_for_s",
+            "drains_runs",
             "manifest",
         }
     )
