@@ -15,7 +15,7 @@ SUITES := python3 tests/run_suites.py
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests up down plan status watch clean lint format lock policy
 .PHONY: test test-unit test-components test-policies test-engine test-local test-chaos engine chaos soak
-.PHONY: image-test bench bench-agents bench-up bench-cdc bench-drill bench-layer bench-preview bench-check bench-verification
+.PHONY: image-test bench bench-agents bench-up bench-cdc bench-drill bench-layer bench-preview bench-check bench-upgrade bench-verification
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -115,6 +115,9 @@ bench-layer: setup ## measure what the layer over a model's client takes of the 
 
 bench-verification: setup ## measure the verification of a savepoint of 100 000 memories on one core; writes JSON
 	@$(PYTHON) -m tests.bench.verification $(ARGS)
+
+bench-upgrade: setup ## measure the gap in decisions at an upgrade under load; writes JSON (ARGS="--runs 1")
+	@$(PYTHON) -m tests.bench.upgrade $(ARGS)
 
 bench-preview: setup ## measure a cold preview of production by phase; writes JSON (ARGS="--runs 1")
 	@$(PYTHON) -m tests.bench.preview $(ARGS)

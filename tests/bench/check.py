@@ -226,6 +226,13 @@ LIMITS = (
         lambda found: 1.1 * _verification("peak_mib", 10_000)(found),
         "MiB",
     ),
+    Limit(
+        "an upgrade under 50 events/s: between decisions",
+        "upgrade",
+        lambda found: float(found["seconds"]["decisions_s"]["median"]),
+        lambda _: 10,
+        "s",
+    ),
     *AGENTS,
     *DRILLS,
 )

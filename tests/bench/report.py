@@ -18,6 +18,13 @@ PART_NAMES = {
     "added": "**added to the model's own time**",
 }
 
+PARTS_OF_A_GAP = {
+    "stop_s": "stopped with a savepoint",
+    "submit_s": "submitted",
+    "start_s": "all tasks run",
+    "decisions_s": "**between decisions**",
+}
+
 AGENTS = """## The agent runtime beside other programs
 
 One subtask; Flink, Kafka and the scripted model share the machine's processor cores. Each program does the
@@ -49,6 +56,9 @@ def text() -> str:
             "make bench-verification",
             machine.newest("verification"),
             _verification,
+        ),
+        _section(
+            "Decisions while an agent is upgraded", "make bench-upgrade", machine.newest("upgrade"), _upgrade
         ),
         AGENTS,
         *(_scenario(scenario) for scenario in scenarios.ALL),
@@ -209,6 +219,19 @@ def _verification(found: dict[str, Any]) -> str:
         " bound to one core, which other work may share.\n\n"
     )
     return told + _table(["memories", "seconds", "of processor time", "MiB resident at most"], rows)
+
+
+def _upgrade(found: dict[str, Any]) -> str:
+    told = (
+        f"{found['events_per_second']:.0f} changes a second, {found['model_ms']} ms for each answer of the model;"
+        " other code, proved and started beside the version that decides.\n\n"
+    )
+    rows = [
+        [name, f"{cell['median']:.1f} ({cell['min']:.1f}-{cell['max']:.1f})"]
+        for part, name in PARTS_OF_A_GAP.items()
+        if (cell := found["seconds"][part])
+    ]
+    return told + _table(["s, median of the upgrades (least-most)", ""], rows)
 
 
 LAYERS = {
