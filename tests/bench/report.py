@@ -223,7 +223,7 @@ def _verification(found: dict[str, Any]) -> str:
 
 def _upgrade(found: dict[str, Any]) -> str:
     told = (
-        f"{found['events_per_second']:.0f} changes a second, {found['model_ms']} ms for each answer of the model;"
+        f"{found['events_per_second']:.0f} changes a second, {found['model_ms']} ms for each answer;"
         " other code, proved and started beside the version that decides.\n\n"
     )
     rows = [

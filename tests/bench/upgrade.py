@@ -1,8 +1,8 @@
 """`make bench-upgrade`: how long nobody decides while an agent gets other code, under load.
 
-Some 50 events a second go to one agent whose model, the scripted one, takes 200 ms. `headrace up` brings it to
-other code and back. The gap is what the upgrade's own record says: between the last decision of the earlier
-version and the first of the new one, and where the time went. At the end every change has exactly one outcome.
+Some 50 events a second go to one agent whose model, the scripted one, takes 200 ms. `headrace up` brings it
+to other code and back. The gap is what the upgrade's record says: between the last decision of the earlier
+version and the first of the new one, and where the time went. At the end every change has one outcome.
 """
 
 from __future__ import annotations
