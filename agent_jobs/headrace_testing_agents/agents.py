@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Annotated
 
 import aiohttp
 from pydantic import BaseModel, ConfigDict, Field
 
 from headrace_agents import Agent, Change, Context, Message, Reminder, on, on_reminder
+from headrace_agents.prompts import takes
 from headrace_testing_agents.labour import LABORIOUS, labour
 from headrace_testing_agents.replaying import REMINDED_EVERY, chained
 from headrace_testing_agents.steps import STEPS
@@ -70,6 +72,7 @@ class ChronicleSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     remind_after_s: float = Field(default=2, gt=0)
+    instruction: Annotated[str, takes()] = "Judge a ticket."
 
 
 ChronicleContext = Context[Chronicled, Noted | Reminded]
@@ -84,7 +87,10 @@ class Chronicle(Agent[Chronicled, Noted | Reminded, ChronicleSettings]):
         body = ticket.body or ""
         if ticket.status == LABORIOUS:
             labour()
-        question = [Message("system", "Judge a ticket."), Message("user", f"{ticket.subject or ''} {body}")]
+        question = [
+            Message("system", self.settings.instruction),
+            Message("user", f"{ticket.subject or ''} {body}"),
+        ]
         judgement = (await ctx.model(question, answer=Judgement)).content
         memory.events += 1
         memory.digest = chained(memory.digest, change.operation, ticket.id, body)

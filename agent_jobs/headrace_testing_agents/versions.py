@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import Field
@@ -20,6 +21,7 @@ from headrace_testing_agents.agents import (
 from headrace_testing_agents.replaying import UNREADABLE
 
 CALLS = 10
+DOUBTED_OF = 20
 
 
 class Reworded(Chronicle):
@@ -78,3 +80,47 @@ class Costly(Migrating):
         await super().changed(ctx, change)
         for number in range(1, CALLS):
             await ctx.model([Message("user", f"Once more, number {number}: {change.row.body}")])
+
+
+class Counted(Extended):
+    events: list[str] = Field(default_factory=list)  # type: ignore[assignment]  # another type
+
+
+class Retyped(Migrating, Agent[Counted, Noted | Reminded, ChronicleSettings]):
+    """A field of another type, and no migration to it."""
+
+
+class Doubts(ChronicleSettings):
+    doubted: int = Field(default=0, ge=0)
+    """Of each :data:`DOUBTED_OF` tickets."""
+
+
+class Doubtful(Migrating, Agent[Extended, Noted | Reminded, Doubts]):
+    """Of a share of all tickets it makes dead letters: none before its setting says so."""
+
+    times = 1
+
+    @on(TICKETS)
+    async def changed(self, ctx: ChronicleContext, change: Change[Ticket]) -> None:
+        settings = self.settings
+        if not isinstance(settings, Doubts):
+            raise TypeError(f"{settings} are another agent's")
+        if change.row.id % DOUBTED_OF < settings.doubted * self.times:
+            raise RuntimeError(f"doubts ticket {change.row.id}")
+        await super().changed(ctx, change)
+
+
+class MoreDoubtful(Doubtful):
+    """Of twice that share."""
+
+    times = 2
+
+
+class NeverCheckpointing(Migrating):
+    """Looks for a pattern that takes for ever; Python's own search lets no other thread of the worker run
+    meanwhile, so no checkpoint goes through it."""
+
+    @on(TICKETS)
+    async def changed(self, ctx: ChronicleContext, change: Change[Ticket]) -> None:
+        re.fullmatch("(a+)+b", "a" * 64)
+        await super().changed(ctx, change)

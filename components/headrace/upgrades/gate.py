@@ -23,8 +23,10 @@ DEAD_LETTERS_TIMES = 1.5
 """The share of dead letters that is tolerated, of that before."""
 DEAD_LETTERS_FLOOR = 0.005
 """Where there were fewer before, or none."""
-SURE = 0.001
-"""How unlikely so many dead letters must be at the tolerated share."""
+SURE = 0.01
+"""How unlikely so many dead letters must be at the tolerated share, for the version to be undone."""
+DOUBT = 0.2
+"""And for it to be watched on: more events tell more."""
 FEWEST_DEAD_LETTERS = 5
 COST_TIMES = 2.0
 """What an event may cost, of what it cost before."""
@@ -35,7 +37,7 @@ STILL_S = 30.0
 BACKLOG_SLACK_S = 10.0
 """A backlog may be larger than at the cutover by what comes in so many seconds."""
 PATIENCE_TIMES = 3
-"""Of the declared time: by then the backlog has to have stopped growing."""
+"""Of the declared time: by then the backlog has to have stopped growing, and doubts end."""
 
 
 class Look(BaseModel):
@@ -67,10 +69,11 @@ def judge(
 ) -> Verdict:
     """What the looks so far say, the latest last; `before` is the earlier version's conduct."""
     now = looks[-1]
+    dead_letters, unlikely = _dead_letters(before, now.conduct)
     for bad in (
         _failing(now),
         _not_checkpointing(now, checkpoint_interval_s),
-        _dead_letters(before, now.conduct),
+        dead_letters if unlikely < SURE else "",
         _cost(before, now.conduct),
         _standing_still(looks),
     ):
@@ -80,6 +83,8 @@ def judge(
         return Verdict("not yet", f"{now.seconds:.0f} of {healthy_for_s:.0f} s")
     if not now.checkpoints:
         return Verdict("not yet", "no checkpoint has completed")
+    if unlikely < DOUBT and now.seconds < PATIENCE_TIMES * healthy_for_s:
+        return Verdict("not yet", f"it may be chance: {dead_letters}")
     if growing := _growing_backlog(looks):
         if now.seconds >= PATIENCE_TIMES * healthy_for_s:
             return Verdict("bad", growing)
@@ -100,16 +105,16 @@ def _not_checkpointing(now: Look, interval_s: float) -> str:
     return f"no checkpoint completed for {now.since_checkpoint_s:.0f} s, allowed are {allowed:.0f}"
 
 
-def _dead_letters(before: Conduct, after: Conduct) -> str:
+def _dead_letters(before: Conduct, after: Conduct) -> tuple[str, float]:
+    """What there is to say, and the probability of it, or more, at the tolerated share."""
     tolerated = min(1.0, max(DEAD_LETTERS_FLOOR, DEAD_LETTERS_TIMES * before.dead_letter_share))
-    if after.dead_letters < FEWEST_DEAD_LETTERS:
-        return ""
-    if at_least(after.dead_letters, after.events, tolerated) >= SURE:
-        return ""
-    return (
+    said = (
         f"{after.dead_letters} of {after.events} events became dead letters ({after.dead_letter_share:.1%}), "
         f"before it were {before.dead_letters} of {before.events} ({before.dead_letter_share:.1%})"
     )
+    if after.dead_letters < FEWEST_DEAD_LETTERS:
+        return said, 1.0
+    return said, at_least(after.dead_letters, after.events, tolerated)
 
 
 def _cost(before: Conduct, after: Conduct) -> str:

@@ -1,4 +1,4 @@
-"""A stack for these tests alone, whose agent is taken from version to version."""
+"""A stack for each module, whose agent is taken from version to version: its state knows only forward."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from tests.pipeline.plugin import Pipeline, running
 DECLARATION = Path(__file__).with_name("Pulumi.upgrade.yaml")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def pipeline() -> Iterator[Pipeline]:
     yield from running(DECLARATION, scales=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 from hypothesis import given
@@ -98,6 +99,34 @@ def test_a_backlog_that_grows_is_waited_for_and_is_a_reason_in_the_end() -> None
 def test_a_handful_of_dead_letters_proves_nothing() -> None:
     assert verdict(look(1, conduct=conduct(4, dead_letters=4))).kind == "not yet"
     assert verdict(look(31, conduct=conduct(1_500, dead_letters=22))).kind == "healthy"
+
+
+def test_a_share_of_dead_letters_that_may_be_chance_is_watched_on_and_then_tolerated() -> None:
+    doubtful = conduct(1_500, dead_letters=27)
+    found = verdict(look(31, conduct=doubtful))
+    assert (found.kind, "27 of 1500" in found.reason) == ("not yet", True)
+    assert verdict(look(91, conduct=doubtful)).kind == "healthy"
+    assert verdict(look(45, conduct=conduct(2_250, dead_letters=55))).kind == "bad"
+
+
+def test_twice_the_share_of_dead_letters_is_found_and_the_same_share_is_not() -> None:
+    """Of 10% before: within the time that the gate watches at most, at 10 events a second."""
+    before = conduct(1_000, dead_letters=100)
+    chance = random.Random(1)
+    told: dict[float, list[str]] = {0.1: [], 0.2: []}
+    for share, kinds in told.items():
+        for _ in range(200):
+            dead, kind = 0, "not yet"
+            looks = list[Look]()
+            for seconds in range(2, 92, 2):
+                dead += sum(chance.random() < share for _ in range(20))
+                looks.append(look(seconds, conduct=conduct(10 * seconds, dead_letters=dead)))
+                kind = verdict(*looks, before=before).kind
+                if kind != "not yet":
+                    break
+            kinds.append(kind)
+    assert told[0.1].count("bad") == 0
+    assert told[0.2].count("bad") > 150
 
 
 @given(trials=st.integers(1, 300), share=st.floats(0.001, 0.999), chosen=st.floats(0, 1))
