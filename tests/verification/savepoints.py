@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from headrace.toolchain.runtimes import Runtimes
 from headrace_agents.agent import load
 from headrace_agents.spec import AgentJobSpec
 from headrace_agents.testing import DEFAULT_LIMITS, in_memory_spec
+from tests.verification.changed import FILE
 
 PROJECT = Path(__file__).parents[2]
 DECLARATION = PROJECT / "stacks" / "Pulumi.local.yaml"
-WRITE = Path(__file__).parent / "programs" / "write.py"
+PROGRAMS = Path(__file__).parent / "programs"
+WRITE, RESTORE = PROGRAMS / "write.py", PROGRAMS / "restore.py"
 TIMEOUT_S = 600
 LIMITS = DEFAULT_LIMITS.model_copy(
     # A run that never ends must keep out nothing else.
@@ -56,30 +59,62 @@ def inputs_of(spec: AgentJobSpec, root: Path) -> AgentJobInputs:
 
 def written(spec: AgentJobSpec, root: Path, memories: int | None = None, size: int = 1024) -> str:
     """Path of a native savepoint of a job that has seen things, or of that many memories of `size` bytes."""
+    filled = [] if memories is None else ["--memories", str(memories), "--size", str(size)]
+    return _written(spec, root, filled)
+
+
+def written_changes(spec: AgentJobSpec, root: Path, changes: Path) -> str:
+    """Of the memories that are in a file of :mod:`tests.verification.changed`."""
+    return _written(spec, root, ["--changed"], {FILE: str(changes)})
+
+
+def restored_changes(
+    spec: AgentJobSpec, root: Path, changes: Path, savepoint: str
+) -> dict[int, tuple[bool, bool]]:
+    """By shard, whether verification says that it can be gone on from, and whether the operator went on."""
+    told = root / "told.jsonl"
+    told.unlink(missing_ok=True)
+    _run(spec, root, RESTORE, ["--savepoint", savepoint, "--told", str(told)], {FILE: str(changes)})
+    lines = (json.loads(line) for line in told.read_text().splitlines())
+    return {shard: (is_proven, goes_on) for shard, is_proven, goes_on in lines}
+
+
+def _written(
+    spec: AgentJobSpec, root: Path, filled: Sequence[str], environment: Mapping[str, str] | None = None
+) -> str:
+    savepoints = root / "savepoints"
+    savepoints.mkdir(parents=True, exist_ok=True)
+    _run(spec, root, WRITE, ["--folder", str(savepoints), *filled], environment or {})
+    return (savepoints / "path").read_text()
+
+
+def _run(
+    spec: AgentJobSpec, root: Path, program: Path, options: Sequence[str], environment: Mapping[str, str]
+) -> None:
+    """A program of the agents' environment, in a Flink of its own; fails where it does not end well."""
     inputs, files = inputs_of(spec, root), StackFiles(root)
     folder = files.etc("writing")
-    savepoints = root / "savepoints"
-    for each in (folder, savepoints, files.scratch("writing"), Path(spec.settings.get("folder", folder))):
+    for each in (folder, files.scratch("writing"), Path(spec.settings.get("folder", folder))):
         each.mkdir(parents=True, exist_ok=True)
     for name, content in inputs.client_files.items():
         (folder / name).write_text(content)
     (folder / "job.json").write_text(spec.model_dump_json())
     runtimes = Runtimes.locate()
     python = str(runtimes.agents_python)
-    filled = [] if memories is None else ["--memories", str(memories), "--size", str(size)]
-    with (root / "written.log").open("w") as log:
+    given = {**environment, "JVM_ARGS": "-Xmx512m -XX:+UseSerialGC"}
+    log = root / f"{program.stem}.log"
+    with log.open("w") as output:
         done = subprocess.run(
             [
                 *(str(runtimes.flink / "bin" / "flink"), "run", "--target", "local"),
-                *("--pyExecutable", python, "--pyClientExecutable", python, "--python", str(WRITE)),
-                *("--spec", str(folder / "job.json"), "--folder", str(savepoints), *filled),
+                *("--pyExecutable", python, "--pyClientExecutable", python, "--python", str(program)),
+                *("--spec", str(folder / "job.json"), *options),
             ],
-            env=os.environ | inputs.environment | {"JVM_ARGS": "-Xmx512m -XX:+UseSerialGC"},
+            env=os.environ | inputs.environment | given,
             stdin=subprocess.DEVNULL,
-            stdout=log,
+            stdout=output,
             stderr=subprocess.STDOUT,
             check=False,
             timeout=TIMEOUT_S,
         )
-    assert done.returncode == 0, (root / "written.log").read_text()[-4000:]
-    return (savepoints / "path").read_text()
+    assert done.returncode == 0, log.read_text()[-4000:]

@@ -1,8 +1,9 @@
 """Runs a job with an agent's state in a Flink of its own and stops it with a native savepoint.
 
 ``flink run --target local ... --python write.py --spec FILE --folder FOLDER``. Either the agent operator
-itself sees things of the datagen connector, or with ``--memories`` its state is filled without it. Writes the
-savepoint's path to ``FOLDER/path``.
+itself sees things of the datagen connector, or its state is filled without it: with ``--memories`` that are
+alike, or with ``--changed`` what :mod:`tests.verification.changed` has. Writes the savepoint's path to
+``FOLDER/path``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from pyflink.datastream import StreamExecutionEnvironment
@@ -23,8 +25,9 @@ from headrace_agents.flink.state import BYTES
 from headrace_agents.operators import AGENT
 from headrace_agents.shards import shard_ids
 from headrace_agents.spec import AgentJobSpec
+from tests.verification import changed
 from tests.verification.agents import THINGS
-from tests.verification.programs.filling import Fill
+from tests.verification.programs.filling import Entries, Fill, numbered
 
 TIMEOUT_S = 300
 
@@ -35,6 +38,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--memories", type=int)
     parser.add_argument("--size", type=int, default=1024)
+    parser.add_argument("--changed", action="store_true")
     options = parser.parse_args()
     spec, folder = read_spec(options.spec), options.folder
     environment = StreamExecutionEnvironment.get_execution_environment(
@@ -54,15 +58,16 @@ def main() -> None:
     )
     tables = StreamTableEnvironment.create(environment)
     ids = shard_ids(spec.shards, spec.max_parallelism)
-    things = THINGS if options.memories is None else spec.shards
-    tables.execute_sql(_generator(things, 20 if options.memories is None else 1_000))
+    entries = _entries(options, spec)
+    things = THINGS if entries is None else spec.shards
+    tables.execute_sql(_generator(things, 20 if entries is None else 1_000))
     records = key_by_shard(tables.to_data_stream(tables.sql_query(_query(spec, ids))), RECORD_TYPE)
-    if options.memories is None:
+    if entries is None:
         expected = [Path(spec.settings["folder"], str(thing)) for thing in range(THINGS)]
         results = records.process(AgentFunction(spec.model_dump_json()), OUTPUT_TYPE)
     else:
         expected = [folder / "filled"]
-        results = records.process(Fill(ids, options.memories, options.size, expected[0]), BYTES)
+        results = records.process(Fill(ids, entries, expected[0]), BYTES)
     results.uid(AGENT).print()
     job = environment.execute_async(spec.name)
     _wait(expected)
@@ -70,6 +75,14 @@ def main() -> None:
     # PyFlink's own method asks for the canonical format.
     stopped = job._j_job_client.stopWithSavepoint(False, f"file://{folder}", native)
     (folder / "path").write_text(stopped.get())
+
+
+def _entries(options: argparse.Namespace, spec: AgentJobSpec) -> Entries | None:
+    if options.changed:
+        return changed.memories
+    if options.memories is None:
+        return None
+    return partial(numbered, shards=spec.shards, memories=options.memories, size=options.size)
 
 
 def _generator(numbers: int, per_second: int) -> str:
