@@ -92,7 +92,7 @@ class KafkaJournal:
         """By shard, the offset of the step that is settled next."""
         self._tails: dict[int, _Tail] = {}
         self._low: dict[int, int] = {}
-        self._questions: Consumer | None = None
+        self._made_reader: Consumer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failure: JournalError | None = None
         self.figures = JournalFigures()
@@ -176,8 +176,8 @@ class KafkaJournal:
         """What is not acknowledged by now is not waited for: its runs are ended too."""
         self._closed.set()
         self._thread.join(_PATIENCE_S)
-        if self._questions is not None:
-            self._questions.close()
+        if self._made_reader is not None:
+            self._made_reader.close()
 
     def _partition(self, shard: int) -> int:
         return shard % self._spec.partitions
@@ -244,16 +244,20 @@ class KafkaJournal:
     def _fail(self, error: KafkaError) -> None:
         self._failure = JournalError(f"topic {self._spec.topic}: {error.str()}")
 
-    def _consumer(self) -> Consumer:
-        return self._made(
-            Consumer,
-            {
-                "group.id": "headrace-journal",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "error",
-                "enable.partition.eof": False,
-            },
-        )
+    @property
+    def _reader(self) -> Consumer:
+        """One for all partitions and questions: to make one and to close it takes a tenth of a second."""
+        if self._made_reader is None:
+            self._made_reader = self._made(
+                Consumer,
+                {
+                    "group.id": "headrace-journal",
+                    "enable.auto.commit": False,
+                    "auto.offset.reset": "error",
+                    "enable.partition.eof": False,
+                },
+            )
+        return self._made_reader
 
     def _made(self, kind: Callable[[dict[str, object]], Client], properties: dict[str, object]) -> Client:
         try:
@@ -280,10 +284,8 @@ class KafkaJournal:
         return int(found.offset) if found.offset >= 0 else max(self._claims.values()) + 1
 
     def _ask(self, question: Callable[[Consumer], T]) -> T:
-        if self._questions is None:
-            self._questions = self._consumer()
         try:
-            return question(self._questions)
+            return question(self._reader)
         except KafkaException as error:
             raise JournalError(f"topic {self._spec.topic}: {error}") from error
 
@@ -298,7 +300,7 @@ class KafkaJournal:
 
     def _values(self, partition: int, start: int, end: int) -> Iterator[tuple[int, bytes]]:
         """Of the records at ``[start, end]``."""
-        consumer = self._consumer()
+        consumer = self._reader
         deadline = time.monotonic() + _PATIENCE_S
         try:
             consumer.assign([TopicPartition(self._spec.topic, partition, start)])
@@ -318,4 +320,4 @@ class KafkaJournal:
                         f"topic {self._spec.topic}, partition {partition}: nothing more to read"
                     )
         finally:
-            consumer.close()
+            consumer.unassign()

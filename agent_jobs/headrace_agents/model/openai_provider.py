@@ -14,7 +14,6 @@ from typing import Any
 
 import aiohttp
 import httpx2
-import openai
 
 from headrace_agents.chat import (
     ChatRequest,
@@ -49,7 +48,7 @@ class _Client:
         self._max_answer_bytes = spec.max_answer_bytes
         self._headers = {"Authorization": f"Bearer {_api_key(spec)}", "Content-Type": "application/json"}
         # The endpoint's layer keeps an attempt's time.
-        self._client = http_client or openai.DefaultAioHttpClient(limits=_limits(spec), timeout=None)
+        self._client = http_client or _opened(spec)
 
     async def post(self, path: str, body: Mapping[str, Any], idempotency_key: str) -> Any:
         """The JSON of the answer. Raises ModelError."""
@@ -112,6 +111,13 @@ class OpenAiEmbeddingProvider:
 
     async def close(self) -> None:
         await self._client.close()
+
+
+def _opened(spec: EndpointSpec) -> httpx2.AsyncClient:
+    # Imported here: it takes half a second, for which the operator's thread need not wait at its start.
+    from openai import DefaultAioHttpClient  # noqa: PLC0415
+
+    return DefaultAioHttpClient(limits=_limits(spec), timeout=None)
 
 
 def _limits(spec: EndpointSpec) -> httpx2.Limits:

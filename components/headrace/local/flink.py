@@ -90,6 +90,10 @@ class FlinkCluster(pulumi.ComponentResource):
         )
 
 
+CLIENT_JAVA_OPTIONS = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+"""It lives for seconds: what a better compiler and several collecting threads save, they cost before."""
+
+
 def cluster_options(context: LocalContext) -> dict[str, str]:
     """The plan's options, and what the distribution ships beside its jars."""
     return context.plan.flink.configuration | _shipped_java_options(context.runtimes.flink)
@@ -124,7 +128,7 @@ def client_files(context: LocalContext) -> dict[str, str]:
 
 def client_environment(context: LocalContext, folder: str) -> dict[str, str]:
     """Environment of a client whose configuration is in ``etc/FOLDER``."""
-    return _environment(context, folder)
+    return _environment(context, folder) | {"JVM_ARGS": CLIENT_JAVA_OPTIONS}
 
 
 def _environment(context: LocalContext, name: str) -> dict[str, str]:
