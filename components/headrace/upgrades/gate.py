@@ -70,25 +70,25 @@ def judge(
     """What the looks so far say, the latest last; `before` is the earlier version's conduct."""
     now = looks[-1]
     dead_letters, unlikely = _dead_letters(before, now.conduct)
-    for bad in (
+    bad = (
         _failing(now),
         _not_checkpointing(now, checkpoint_interval_s),
         dead_letters if unlikely < SURE else "",
         _cost(before, now.conduct),
         _standing_still(looks),
-    ):
-        if bad:
-            return Verdict("bad", bad)
+    )
+    if reason := next(filter(None, bad), ""):
+        return Verdict("bad", reason)
     if now.seconds < healthy_for_s:
         return Verdict("not yet", f"{now.seconds:.0f} of {healthy_for_s:.0f} s")
     if not now.checkpoints:
         return Verdict("not yet", "no checkpoint has completed")
-    if unlikely < DOUBT and now.seconds < PATIENCE_TIMES * healthy_for_s:
-        return Verdict("not yet", f"it may be chance: {dead_letters}")
-    if growing := _growing_backlog(looks):
-        if now.seconds >= PATIENCE_TIMES * healthy_for_s:
-            return Verdict("bad", growing)
-        return Verdict("not yet", growing)
+    growing = _growing_backlog(looks)
+    doubt = f"it may be chance: {dead_letters}" if unlikely < DOUBT else ""
+    if (reason := doubt or growing) and now.seconds < PATIENCE_TIMES * healthy_for_s:
+        return Verdict("not yet", reason)
+    if growing:
+        return Verdict("bad", growing)
     return Verdict("healthy", f"healthy for {now.seconds:.0f} s")
 
 
