@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import pkgutil
 from collections.abc import Iterable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from pydantic import BaseModel
@@ -42,6 +42,7 @@ def manifest_of(entry_point: str) -> Manifest:
     return Manifest(
         entry_point=entry_point,
         runtime_version=version(DISTRIBUTION),
+        flink_version=_flink_version(),
         state_format=codec.VERSION,
         operators=OPERATORS,
         memory=MemoryShape(
@@ -58,6 +59,14 @@ def manifest_of(entry_point: str) -> Manifest:
         code=code_digest(*packages),
         python_code=code_digest(*packages, only="*.py"),
     )
+
+
+def _flink_version() -> str:
+    """Empty in an environment that no job runs in."""
+    try:
+        return version("apache-flink")
+    except PackageNotFoundError:
+        return ""
 
 
 def agents_of(package: str) -> tuple[str, ...]:

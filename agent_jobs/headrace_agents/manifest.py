@@ -58,6 +58,8 @@ class Manifest(_Part):
     entry_point: str
     runtime_version: str
     """Of the distribution `headrace-agents`."""
+    flink_version: str = ""
+    """Of PyFlink beside it, which is the Flink that runs it; empty where it was not written down yet."""
     state_format: int
     """Version of the encoding of state (:data:`headrace_agents.codec.VERSION`)."""
     operators: tuple[Operator, ...]

@@ -31,7 +31,7 @@ class OtherMemory(CustomerMemory):
 
 
 SPEC = plan(load_environment(SHIPPED)).agents[0].spec
-MANIFEST = manifest_of(SPEC.entry_point)
+MANIFEST = manifest_of(SPEC.entry_point).model_copy(update={"flink_version": "2.3.0"})
 
 
 class Jobs:
@@ -156,6 +156,17 @@ def test_memory_that_could_not_be_read_is_refused_in_a_preview_and_before_an_up_
     assert "agent support-triage can't go on with its state, so this is refused" in said
     assert "memory.tickets_seen: what was kept can't be read: integer was written, string is read" in said
     assert "Raise memory_version and add `@migrates(1)`" in said
+
+
+def test_another_flink_is_refused_while_the_cluster_runs(
+    project: Project, jobs: Jobs, capfd: pytest.CaptureFixture[str]
+) -> None:
+    brought_up(project, jobs)
+    later = MANIFEST.model_copy(update={"flink_version": "2.99.0"})
+    project.declare(triage=job(project, jobs, SPEC, later), agents=roster(SPEC.name))
+    said = refused(project, capfd)
+    assert "runs on Flink 2.3.0, and Flink 2.99.0 is installed" in said
+    assert "Run `headrace down`, which stops each job with a savepoint, and `up`" in said
 
 
 def test_shards_are_refused_without_a_manifest_too(

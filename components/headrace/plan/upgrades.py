@@ -88,11 +88,17 @@ def judge(old: AgentVersion, new: AgentVersion) -> Judgement:
     agent = new.spec.name
     if old.spec.name != agent:
         raise ValueError(f"{old.spec.name} is another agent than {agent}")
-    if old.spec.digest() == new.spec.digest():
+    if old.spec.digest() == new.spec.digest() and flink_step(old, new) is None:
         return Judgement(agent, "nothing")
     reasons = (*_of_manifests(old, new), *_of_specs(old.spec, new.spec))
     refused = any(reason.refuses for reason in reasons)
     return Judgement(agent, "refused" if refused else "restart_with_state", reasons)
+
+
+def flink_step(old: AgentVersion, new: AgentVersion) -> tuple[str, str] | None:
+    """From which Flink to which; None where it is the same, or not known of both."""
+    versions = tuple(each.manifest.flink_version if each.manifest else "" for each in (old, new))
+    return versions if all(versions) and versions[0] != versions[1] else None
 
 
 ANOTHER_NAME = "Declare it under another name, which begins with no state, or leave it as it is"
@@ -140,6 +146,8 @@ def _of_manifests(old: AgentVersion, new: AgentVersion) -> Iterator[Reason]:
             yield Reason("code", "", "", f"{unknown}, so it is judged by its declaration alone: {PROOF}")
         return
     yield from _code(before, after)
+    if step := flink_step(old, new):
+        yield Reason("Flink", *step, _flink_means(*step))
     if after.state_format < before.state_format:
         means = "this runtime does not read what the running one writes"
         formats = (str(before.state_format), str(after.state_format))
@@ -153,6 +161,14 @@ def _of_manifests(old: AgentVersion, new: AgentVersion) -> Iterator[Reason]:
     yield from _events(before, after)
     yield from _decisions(before, after)
     yield from _steps(before, after)
+
+
+def _flink_means(old: str, new: str) -> str:
+    """By Flink's table of compatible savepoints: a later one reads what an earlier one of its major wrote."""
+    was, now = (tuple(map(int, each.split(".")[:2])) for each in (old, new))
+    if was[0] == now[0] and now >= was:
+        return "it goes on from a savepoint of the earlier one"
+    return f"Flink promises no way from the savepoint of a later one, or over a major version: {PROOF}"
 
 
 def _code(old: Manifest, new: Manifest) -> Iterator[Reason]:

@@ -68,6 +68,7 @@ def manifest(
         **{
             "entry_point": SPEC.entry_point,
             "runtime_version": "1",
+            "flink_version": "2.2.1",
             "state_format": 1,
             "operators": OPERATORS,
             "memory": MemoryShape(version=version, migrates_from=migrates, shape=shape_of(memory)),
@@ -108,6 +109,12 @@ def test_another_manifest_of_a_job_that_is_the_same_changes_nothing() -> None:
     assert judged(version(manifest(Texts))).kind == "nothing"
 
 
+def test_a_flink_that_was_not_written_down_is_no_other_one() -> None:
+    assert judged(version(manifest(flink_version="2.3.0")), version(manifest(flink_version=""))).kind == (
+        "nothing"
+    )
+
+
 RESTARTS = {
     "code only": (after(), "code (p1 -> p2): runs in flight go on with it"),
     "a new field with a default": (after(More), "level): new, so memories that are there get the defaults"),
@@ -135,6 +142,15 @@ RESTARTS = {
     "a reminder less": (after(), "code"),
     "other steps": (after(steps=Steps(names=("hold",), dynamic=False)), "steps (model -> hold)"),
     "another runtime": (after(runtime_version="2"), "runtime (1 -> 2)"),
+    "a later Flink": (
+        version(manifest(flink_version="2.3.0")),
+        "Flink (2.2.1 -> 2.3.0): it goes on from a savepoint of the earlier one",
+    ),
+    "an earlier Flink": (
+        version(manifest(flink_version="2.1.0")),
+        "Flink (2.2.1 -> 2.1.0): Flink promises no way from the savepoint of a later one",
+    ),
+    "another major Flink": (version(manifest(flink_version="3.0.0")), "or over a major version"),
     "a decision more": (after(decisions=(shape_of(Due),)), "decisions: Due: readers of the topic"),
 }
 

@@ -16,7 +16,7 @@ from headrace.local.agent_jobs.releases import remove_unused
 from headrace.local.flink_rest import Unreachable
 from headrace.local.names import JOBMANAGER
 from headrace.local.supervision import Supervisor
-from headrace.plan.upgrades import judge
+from headrace.plan.upgrades import flink_step, judge
 from headrace.provider.resource import JsonObject, Kind
 from headrace.upgrades.record import FolderHistory
 from headrace.upgrades.substrate import Tell
@@ -115,7 +115,15 @@ class AgentJobKind(Kind[AgentJobInputs]):
             return (
                 f"agent {new['spec']['name']}: what runs was specified by another Headrace, and is not judged"
             )
-        judgement = judge(before, version_of(new))
+        after = version_of(new)
+        if "status" in old and (step := flink_step(before, after)):
+            # All agents share the cluster, whose processes come before their jobs.
+            raise HeadraceError(
+                f"agent {after.spec.name} runs on Flink {step[0]}, and Flink {step[1]} is installed. Run"
+                " `headrace down`, which stops each job with a savepoint, and `up`, which goes on from it."
+                " Nothing was changed"
+            )
+        judgement = judge(before, after)
         if judgement.kind == "refused":
             raise HeadraceError(f"{judgement.text}\nNothing was changed")
         return "" if judgement.kind == "nothing" else judgement.text
