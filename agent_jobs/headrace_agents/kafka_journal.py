@@ -41,6 +41,7 @@ CLOCK_SKEW_MS = 60_000
 """Clocks of the machines that write events and journal differ by less."""
 _PATIENCE_S = 120
 _POLL_S = 0.1
+_FETCH_WAIT_MS = 10
 
 
 @dataclass
@@ -255,6 +256,8 @@ class KafkaJournal:
                     "enable.auto.commit": False,
                     "auto.offset.reset": "error",
                     "enable.partition.eof": False,
+                    # A read of another partition waits for the answer to the last request for this one.
+                    "fetch.wait.max.ms": _FETCH_WAIT_MS,
                 },
             )
         return self._made_reader

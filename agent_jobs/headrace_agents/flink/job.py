@@ -94,7 +94,9 @@ def _warm_up(environment: StreamExecutionEnvironment) -> None:
     """Has Java load and compile what a submission goes through: that took it three of four seconds."""
     jvm, java_environment = get_gateway().jvm, environment._j_stream_execution_environment  # noqa: SLF001 - as below
     for _ in range(_WARM_UPS):
-        jvm.org.apache.flink.util.InstantiationUtil.serializeObject(java_environment.getStreamGraph(False))
+        graph = java_environment.getStreamGraph(False)
+        graph.serializeUserDefinedInstances()
+        jvm.org.apache.flink.util.InstantiationUtil.serializeObject(graph)
     cluster = jvm.org.apache.flink.client.deployment.StandaloneClusterId.getInstance()
     client = jvm.org.apache.flink.client.program.rest.RestClusterClient(
         java_environment.getConfiguration(), cluster

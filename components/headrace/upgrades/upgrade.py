@@ -136,10 +136,11 @@ class AgentUpgrade(Generic[V]):
         began = time.monotonic()
         self._substrate.stop()
         stopped = time.monotonic()
+        snapshot = self._substrate.newest_snapshot()
         if upgrade.cutover is None:
             outcomes, runs = self._topics.ends(self._old.job_spec)
             upgrade.cutover = Cutover(
-                snapshot=self._substrate.newest_snapshot() or "",
+                snapshot=snapshot or "",
                 outcomes=outcomes,
                 runs=runs,
                 at_ms=_now_ms(),
@@ -147,7 +148,7 @@ class AgentUpgrade(Generic[V]):
             self._history.write(upgrade)
         try:
             if not self._substrate.has_job():  # the command before may have started it
-                start.go(self._substrate.newest_snapshot())
+                start.go(snapshot)
             submitted = time.monotonic()
             self._substrate.wait_until_running()
         except WaitCancelled:
