@@ -249,7 +249,8 @@ def end_interrupted(wanted: V, substrate: Substrate[V], tell: Tell) -> V | None:
     """End the agent's upgrade that was interrupted, for a command that wants the agent as `wanted`.
 
     Returns:
-        The version that runs by then; None where no upgrade was interrupted, or nothing of it was done.
+        The version that runs by then; None where no upgrade was interrupted, or nothing of it was done: then
+        it is the one that the engine knows.
 
     Raises:
         RolledBack: it was being undone, or is bad.
@@ -258,7 +259,7 @@ def end_interrupted(wanted: V, substrate: Substrate[V], tell: Tell) -> V | None:
     history = substrate.history
     interrupted = history.unfinished()
     if interrupted is None:
-        return None
+        return _ended_unheard(substrate)
     before, after = (substrate.recorded(each.inputs) for each in (interrupted.before, interrupted.after))
     upgrade = AgentUpgrade(before, after, substrate, tell)
     substrate.reach()
@@ -277,6 +278,15 @@ def end_interrupted(wanted: V, substrate: Substrate[V], tell: Tell) -> V | None:
         return None
     upgrade.undo(interrupted, "another version was wanted before this one had been found healthy")
     return before
+
+
+def _ended_unheard(substrate: Substrate[V]) -> V | None:
+    """The version of an upgrade that ended well, and whose command was killed before the engine knew."""
+    newest = next(reversed(substrate.history.all()), None)
+    if newest is None or newest.outcome != "upgraded":
+        return None
+    substrate.reach()
+    return substrate.recorded(newest.after.inputs) if substrate.running() == newest.after.digest else None
 
 
 def _end(history: History, upgrade: Upgrade, outcome: OutcomeOfUpgrade, reason: str) -> None:

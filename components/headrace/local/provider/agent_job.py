@@ -70,7 +70,9 @@ class AgentJobKind(Kind[AgentJobInputs]):
             return self.create(inputs)
         tell = _teller(inputs)
         place = LocalPlace(inputs, tell)
-        before = end_interrupted(inputs, place, tell) or before
+        ran = end_interrupted(inputs, place, tell)
+        if ran is not None and ran.digest != before.digest:
+            before = ran
         if before.digest == inputs.digest:
             return self.create(inputs)
         AgentUpgrade(before, inputs, place, tell).run()

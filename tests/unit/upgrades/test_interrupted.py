@@ -1,0 +1,300 @@
+"""An upgrade that is killed at any moment is ended well by the next command, whatever that one wants.
+
+Flink and Kafka are a few variables here; on the real parts it is `tests/chaos/upgrade`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any, NamedTuple
+
+import pytest
+from pydantic import BaseModel
+
+from headrace.environment import load_environment
+from headrace.plan import plan
+from headrace.upgrades import watching
+from headrace.upgrades.conduct import Conduct
+from headrace.upgrades.proof import Refused
+from headrace.upgrades.record import CaughtUp, History, Undoing, Upgrade
+from headrace.upgrades.substrate import Seen, Vitals
+from headrace.upgrades.upgrade import AgentUpgrade, RolledBack, end_interrupted
+from headrace_agents.spec import AgentJobSpec
+from tests.unit.environment.declarations import SHIPPED
+
+SPEC = plan(load_environment(SHIPPED)).agents[0].spec
+OLD, GOOD, BAD, UNREADABLE, OTHER = "old", "good", "bad", "unreadable", "other"
+MOST_MOMENTS = 200
+
+
+class Killed(BaseException):
+    """The command's process is gone."""
+
+
+class Inputs(BaseModel):
+    """A version, by its code alone."""
+
+    code: str
+    healthy_for_s: float = 0
+    drains_runs: bool = True
+
+    @property
+    def name(self) -> str:
+        return SPEC.name
+
+    @property
+    def job_spec(self) -> AgentJobSpec:
+        return SPEC.model_copy(update={"code": self.code})
+
+    @property
+    def digest(self) -> str:
+        return self.code
+
+
+class Snapshot(NamedTuple):
+    of: str
+    """The version that wrote it."""
+    sees: tuple[str, ...]
+    """Versions whose decisions are in it, the first one first."""
+
+
+class World:
+    """What outlives a command: the job, its snapshots, notes in the journal, and the history."""
+
+    def __init__(self) -> None:
+        self.job: Snapshot | None = Snapshot(OLD, (OLD,))
+        self.snapshots: list[Snapshot] = []
+        self.noted = False
+        self.documents: dict[str, str] = {}
+        self.kill_at: int | None = None
+        self.moments = 0
+
+    def moment(self) -> None:
+        """The command may be killed here."""
+        self.moments += 1
+        if self.moments == self.kill_at:
+            raise Killed
+
+
+class Written(History):
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def write(self, upgrade: Upgrade) -> None:
+        self._world.moment()
+        self._world.documents[upgrade.id] = upgrade.model_dump_json()
+        self._world.moment()
+
+    def _documents(self) -> Iterator[str]:
+        return iter(self._world.documents.values())
+
+
+class Place:
+    """Agent, cluster and broker in one."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.history = Written(world)
+        self.topics = self
+
+    # The agent's job
+
+    def recorded(self, inputs: Mapping[str, Any]) -> Inputs:
+        return Inputs.model_validate(inputs)
+
+    def reach(self) -> None:
+        self._world.moment()
+
+    def has_job(self) -> bool:
+        return self._world.job is not None
+
+    def running(self) -> str | None:
+        return self._world.job.of if self._world.job else None
+
+    def prove(self, new: Inputs) -> dict[str, Any] | None:
+        self._world.moment()
+        if new.code == UNREADABLE:
+            raise Refused("no", {"agent": new.name})
+        return {"agent": new.name}
+
+    @contextmanager
+    def starting(self, version: Inputs) -> Iterator[Starting]:
+        self._world.moment()
+        yield Starting(self._world, version)
+
+    def stop(self) -> None:
+        world = self._world
+        world.moment()
+        if world.job is not None:
+            world.snapshots.append(world.job)
+            world.moment()
+            world.job = None
+        world.moment()
+
+    def newest_snapshot(self) -> str | None:
+        return str(len(self._world.snapshots) - 1) if self._world.snapshots else None
+
+    def undo(self, digest: str) -> None:
+        world = self._world
+        world.moment()
+        if world.job is not None and world.job.of == digest:
+            world.job = None
+        world.moment()
+        world.snapshots = [each for each in world.snapshots if each.of != digest]
+        world.moment()
+
+    def wait_until_running(self) -> None:
+        self._world.moment()
+        assert self._world.job is not None
+
+    def vitals(self) -> Vitals | None:
+        job = self._world.job
+        failures = 2 if job is not None and job.of == BAD else 0
+        return Vitals(failures=failures, failure="bad", checkpoints=1, checkpoint_ms=0)
+
+    # Its topics
+
+    def conduct(self, spec: AgentJobSpec) -> Conduct:
+        self._world.moment()
+        return Conduct()
+
+    def ends(self, spec: AgentJobSpec) -> tuple[dict[int, int], dict[int, int]]:
+        assert self._world.job is None, "what is read while a job writes is no end"
+        return {}, {}
+
+    def wind_down(self, spec: AgentJobSpec) -> int:
+        self._world.moment()
+        return 0
+
+    def watched(self, spec: AgentJobSpec, cutover: object) -> Any:
+        def look() -> Seen | None:
+            self._world.moment()
+            return Seen(0, Conduct())
+
+        return nullcontext(look)
+
+    def between_decisions_s(self, spec: AgentJobSpec, cutover: object) -> float | None:
+        return None
+
+    def undoing(self, spec: AgentJobSpec) -> Undoing:
+        self._world.moment()
+        return Undoing(outcomes={}, reports={})
+
+    def note_decided(self, *_: object) -> None:
+        assert self._world.job is None, "a job that runs does not read its journal again"
+        self._world.noted = True
+        self._world.moment()
+
+    def catch_up(self, *_: object) -> CaughtUp:
+        self._world.moment()
+        return CaughtUp(decided=0, dead_lettered=0, in_memory=0)
+
+
+class Starting:
+    def __init__(self, world: World, version: Inputs) -> None:
+        self._world, self._version = world, version
+
+    def wait_until_ready(self) -> None:
+        self._world.moment()
+
+    def go(self, snapshot: str | None) -> None:
+        world, code = self._world, self._version.code
+        world.moment()
+        assert world.job is None, "two jobs of one agent"
+        found = world.snapshots[int(snapshot or 0)]
+        assert BAD not in found.sees or code == BAD, "no version goes on from what an undone one made of it"
+        world.job = Snapshot(code, (*found.sees, code))
+        world.moment()
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "LOOK_EVERY_S", 0.0)
+
+
+def command(world: World, wanted: str) -> None:
+    """What the agent's resource does; the engine remembers the old version until a command ends well."""
+    place, before, after = Place(world), Inputs(code=OLD), Inputs(code=wanted)
+    before = end_interrupted(after, place, lambda _: None) or before
+    if before.digest != after.digest:
+        AgentUpgrade(before, after, place, lambda _: None).run()
+    elif not place.has_job():
+        with place.starting(after) as start:
+            start.go(place.newest_snapshot())
+
+
+def ended(world: World, wanted: str) -> type[BaseException] | None:
+    """How a command ends."""
+    try:
+        command(world, wanted)
+    except (Killed, Refused, RolledBack) as error:
+        return type(error)
+    return None
+
+
+def killed_everywhere(first: str, then: str) -> Iterator[tuple[World, type[BaseException] | None]]:
+    """A command for the first version, killed at each moment in turn, then one for the second."""
+    for kill_at in range(1, MOST_MOMENTS):
+        world = World()
+        world.kill_at = kill_at
+        if ended(world, first) is not Killed:
+            assert kill_at > 5, "there are many moments"
+            return
+        world.kill_at = None
+        yield world, ended(world, then)
+    raise AssertionError("it came to no end")
+
+
+def outcomes(world: World) -> list[str | None]:
+    history = Written(world).all()
+    assert all(each.phase == "ended" for each in history)
+    return [each.outcome for each in history]
+
+
+def test_a_good_version_runs_in_the_end() -> None:
+    for world, result in killed_everywhere(GOOD, GOOD):
+        assert result is None
+        assert world.job is not None
+        assert world.job.of == GOOD
+        assert outcomes(world).count("upgraded") == 1
+        assert not world.noted
+
+
+def test_a_bad_version_is_undone_in_the_end_and_what_it_decided_is_noted() -> None:
+    for world, result in killed_everywhere(BAD, BAD):
+        assert result is RolledBack
+        assert world.job is not None
+        assert world.job.of == OLD
+        assert BAD not in world.job.sees
+        assert outcomes(world)[-1] == "rolled_back"
+        assert world.noted
+
+
+def test_a_version_that_cannot_read_the_state_touches_nothing() -> None:
+    for world, result in killed_everywhere(UNREADABLE, UNREADABLE):
+        assert result is Refused
+        assert world.job == Snapshot(OLD, (OLD,))
+        assert outcomes(world)[-1] == "refused"
+
+
+@pytest.mark.parametrize("first", [GOOD, BAD])
+def test_another_version_that_is_wanted_next_goes_on_from_none_that_was_not_found_healthy(first: str) -> None:
+    for world, result in killed_everywhere(first, OTHER):
+        # One that was being undone is told of first, and the command after it brings the other one.
+        again = ended(world, OTHER) if result is RolledBack else result
+        assert again is None
+        assert world.job is not None
+        assert world.job.of == OTHER
+        was_upgraded = outcomes(world).count("upgraded") == 2
+        assert (first in world.job.sees) == was_upgraded
+        assert not (first == BAD and was_upgraded)
+
+
+def test_the_old_version_that_is_wanted_again_runs_and_what_ran_is_known() -> None:
+    for world, result in killed_everywhere(GOOD, OLD):
+        assert result in (None, RolledBack)
+        assert world.job is not None
+        assert world.job.of == OLD
+        # Where the other one had been found healthy, this is an upgrade from that.
+        assert (GOOD in world.job.sees) == (outcomes(world).count("upgraded") == 2)
