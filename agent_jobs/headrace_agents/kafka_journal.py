@@ -42,6 +42,8 @@ CLOCK_SKEW_MS = 60_000
 _PATIENCE_S = 120
 _POLL_S = 0.1
 _FETCH_WAIT_MS = 10
+_READ_S = 0.02
+"""A read waits for so long, where a partition has less than it takes at once."""
 
 
 @dataclass
@@ -308,7 +310,7 @@ class KafkaJournal:
         try:
             consumer.assign([TopicPartition(self._spec.topic, partition, start)])
             while True:
-                for message in consumer.consume(1000, timeout=_POLL_S):
+                for message in consumer.consume(1000, timeout=_READ_S):
                     error = message.error()
                     if error is not None:
                         raise JournalError(f"topic {self._spec.topic}, partition {partition}: {error.str()}")
