@@ -97,8 +97,8 @@ def judge(old: AgentVersion, new: AgentVersion) -> Judgement:
 
 def flink_step(old: AgentVersion, new: AgentVersion) -> tuple[str, str] | None:
     """From which Flink to which; None where it is the same, or not known of both."""
-    versions = tuple(each.manifest.flink_version if each.manifest else "" for each in (old, new))
-    return versions if all(versions) and versions[0] != versions[1] else None
+    was, now = (each.manifest.flink_version if each.manifest else "" for each in (old, new))
+    return (was, now) if was and now and was != now else None
 
 
 ANOTHER_NAME = "Declare it under another name, which begins with no state, or leave it as it is"

@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from pyflink.common import Instant, Row, Types
@@ -80,7 +81,7 @@ class Restored(KeyedProcessFunction):
         self._backend.commit, handler._underlying = self._as_it_was
         # Its only shard is this one, so that it opens no other agent's.
         self._operator = AgentFunction(spec.model_copy(update={"shards": 1}).model_dump_json())
-        own = {"return_value": (shard_id,)}
+        own: dict[str, Any] = {"return_value": (shard_id,)}
         with mock.patch.object(function, "shard_ids", **own), mock.patch.object(operator, "shard_ids", **own):
             self._operator.open(self._context)
         self._decided = list(self._operator.process_element(_created(key), ctx))
