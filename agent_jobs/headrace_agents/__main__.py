@@ -15,6 +15,7 @@ from pathlib import Path
 from headrace_agents.agent import AgentError
 from headrace_agents.code import NoPackageError
 from headrace_agents.describing import agents_of, manifests_of
+from headrace_agents.upgrade_command import upgrade
 from headrace_agents.verify_command import verify
 
 Run = Callable[[argparse.Namespace], int]
@@ -40,7 +41,11 @@ def manifest(parser: argparse.ArgumentParser) -> Run:
     return run
 
 
-COMMANDS: Mapping[str, Callable[[argparse.ArgumentParser], Run]] = {"manifest": manifest, "verify": verify}
+COMMANDS: Mapping[str, Callable[[argparse.ArgumentParser], Run]] = {
+    "manifest": manifest,
+    "upgrade": upgrade,
+    "verify": verify,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,6 @@ https://nightlies.apache.org/flink/flink-docs-stable/docs/ops/rest_api/
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ import httpx
 from headrace.errors import HeadraceError
 from headrace.waiting import wait_until
 from headrace_agents.spec import DIGEST_PARAMETER
+from headrace_agents.upgrades.vitals import TERMINAL, Vitals, vitals
 
 TIMEOUT_S = 15
 NONE_KEPT = httpx.Limits(max_keepalive_connections=0)
@@ -22,8 +22,6 @@ INITIALIZING = "UnavailableDispatcherOperationException"
 CACHED_S = 3
 """How old what is said of a job's tasks and failures may be: the default of ``web.refresh-interval``. The
 times in it are Flink's own, to the millisecond."""
-_ERROR = re.compile(r"(Caused by: )?[\w.$]+(Error|Exception)\b")
-TERMINAL = frozenset({"FINISHED", "CANCELED", "FAILED"})
 
 
 class Unreachable(HeadraceError):
@@ -102,10 +100,9 @@ class FlinkRest:
         history = self._get(f"/jobs/{job_id}/exceptions")["exceptionHistory"]
         return [int(entry["timestamp"]) for entry in history["entries"]]
 
-    def failures(self, job_id: str) -> tuple[int, str]:
-        """How many failures the JobManager keeps of the job, and the first line of the latest one's cause."""
-        entries = self._get(f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]
-        return len(entries), _cause(str(entries[0]["stacktrace"])) if entries else ""
+    def vitals(self, name: str) -> Vitals | None:
+        """Of the newest job of that name; None where there is none."""
+        return vitals(self._get, name)
 
     def taskmanagers(self) -> list[TaskManager]:
         """Those that are registered."""
@@ -167,10 +164,6 @@ class FlinkRest:
         """As Flink names it; it keeps ended jobs for a while."""
         return str(self._get(f"/jobs/{job_id}")["state"])
 
-    def completed_checkpoints(self, job_id: str) -> int:
-        """How many of this job's."""
-        return int(self._get(f"/jobs/{job_id}/checkpoints")["counts"]["completed"])
-
     def last_checkpoint_ms(self, job_id: str) -> int | None:
         """When the newest completed checkpoint was acknowledged, epoch milliseconds."""
         latest = self._get(f"/jobs/{job_id}/checkpoints")["latest"]["completed"]
@@ -215,12 +208,6 @@ class FlinkRest:
         if not answer.is_success:
             raise HeadraceError(f"Flink refused {method} {path}: {answer.status_code} {answer.text[:2000]}")
         return dict(answer.json()) if answer.content else {}
-
-
-def _cause(stack_trace: str) -> str:
-    """The last error that a stack trace names: of Python's traceback its last line, of Java's the root."""
-    errors = [line.strip() for line in stack_trace.splitlines() if _ERROR.match(line.strip())]
-    return errors[-1][:500] if errors else stack_trace.partition("\n")[0][:500]
 
 
 def _all_run(job: dict[str, Any]) -> bool:

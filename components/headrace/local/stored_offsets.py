@@ -12,7 +12,8 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from headrace.errors import HeadraceError
-from headrace.local.kafka_client import READS_ALONE, SILENT, TO_ITS_END
+from headrace.local.kafka_client import SILENT
+from headrace_agents.topics import READS_ALONE, TO_ITS_END
 
 TIMEOUT_S = 5
 FIRST_LOOK = 1_000

@@ -1,34 +1,28 @@
-"""Records of a topic as they are kept: read to the end, and written with every replica's word."""
+"""Topics of a stack on this machine: :mod:`headrace_agents.topics`, whose errors are told to a person."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    Message,
-    Producer,
-    TopicPartition,
-)
+from confluent_kafka import KafkaError, KafkaException
 
 from headrace.errors import HeadraceError
-from headrace.local.kafka_client import READS_ALONE, TO_ITS_END
+from headrace_agents import topics
 from headrace_agents.records import Position
 from headrace_agents.spec import KafkaSpec
+from headrace_agents.topics import Broker, KeptRecord, TopicError, kept
 
-METADATA_TIMEOUT_S = 15
-QUIET_TIMEOUT_S = 30
-"""Without any record, before a topic counts as unreadable."""
-FLUSH_TIMEOUT_S = 60
-BY_ITS_KEY = -1
-"""In the place of a partition."""
-LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024
-"""Of this client: what a topic takes is the topic's own setting."""
+__all__ = [
+    "OUTAGES",
+    "Broker",
+    "KeptRecord",
+    "kept",
+    "no_answer",
+    "read_topic",
+    "told",
+    "write",
+]
 
 OUTAGES = frozenset(
     {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._TIMED_OUT}  # noqa: SLF001
@@ -36,31 +30,13 @@ OUTAGES = frozenset(
 """The broker is gone for now: a reader that waits goes on when it is back."""
 
 
-@dataclass(frozen=True)
-class Broker:
-    """Where Kafka is, for those who know no agent's own client."""
-
-    bootstrap_servers: str
-    client_properties: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class KeptRecord:
-    position: Position
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: dict[str, bytes] = field(default_factory=dict)
-
-
-def client(kafka: KafkaSpec | Broker, **options: object) -> dict[str, object]:
-    """Configuration of a Kafka client."""
-    return {
-        "bootstrap.servers": kafka.bootstrap_servers,
-        "log_level": 0,
-        **kafka.client_properties,
-        **options,
-    }
+@contextmanager
+def told() -> Iterator[None]:
+    """What is wrong with a topic is a HeadraceError."""
+    try:
+        yield
+    except TopicError as error:
+        raise HeadraceError(f"{error}; is the stack up? (`headrace status`)") from error
 
 
 def read_topic(
@@ -71,153 +47,18 @@ def read_topic(
     offsets: Mapping[int, int] | None = None,
     uncommitted: bool = False,
 ) -> Iterator[KeptRecord]:
-    """Everything that is committed now, partition by partition in its order; ``since_ms``: by Kafka's time;
-    ``offsets``: from these on, of partitions that are not among them all; ``uncommitted``: of transactions
-    that are open or were aborted, too.
-
-    Raises HeadraceError when Kafka does not answer or has no such topic.
-    """
-    consumer = Consumer(
-        client(
-            kafka,
-            **{"group.id": "headrace-reader"},
-            **READS_ALONE,
-            **TO_ITS_END,
-            **({"isolation.level": "read_uncommitted"} if uncommitted else {}),
-        )
-    )
-    try:
-        unread = set(_assign(consumer, topic, since_ms, offsets))
-        deadline = time.monotonic() + QUIET_TIMEOUT_S
-        while unread:
-            message = consumer.poll(0.2)
-            if message is None:
-                if time.monotonic() > deadline:
-                    raise HeadraceError(f"{topic} was not read to its end; see `headrace status`")
-                continue
-            deadline = time.monotonic() + QUIET_TIMEOUT_S
-            error = message.error()
-            if error is None:
-                yield kept(message)
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 (its public name in this client)
-                unread.discard(message.partition())
-            elif not error.retriable():
-                raise HeadraceError(f"reading {topic}: {error.str()}")
-    except KafkaException as error:
-        raise no_answer(error) from error
-    finally:
-        consumer.close()
+    """As :func:`headrace_agents.topics.read_topic`; raises HeadraceError where that raises TopicError."""
+    with told():
+        yield from topics.read_topic(kafka, topic, since_ms, offsets=offsets, uncommitted=uncommitted)
 
 
 def write(
     kafka: KafkaSpec | Broker, topic: str, records: Iterable[tuple[bytes | None, bytes | None]]
 ) -> list[Position]:
-    """Keys and values, each to its key's partition: see :func:`write_to`."""
-    return write_to(kafka, topic, ((BY_ITS_KEY, key, value) for key, value in records))
-
-
-def write_to(
-    kafka: KafkaSpec | Broker, topic: str, records: Iterable[tuple[int, bytes | None, bytes | None]]
-) -> list[Position]:
-    """Partitions, keys and values, in their order, once each; returns where they are.
-
-    Raises HeadraceError when not all of them were acknowledged: those before the first that was not are
-    there, and the message says how many they are.
-    """
-    producer = Producer(
-        client(
-            kafka,
-            **{
-                "enable.idempotence": True,
-                "acks": "all",
-                "message.max.bytes": LARGEST_MESSAGE_BYTES,
-                "delivery.timeout.ms": FLUSH_TIMEOUT_S * 1000,
-            },
-        )
-    )
-    written: list[Position] = []
-    failed: list[str] = []
-    count = 0
-
-    def delivered(error: KafkaError | None, message: Message) -> None:
-        if error is None:
-            written.append(kept(message).position)
-        else:
-            failed.append(error.str())
-
-    for partition, key, value in records:
-        producer.produce(topic, key=key, value=value, partition=partition, on_delivery=delivered)
-        count += 1
-        producer.poll(0)
-    producer.flush(FLUSH_TIMEOUT_S + 5)
-    if len(written) < count:
-        why = failed[0] if failed else "Kafka does not answer"
-        raise HeadraceError(
-            f"{len(written)} of {count} records were written to {topic}: {why}; see `headrace status`"
-        )
-    return written
-
-
-def kept(message: Message) -> KeptRecord:
-    headers = {name: _bytes(value) or b"" for name, value in dict(message.headers() or []).items()}
-    return KeptRecord(
-        Position(str(message.topic()), message.partition() or 0, message.offset() or 0),
-        message.timestamp()[1],
-        _bytes(message.key()),
-        _bytes(message.value()),
-        headers,
-    )
+    """As :func:`headrace_agents.topics.write`; raises HeadraceError where that raises TopicError."""
+    with told():
+        return topics.write(kafka, topic, records)
 
 
 def no_answer(error: KafkaException) -> HeadraceError:
-    return HeadraceError(
-        f"Kafka does not answer: {error.args[0].str()}; is the stack up? (`headrace status`)"
-    )
-
-
-def ends(kafka: KafkaSpec | Broker, topic: str, *, uncommitted: bool = False) -> dict[int, int]:
-    """Where each partition ends: before its first open transaction, or behind all that was written.
-
-    Raises HeadraceError as :func:`read_topic` does.
-    """
-    level = "read_uncommitted" if uncommitted else "read_committed"
-    consumer = Consumer(
-        client(kafka, **{"group.id": "headrace-reader", "isolation.level": level}, **READS_ALONE)
-    )
-    try:
-        return {
-            partition: consumer.get_watermark_offsets(
-                TopicPartition(topic, partition), timeout=METADATA_TIMEOUT_S
-            )[1]
-            for partition in _partitions(consumer, topic)
-        }
-    except KafkaException as error:
-        raise no_answer(error) from error
-    finally:
-        consumer.close()
-
-
-def _partitions(consumer: Consumer, topic: str) -> list[int]:
-    found = consumer.list_topics(topic, timeout=METADATA_TIMEOUT_S).topics.get(topic)
-    if found is None or found.error is not None:
-        raise HeadraceError(f"no topic {topic}; is the stack up? (`headrace status`)")
-    return list(found.partitions)
-
-
-def _assign(
-    consumer: Consumer, topic: str, since_ms: int | None, offsets: Mapping[int, int] | None
-) -> list[int]:
-    partitions = _partitions(consumer, topic)
-    if offsets is not None:
-        wanted = [TopicPartition(topic, each, offsets.get(each, OFFSET_BEGINNING)) for each in partitions]
-        consumer.assign(wanted)
-    elif since_ms is None:
-        consumer.assign([TopicPartition(topic, each, OFFSET_BEGINNING) for each in partitions])
-    else:
-        wanted = [TopicPartition(topic, each, max(0, since_ms)) for each in partitions]
-        consumer.assign(consumer.offsets_for_times(wanted, timeout=METADATA_TIMEOUT_S))
-    return partitions
-
-
-def _bytes(data: str | bytes | None) -> bytes | None:
-    return data.encode() if isinstance(data, str) else data
+    return HeadraceError(f"{topics.no_answer(error)}; is the stack up? (`headrace status`)")

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from headrace.upgrades.conduct import Conduct
+from headrace_agents.upgrades.conduct import Conduct
 
 MOST_FAILURES = 2
 """A job that failed so often since the cutover is undone; one failure may be anything's."""

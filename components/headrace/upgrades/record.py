@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from headrace.upgrades.conduct import Conduct
 from headrace.upgrades.gate import Look
+from headrace_agents.upgrades.conduct import Conduct
+from headrace_agents.upgrades.told import CaughtUp, Undoing
 
 Phase = Literal["proving", "cutting_over", "watching", "rolling_back", "ended"]
 OutcomeOfUpgrade = Literal["upgraded", "refused", "rolled_back", "superseded"]
@@ -62,33 +63,6 @@ class Cutover(BaseModel):
     runs: dict[int, int]
     """As for ``outcomes``."""
     at_ms: int
-
-
-class Undoing(BaseModel):
-    """What a rollback has to bring into memory, and where it is told of."""
-
-    model_config = ConfigDict(frozen=True)
-
-    outcomes: dict[int, int]
-    """Up to these offsets of the topic of outcomes the undone version decided."""
-    reports: dict[int, int]
-    """Behind these offsets of the topic of reports the shards tell of it."""
-
-
-class CaughtUp(BaseModel):
-    """What a rollback did with events that the undone version had decided."""
-
-    model_config = ConfigDict(frozen=True)
-
-    decided: int
-    dead_lettered: int
-    """Of the decided ones: they stay dead letters, and can be replayed."""
-    in_memory: int
-    """Whose steps were read back, so that memory has them."""
-    not_in_memory: tuple[str, ...] = ()
-    """TOPIC/PARTITION/OFFSET: why not."""
-    unreported: int = 0
-    """That no shard had told of in time."""
 
 
 class Upgrade(BaseModel):

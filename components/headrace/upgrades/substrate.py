@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
-from headrace.upgrades.conduct import Conduct
-from headrace.upgrades.record import CaughtUp, Cutover, History, Undoing
+from headrace.upgrades.record import Cutover, History
 from headrace_agents.spec import AgentJobSpec
+from headrace_agents.upgrades.conduct import Conduct
+from headrace_agents.upgrades.told import CaughtUp, Seen, Undoing
 
 Tell = Callable[[str], None]
 """Says how far an upgrade is."""
@@ -45,19 +46,6 @@ class VersionInputs(Protocol):
 V = TypeVar("V", bound=VersionInputs)
 
 
-class Vitals(NamedTuple):
-    """How a job does, as Flink has it."""
-
-    failures: int
-    """Since it was started."""
-    failure: str
-    """What the last one says."""
-    checkpoints: int
-    """Completed."""
-    checkpoint_ms: int
-    """Of the last completed one, or since when the job is there; milliseconds since the epoch."""
-
-
 class Start(Protocol):
     """A version that is about to start; until :meth:`go` it has changed nothing."""
 
@@ -66,15 +54,6 @@ class Start(Protocol):
 
     def go(self, snapshot: str | None) -> None:
         """Start it from a snapshot, and return when it can be waited for."""
-
-
-class Seen(NamedTuple):
-    """What topics tell of a version that is watched."""
-
-    backlog: int
-    """Events that the job has not committed to have read."""
-    conduct: Conduct
-    """Since the cutover."""
 
 
 class Topics(Protocol):
@@ -90,21 +69,16 @@ class Topics(Protocol):
         """Have all shards end their runs and start no other; returns how many shards had not told of it by a
         run's deadline."""
 
-    def watched(
-        self, spec: AgentJobSpec, cutover: Cutover
-    ) -> AbstractContextManager[Callable[[], Seen | None]]:
-        """Looks at what the new version does; a look is None where Kafka does not answer."""
-
     def between_decisions_s(self, spec: AgentJobSpec, cutover: Mapping[int, int]) -> float | None:
         """Between the latest outcome before these offsets of the topic and the earliest behind them."""
 
     def undoing(self, spec: AgentJobSpec) -> Undoing:
         """Where a version ended that runs no more."""
 
-    def note_decided(self, spec: AgentJobSpec, rollback: str, cutover: Cutover, undoing: Undoing) -> None:
+    def note_decided(self, spec: AgentJobSpec, rollback: str, cutover: Cutover, undone: Undoing) -> None:
         """Note what the undone version decided, in the agent's journal. No job of the agent may run."""
 
-    def catch_up(self, spec: AgentJobSpec, rollback: str, cutover: Cutover, undoing: Undoing) -> CaughtUp:
+    def catch_up(self, spec: AgentJobSpec, rollback: str, cutover: Cutover, undone: Undoing) -> CaughtUp:
         """Wait until the earlier version has told of all of it."""
 
 
@@ -148,5 +122,6 @@ class Substrate(Protocol[V]):
 
     def wait_until_running(self) -> None: ...
 
-    def vitals(self) -> Vitals | None:
-        """None where the job is being recovered."""
+    def watched(self, version: V, cutover: Cutover) -> AbstractContextManager[Callable[[], Seen | None]]:
+        """Looks at what the new version does. None where nothing can be told: Flink or Kafka does not answer,
+        or the job is being recovered, which is no fault of the version."""

@@ -21,11 +21,9 @@ import time
 from typing import Generic
 
 from headrace.errors import HeadraceError
-from headrace.upgrades.conduct import Conduct
 from headrace.upgrades.gate import Look, Verdict
 from headrace.upgrades.proof import Refused
 from headrace.upgrades.record import (
-    CaughtUp,
     Cutover,
     Gap,
     History,
@@ -39,6 +37,8 @@ from headrace.upgrades.substrate import Start, Substrate, Tell, V, VersionInputs
 from headrace.upgrades.watching import watch
 from headrace.waiting import WaitCancelled
 from headrace_agents.spec import AgentJobSpec
+from headrace_agents.upgrades.conduct import Conduct
+from headrace_agents.upgrades.told import CaughtUp
 
 
 class RolledBack(HeadraceError):

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 from headrace.environment.duration import Duration
 from headrace.errors import HeadraceError
-from headrace.upgrades.conduct import Conduct
 from headrace.upgrades.gate import Look, Verdict, judge
 from headrace.upgrades.record import Cutover
-from headrace.upgrades.substrate import Seen, Substrate, V, VersionInputs
+from headrace.upgrades.substrate import Substrate, V, VersionInputs
 from headrace.waiting import WaitCancelled, cancelled
+from headrace_agents.upgrades.conduct import Conduct
+from headrace_agents.upgrades.told import Seen
 
 LOOK_EVERY_S = 2.0
 
@@ -25,10 +26,10 @@ def watch(
 ) -> Verdict:
     """The gate's last word: healthy or bad."""
     interval_s, looks = _interval_s(inputs), list[Look]()
-    with substrate.topics.watched(inputs.job_spec, cutover) as told:
+    with substrate.watched(inputs, cutover) as look_now:
         began = time.monotonic()
         while True:
-            look = _look(substrate, told, time.monotonic() - began)
+            look = _look(look_now, time.monotonic() - began)
             if look is not None:
                 looks.append(look)
                 verdict = judge(before, looks, inputs.healthy_for_s, interval_s)
@@ -39,21 +40,20 @@ def watch(
                 raise WaitCancelled(f"cancelled while agent {inputs.name} is watched; run the command again")
 
 
-def _look(substrate: Substrate[V], told: Callable[[], Seen | None], seconds: float) -> Look | None:
-    """None where Flink or Kafka does not answer, or the job is being recovered: no fault of the version."""
+def _look(look_now: Callable[[], Seen | None], seconds: float) -> Look | None:
     try:
-        vitals = substrate.vitals()
-        seen = told() if vitals is not None else None
+        seen = look_now()
     except HeadraceError:
         return None
-    if vitals is None or seen is None:
+    if seen is None:
         return None
+    since_s = time.time() - seen.vitals.checkpoint_ms / 1000
     return Look(
         seconds=seconds,
-        checkpoints=vitals.checkpoints,
-        since_checkpoint_s=min(seconds, max(0.0, time.time() - vitals.checkpoint_ms / 1000)),
-        failures=vitals.failures,
-        failure=vitals.failure,
+        checkpoints=seen.vitals.checkpoints,
+        since_checkpoint_s=min(seconds, max(0.0, since_s)),
+        failures=seen.vitals.failures,
+        failure=seen.vitals.failure,
         backlog=seen.backlog,
         conduct=seen.conduct,
     )

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from headrace.operations.stack import Stack
-from headrace.upgrades.conduct import Conduct
 from headrace.upgrades.gate import Look
-from headrace.upgrades.record import CaughtUp, Cutover, FolderHistory, Gap, Upgrade, Version, new_id
+from headrace.upgrades.record import Cutover, FolderHistory, Gap, Upgrade, Version, new_id
+from headrace_agents.upgrades.conduct import Conduct
+from headrace_agents.upgrades.told import CaughtUp
 from tests.unit.commands.conftest import run
 
 AGENT = "support-triage"

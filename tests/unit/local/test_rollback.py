@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from headrace.local.agent_jobs.rollback import unset_reminders
 from headrace_agents.records import Position
+from headrace_agents.upgrades.rollback import unset_reminders
 from tests.unit.outcomes import outcome
 
 FIRST, OTHER = Position("tickets", 0, 7), Position("tickets", 0, 8)

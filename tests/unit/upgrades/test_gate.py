@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.upgrades.conduct import Conduct
 from headrace.upgrades.gate import Look, Verdict, at_least, judge
 from headrace_agents.model.amounts import PICODOLLARS_PER_DOLLAR
+from headrace_agents.upgrades.conduct import Conduct
 
 BEFORE = Conduct(
     events=5_000, dead_letters=50, model_calls=5_000, runs=5_000, picodollars=5 * PICODOLLARS_PER_DOLLAR

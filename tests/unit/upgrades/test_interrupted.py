@@ -5,6 +5,7 @@ Flink and Kafka are a few variables here; on the real parts it is `tests/chaos/u
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
@@ -14,13 +15,14 @@ from pydantic import BaseModel
 
 from headrace.environment import load_environment
 from headrace.plan import plan
-from headrace.upgrades import watching
-from headrace.upgrades.conduct import Conduct
+from headrace.upgrades import upgrade, watching
 from headrace.upgrades.proof import Refused
-from headrace.upgrades.record import CaughtUp, History, Undoing, Upgrade
-from headrace.upgrades.substrate import Seen, Vitals
+from headrace.upgrades.record import History, Upgrade
 from headrace.upgrades.upgrade import AgentUpgrade, RolledBack, end_interrupted
 from headrace_agents.spec import AgentJobSpec
+from headrace_agents.upgrades.conduct import Conduct
+from headrace_agents.upgrades.told import CaughtUp, Seen, Undoing
+from headrace_agents.upgrades.vitals import Vitals
 from tests.unit.environment.declarations import SHIPPED
 
 SPEC = plan(load_environment(SHIPPED)).agents[0].spec
@@ -148,10 +150,15 @@ class Place:
         self._world.moment()
         assert self._world.job is not None
 
-    def vitals(self) -> Vitals | None:
-        job = self._world.job
-        failures = 2 if job is not None and job.of == BAD else 0
-        return Vitals(failures=failures, failure="bad", checkpoints=1, checkpoint_ms=0)
+    def watched(self, version: Inputs, cutover: object) -> Any:
+        def look() -> Seen | None:
+            self._world.moment()
+            job = self._world.job
+            failures = 2 if job is not None and job.of == BAD else 0
+            vitals = Vitals(failures=failures, failure="bad", checkpoints=1, checkpoint_ms=0)
+            return Seen(vitals=vitals, backlog=0, conduct=Conduct())
+
+        return nullcontext(look)
 
     # Its topics
 
@@ -166,13 +173,6 @@ class Place:
     def wind_down(self, spec: AgentJobSpec) -> int:
         self._world.moment()
         return 0
-
-    def watched(self, spec: AgentJobSpec, cutover: object) -> Any:
-        def look() -> Seen | None:
-            self._world.moment()
-            return Seen(0, Conduct())
-
-        return nullcontext(look)
 
     def between_decisions_s(self, spec: AgentJobSpec, cutover: object) -> float | None:
         return None
@@ -211,6 +211,8 @@ class Starting:
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "LOOK_EVERY_S", 0.0)
+    # Two upgrades of one millisecond would be one: here they may come so fast.
+    monkeypatch.setattr(upgrade, "_now_ms", itertools.count(1).__next__)
 
 
 def command(world: World, wanted: str) -> None:

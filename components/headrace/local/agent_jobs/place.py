@@ -7,61 +7,61 @@ from contextlib import contextmanager
 from typing import Any
 
 from headrace.local.agent_jobs.client import JobClient
-from headrace.local.agent_jobs.deeds import (
-    Deeds,
-    backlog,
-    between_decisions_s,
-    outcomes_since,
-    recent_conduct,
-    settled_ends,
-)
 from headrace.local.agent_jobs.inputs import AgentJobInputs
 from headrace.local.agent_jobs.job import AgentJob
 from headrace.local.agent_jobs.releases import release_of
-from headrace.local.agent_jobs.rollback import catch_up, note_decided
-from headrace.local.agent_jobs.winding_down import wind_down
 from headrace.local.flink_rest import JobGone, SavepointFailed
-from headrace.local.topics import ends
+from headrace.local.topics import told
 from headrace.local.verification import verify
-from headrace.upgrades.conduct import Conduct
 from headrace.upgrades.proof import proven
-from headrace.upgrades.record import CaughtUp, Cutover, FolderHistory, Undoing
-from headrace.upgrades.substrate import Seen, Tell, Vitals
-from headrace.waiting import WaitEnded
-from headrace_agents.records import Outcome
+from headrace.upgrades.record import Cutover, FolderHistory
+from headrace.upgrades.substrate import Tell
+from headrace.waiting import WaitCancelled, WaitEnded, cancelled
 from headrace_agents.spec import AgentJobSpec
+from headrace_agents.topics import Broker, ends
+from headrace_agents.upgrades.conduct import Conduct
+from headrace_agents.upgrades.deeds import Deeds, backlog, between_decisions_s, recent_conduct
+from headrace_agents.upgrades.rollback import Undone, undoing
+from headrace_agents.upgrades.told import CaughtUp, Seen, Undoing
+from headrace_agents.upgrades.winding_down import wind_down
 
 
 class LocalTopics:
     """:class:`headrace.upgrades.substrate.Topics` of a broker that is reached from here."""
 
     def conduct(self, spec: AgentJobSpec) -> Conduct:
-        return recent_conduct(spec)
+        with told():
+            return recent_conduct(spec)
 
     def ends(self, spec: AgentJobSpec) -> tuple[dict[int, int], dict[int, int]]:
-        return ends(spec.kafka, spec.outputs.outcomes), ends(spec.kafka, spec.outputs.runs)
+        broker = Broker.of(spec)
+        with told():
+            return ends(broker, spec.outputs.outcomes), ends(broker, spec.outputs.runs)
 
     def wind_down(self, spec: AgentJobSpec) -> int:
-        return wind_down(spec)
-
-    @contextmanager
-    def watched(self, spec: AgentJobSpec, cutover: Cutover) -> Iterator[Callable[[], Seen | None]]:
-        deeds = Deeds(spec, cutover.outcomes, cutover.runs)
-        yield lambda: Seen(backlog(spec), deeds.conduct())
+        with told():
+            return wind_down(spec, _pause)
 
     def between_decisions_s(self, spec: AgentJobSpec, cutover: Mapping[int, int]) -> float | None:
-        return between_decisions_s(spec, cutover)
+        with told():
+            return between_decisions_s(spec, cutover)
 
     def undoing(self, spec: AgentJobSpec) -> Undoing:
-        return Undoing(
-            outcomes=settled_ends(spec, spec.outputs.outcomes), reports=ends(spec.kafka, spec.outputs.reports)
-        )
+        with told():
+            return undoing(spec, _pause)
 
-    def note_decided(self, spec: AgentJobSpec, rollback: str, cutover: Cutover, undoing: Undoing) -> None:
-        note_decided(spec, rollback, _decided(spec, cutover, undoing))
+    def note_decided(self, spec: AgentJobSpec, rollback: str, cutover: Cutover, undone: Undoing) -> None:
+        with told():
+            Undone(spec, rollback, cutover.outcomes, undone).note()
 
-    def catch_up(self, spec: AgentJobSpec, rollback: str, cutover: Cutover, undoing: Undoing) -> CaughtUp:
-        return catch_up(spec, rollback, _decided(spec, cutover, undoing), undoing.reports)
+    def catch_up(self, spec: AgentJobSpec, rollback: str, cutover: Cutover, undone: Undoing) -> CaughtUp:
+        with told():
+            return Undone(spec, rollback, cutover.outcomes, undone).catch_up(_pause)
+
+
+def _pause(seconds: float) -> None:
+    if cancelled.wait(seconds):
+        raise WaitCancelled("cancelled; run the command again")
 
 
 class LocalPlace:
@@ -126,20 +126,16 @@ class LocalPlace:
     def wait_until_running(self) -> None:
         self._job.wait_until_running()
 
-    def vitals(self) -> Vitals | None:
-        running = self._job.all()
-        if not running:
-            return None
-        rest, job = self._job.rest, running[0]
-        failures, failure = rest.failures(job.id)
-        last_ms = rest.last_checkpoint_ms(job.id)
-        return Vitals(
-            failures=failures,
-            failure=failure,
-            checkpoints=rest.completed_checkpoints(job.id),
-            checkpoint_ms=job.started_ms if last_ms is None else last_ms,
-        )
+    @contextmanager
+    def watched(self, version: AgentJobInputs, cutover: Cutover) -> Iterator[Callable[[], Seen | None]]:
+        spec = version.job_spec
+        deeds = Deeds(spec, cutover.outcomes, cutover.runs)
 
+        def look() -> Seen | None:
+            vitals = self._job.rest.vitals(version.name)
+            if vitals is None:
+                return None
+            with told():
+                return Seen(vitals=vitals, backlog=backlog(spec), conduct=deeds.conduct())
 
-def _decided(spec: AgentJobSpec, cutover: Cutover, undoing: Undoing) -> list[Outcome]:
-    return outcomes_since(spec, cutover.outcomes, undoing.outcomes)
+        yield look

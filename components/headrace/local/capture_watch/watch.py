@@ -20,9 +20,9 @@ from headrace.capture import watched
 from headrace.capture.standing import slot_standing
 from headrace.local.capture_watch.orders import WatchedSource, WatchOrders
 from headrace.local.connect_status import runs
-from headrace.local.kafka_client import READS_ALONE
 from headrace.local.source_access import role_access
 from headrace.local.task_restarter import TaskRestarter
+from headrace_agents.topics import READS_ALONE
 
 TIMEOUT_S = 10
 LAST_RECORDS = 5

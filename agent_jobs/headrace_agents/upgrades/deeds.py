@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from pydantic import BaseModel, ValidationError
 
-from headrace.local.topics import client, ends, no_answer, read_topic
-from headrace.upgrades.conduct import Conduct
-from headrace.waiting import WaitEnded, wait_until
 from headrace_agents.records import Outcome
 from headrace_agents.run_log import RunLog
 from headrace_agents.spec import AgentJobSpec
+from headrace_agents.topics import Broker, client, ends, no_answer, read_topic
+from headrace_agents.upgrades.conduct import Conduct
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -21,12 +21,16 @@ RECENT = 500
 """Outcomes of each partition that tell how a version does."""
 TIMEOUT_S = 15
 CLOSED_TIMEOUT_S = 30
+POLL_S = 0.2
+
+Pause = Callable[[float], object]
+"""Lets so many seconds pass; raises where nobody waits any more."""
 
 
 def recent_conduct(spec: AgentJobSpec) -> Conduct:
     """Of the latest events."""
     outcomes, runs = (
-        _before(ends(spec.kafka, topic)) for topic in (spec.outputs.outcomes, spec.outputs.runs)
+        _before(ends(Broker.of(spec), topic)) for topic in (spec.outputs.outcomes, spec.outputs.runs)
     )
     return Deeds(spec, outcomes, runs).conduct()
 
@@ -40,7 +44,7 @@ class Deeds:
         self._known = Conduct()
 
     def conduct(self) -> Conduct:
-        """By now. Raises HeadraceError where Kafka does not answer; the next look then reads all of it."""
+        """By now. Raises TopicError where Kafka does not answer; the next look then reads all of it."""
         outcomes, runs = self._outcomes.copy(), self._runs.copy()
         found = Conduct.of(
             _of(self.spec, self.spec.outputs.outcomes, outcomes, Outcome),
@@ -68,22 +72,19 @@ def between_decisions_s(spec: AgentJobSpec, cutover: Mapping[int, int]) -> float
     return max(0.0, (first - last) / 1000)
 
 
-def settled_ends(spec: AgentJobSpec, topic: str) -> dict[int, int]:
+def settled_ends(spec: AgentJobSpec, topic: str, pause: Pause = time.sleep) -> dict[int, int]:
     """Where a topic ends that no job of the agent writes to any more, when no transaction is open in it.
 
     What is committed behind an open transaction can't be read before that ends. A job that was cancelled
     ends its own; one of a worker that was killed stays open until the next job aborts it, and what other
     workers committed behind it is not waited for.
     """
-
-    def closed() -> dict[int, int] | None:
-        committed = ends(spec.kafka, topic)
-        return committed if committed == ends(spec.kafka, topic, uncommitted=True) else None
-
-    try:
-        return wait_until(f"the end of all transactions in {topic}", closed, CLOSED_TIMEOUT_S)
-    except WaitEnded:
-        return ends(spec.kafka, topic)
+    broker, deadline = Broker.of(spec), time.monotonic() + CLOSED_TIMEOUT_S
+    while True:
+        committed = ends(broker, topic)
+        if committed == ends(broker, topic, uncommitted=True) or time.monotonic() >= deadline:
+            return committed
+        pause(POLL_S)
 
 
 def backlog(spec: AgentJobSpec) -> int:
@@ -92,7 +93,7 @@ def backlog(spec: AgentJobSpec) -> int:
     Markers of transactions have offsets too: one at the end of a partition is no event.
     """
     topics = [each.topic for each in spec.inputs]
-    consumer = Consumer(client(spec.kafka, **{"group.id": spec.name, "enable.auto.commit": False}))
+    consumer = Consumer(client(Broker.of(spec), **{"group.id": spec.name, "enable.auto.commit": False}))
     try:
         partitions = [
             TopicPartition(topic, partition)
@@ -126,7 +127,7 @@ def _of(
 ) -> Iterator[M]:
     """What is behind `offsets`, which go along; what another version of the runtime wrote otherwise is left
     out."""
-    for record in read_topic(spec.kafka, topic, offsets=dict(offsets)):
+    for record in read_topic(Broker.of(spec), topic, offsets=dict(offsets)):
         _, partition, offset = record.position
         offsets[partition] = offset + 1
         if until is not None and offset >= until.get(partition, 0):

@@ -8,38 +8,37 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
-from headrace.local.topics import ends, read_topic, write
-from headrace.waiting import POLL_SECONDS, WaitCancelled, cancelled
 from headrace_agents.control import Command, Report, records_of
 from headrace_agents.spec import AgentJobSpec
+from headrace_agents.topics import Broker, ends, read_topic, write
+from headrace_agents.upgrades.deeds import POLL_S, Pause
 
 SLACK_S = 15
 """Beyond a run's deadline, for the word to come to each shard and its report to come back."""
 
 
-def wind_down(spec: AgentJobSpec) -> int:
+def wind_down(spec: AgentJobSpec, pause: Pause = time.sleep) -> int:
     """Have all shards end their runs and start no other; returns how many had not told of it in time.
 
     Reports are read before their transaction ends: the next checkpoint may be far, and the job that is undone
     by a failure has forgotten its order as well.
 
     Raises:
-        HeadraceError: Kafka does not answer. The order is no more in force a minute after a run's deadline.
+        TopicError: Kafka does not answer. The order is no more in force a minute after a run's deadline.
     """
     command = Command(id=uuid.uuid4().hex, kind="wind_down")
-    before = ends(spec.kafka, spec.outputs.reports, uncommitted=True)
-    write(spec.kafka, spec.feedback.control, records_of(command, spec.shards))
+    before = ends(Broker.of(spec), spec.outputs.reports, uncommitted=True)
+    write(Broker.of(spec), spec.feedback.control, records_of(command, spec.shards))
     deadline = time.monotonic() + spec.limits.run_deadline_ms / 1000 + SLACK_S
     while True:
         missing = spec.shards - len(set(_told(spec, command, before)))
         if missing <= 0 or time.monotonic() > deadline:
             return missing
-        if cancelled.wait(POLL_SECONDS):
-            raise WaitCancelled(f"cancelled while runs of agent {spec.name} end")
+        pause(POLL_S)
 
 
 def _told(spec: AgentJobSpec, command: Command, offsets: Mapping[int, int]) -> Iterator[int]:
-    for record in read_topic(spec.kafka, spec.outputs.reports, offsets=offsets, uncommitted=True):
+    for record in read_topic(Broker.of(spec), spec.outputs.reports, offsets=offsets, uncommitted=True):
         try:
             report = Report.model_validate_json(record.value or b"")
         except ValidationError:
