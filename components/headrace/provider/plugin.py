@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -18,7 +21,11 @@ from pulumi.provider.experimental.provider import Provider
 from pulumi.provider.experimental.server import ProviderServicer
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2_grpc
 
+from headrace import waiting
 from headrace.errors import HeadraceError
+
+ORPHAN_POLL_S, ORPHAN_GRACE_S = 0.5, 2.0
+"""How soon the engine's end is noticed, and how long a verb has then to end in order."""
 
 
 def serve(engine: str, version: str, provider: Provider) -> None:
@@ -26,9 +33,22 @@ def serve(engine: str, version: str, provider: Provider) -> None:
     logger = logging.getLogger("headrace")
     logger.setLevel(logging.INFO)
     logger.addHandler(EngineLog(engine))
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     # An interrupt is how the engine ends a plugin.
     with suppress(KeyboardInterrupt):
         asyncio.run(_serve(engine, version, provider))
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after the engine's, which started it and may be killed.
+
+    What is under way then is what the next command ends: two that do the same would be in each other's way.
+    """
+    while os.getppid() == parent:
+        time.sleep(ORPHAN_POLL_S)
+    waiting.cancelled.set()
+    time.sleep(ORPHAN_GRACE_S)
+    os._exit(1)
 
 
 async def _serve(engine: str, version: str, provider: Provider) -> None:
