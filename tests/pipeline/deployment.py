@@ -21,8 +21,7 @@ import httpx
 import psutil
 import yaml
 
-from headrace.aws.flink_deployment import JOB_ANNOTATION, JOB_FILE, JOBMANAGER, TASKMANAGER
-from headrace.aws.flink_image import JOB_FOLDER
+from headrace.aws.flink_deployment import JOBMANAGER, TASKMANAGER
 from headrace.environment import Environment
 from headrace.local.context import HOST
 from headrace.local.flink import LOG4J, METRICS_PORT, storage_options
@@ -33,6 +32,7 @@ from headrace.local.provider.topic import TopicInputs, TopicKind
 from headrace.plan import plan
 from headrace.plan.flink import port_options
 from headrace.plan.state_storage import CHECKPOINTS, HIGH_AVAILABILITY, SAVEPOINTS
+from headrace.provider.aws.agents.deployment import JOB_ANNOTATION, JOB_FILE, JOB_FOLDER
 from headrace.toolchain.runtimes import Runtimes
 from headrace_agents.spec import AgentJobSpec
 from tests.components.aws.cloud import inputs

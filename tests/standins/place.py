@@ -22,6 +22,8 @@ class Place:
     aws_endpoint: str = ""
     kubernetes_endpoint: str = ""
     kubernetes_token: str = ""
+    kubernetes_authority: str = ""
+    """The certificate that the API server made for itself, in base64."""
 
     @classmethod
     def from_environment(cls) -> Place:
@@ -34,6 +36,11 @@ class Place:
         facts = asdict(self)
         del facts["folder"]
         (self.folder / "place.json").write_text(json.dumps(facts), encoding="utf-8")
+
+    @property
+    def cluster(self) -> tuple[str, str] | None:
+        """The API server's address and authority, where there is one."""
+        return (self.kubernetes_endpoint, self.kubernetes_authority) if self.kubernetes_endpoint else None
 
     @property
     def record(self) -> Path:

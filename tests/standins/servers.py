@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import socket
@@ -11,6 +12,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 from cryptography.hazmat.primitives import serialization
@@ -20,6 +22,14 @@ from headrace.toolchain import kubernetes_for_tests
 from headrace.waiting import wait_until
 
 START_S = 60
+
+
+class ApiServer(NamedTuple):
+    address: str
+    token: str
+    """An administrator's."""
+    authority: str
+    """The certificate that it made for itself, in base64."""
 
 
 @contextmanager
@@ -35,8 +45,8 @@ def moto(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def kubernetes(folder: Path) -> Iterator[tuple[str, str]]:
-    """An API server with an etcd of its own, until the block ends: its address, and an administrator's token.
+def kubernetes(folder: Path) -> Iterator[ApiServer]:
+    """An API server with an etcd of its own, until the block ends.
 
     There are no nodes and no controllers: objects are checked and kept, and nothing comes of them.
     """
@@ -66,7 +76,8 @@ def kubernetes(folder: Path) -> Iterator[tuple[str, str]]:
     address = f"https://127.0.0.1:{port}"
     with running(store, folder / "etcd.log"), running(server, folder / "kube-apiserver.log", grace_s=0):
         wait_until("the API server", lambda: answers(f"{address}/readyz", token), START_S)
-        yield address, token
+        certificate = (folder / "certificates" / "apiserver.crt").read_bytes()
+        yield ApiServer(address, token, base64.b64encode(certificate).decode())
 
 
 def _private_key() -> bytes:

@@ -15,8 +15,9 @@ from headrace.plan.state_storage import CHECKPOINTS, HIGH_AVAILABILITY, SAVEPOIN
 from headrace.state.layout import ERASURES
 from headrace_agents.spec import AgentJobSpec
 
-RUNTIME_GROUPS = ("headrace-journal", "headrace-ledger")
-"""The runtime's, for reading its journal and what is granted of budgets; it commits nothing to them."""
+RUNTIME_GROUPS = ("headrace-journal", "headrace-ledger", "headrace-reader")
+"""The runtime's, for reading its journal, what is granted of budgets, and topics in an upgrade; it commits
+nothing to them."""
 MODEL_ARN = re.compile(
     r"arn:[a-z-]+:bedrock:[a-z0-9-]*:[0-9]{0,12}:"
     r"(foundation-model|inference-profile|application-inference-profile|provisioned-model|custom-model)/"

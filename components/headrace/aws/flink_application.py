@@ -12,9 +12,7 @@ import pulumi_kubernetes as k8s
 from headrace.aws.agent_rights import StateBuckets, agent_rights, refuse_unknown_models
 from headrace.aws.agent_traffic import AgentTraffic, AgentTrafficArgs
 from headrace.aws.flink_deployment import (
-    API_VERSION,
     JOBMANAGER,
-    KIND,
     TASKMANAGER,
     DeploymentPlace,
     flink_deployment,
@@ -27,9 +25,12 @@ from headrace.aws.pod_identity import PodIdentity, PodIdentityArgs
 from headrace.aws.pods import pinned
 from headrace.aws.tags import Tags
 from headrace.aws.traffic import refuse_open_blocks
+from headrace.aws.upgrade_pod import upgrade_pod
 from headrace.errors import HeadraceError
 from headrace.plan.aws.model import DeploymentPlan
 from headrace.plan.model import AgentPlan
+from headrace.provider.aws import PACKAGE
+from headrace.provider.aws.agents.deployment import API_VERSION, KIND
 
 DEPLOYMENT_NAME = re.compile(r"[a-z]([-a-z0-9]{0,43}[a-z0-9])?")
 """What the operator takes: Flink makes longer names of it."""
@@ -69,6 +70,8 @@ class FlinkApplicationArgs:
     """As `AgentImage.at` gives it."""
     cluster_name: pulumi.Input[str]
     cluster_arn: pulumi.Input[str]
+    kubeconfig: pulumi.Input[str]
+    """Of that cluster, without a credential: an upgrade is conducted by it."""
     namespace: pulumi.Input[str]
     operator_namespace: str
     kafka: AgentKafka
@@ -144,6 +147,7 @@ class FlinkApplication(pulumi.ComponentResource):
     ...         image=images.at("sha256:..."),
     ...         cluster_name=cluster.name,
     ...         cluster_arn=cluster.arn,
+    ...         kubeconfig=cluster.kubeconfig,
     ...         namespace=namespace.namespace,
     ...         operator_namespace="flink-operator",
     ...         kafka=AgentKafka(
@@ -256,7 +260,34 @@ class FlinkApplication(pulumi.ComponentResource):
         )
 
     def _deployment(self, account: k8s.core.v1.ServiceAccount, needs: Sequence[pulumi.Resource]) -> None:
-        args = self._args
+        args, plan = self._args, self._args.deployment
+        spec = flink_deployment(
+            plan,
+            args.agent,
+            DeploymentPlace(
+                image=args.image,
+                service_account=account.metadata["name"],
+                buckets=args.state.names,
+                job=_job(args),
+                model_key=args.model_key,
+            ),
+        )
+        upgrade = pulumi.CustomResource(
+            f"{PACKAGE}:index:AgentUpgrade",
+            self._name,
+            {
+                "agent": args.agent.name,
+                "namespace": args.namespace,
+                "kubeconfig": args.kubeconfig,
+                "deployment": pulumi.Output.json_dumps(spec, sort_keys=True),
+                "pod": pulumi.Output.json_dumps(upgrade_pod(plan, account.metadata["name"])),
+                "rest_port": plan.pods.ports.rest,
+                "healthy_for_s": args.agent.healthy_for_ms / 1000,
+                "drains_runs": args.agent.drains_runs,
+            },
+            # What the new version may do and reach it has to by then.
+            pulumi.ResourceOptions(parent=self, depends_on=needs),
+        )
         k8s.apiextensions.CustomResource(
             self._name,
             api_version=API_VERSION,
@@ -266,19 +297,12 @@ class FlinkApplication(pulumi.ComponentResource):
                 "namespace": args.namespace,
                 "annotations": {"pulumi.com/waitFor": RUNS},
             },
-            spec=flink_deployment(
-                args.deployment,
-                args.agent,
-                DeploymentPlace(
-                    image=args.image,
-                    service_account=account.metadata["name"],
-                    buckets=args.state.names,
-                    job=_job(args),
-                    model_key=args.model_key,
-                ),
+            spec=spec,
+            # Two with one name can't be: they are the same Flink cluster. A change has been made by then, and
+            # where it was undone, this stays as it is.
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[*needs, upgrade], delete_before_replace=True
             ),
-            # Two with one name can't be: they are the same Flink cluster.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=needs, delete_before_replace=True),
         )
 
 

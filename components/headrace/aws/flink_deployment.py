@@ -10,7 +10,6 @@ import pulumi
 
 from headrace.aws.flink_image import (
     DECLARED_AS,
-    JOB_FOLDER,
     JOB_MODULE,
     LOG4J,
     LOGS,
@@ -28,9 +27,8 @@ from headrace.aws.pods import CAPACITY, HOST, SECURED, ZONE, on_nodes_of, restri
 from headrace.plan.aws.model import DeploymentPlan
 from headrace.plan.model import AgentPlan
 from headrace.plan.state_storage import CHECKPOINTS, HIGH_AVAILABILITY, SAVEPOINTS
+from headrace.provider.aws.agents.deployment import JOB_ANNOTATION, JOB_FILE, JOB_FOLDER
 
-API_VERSION, KIND = "flink.apache.org/v1beta1", "FlinkDeployment"
-JOB_ANNOTATION, JOB_FILE = "headrace.dev/job", "job.json"
 MODEL_KEY_FILE = "model-key"
 TMP_GIB = 1
 JOBMANAGER, TASKMANAGER = "jobmanager", "taskmanager"

@@ -18,7 +18,7 @@ MAIN_CONTAINER = "flink-main-container"
 
 SCRATCH, LOGS, TMP = "/data", "/opt/flink/log", "/tmp"  # noqa: S108 - a volume of the pod's own
 """Where a pod may write; all else is read-only."""
-JOB_FOLDER, SECRETS_FOLDER = "/etc/headrace/job", "/etc/headrace/secrets"
+SECRETS_FOLDER = "/etc/headrace/secrets"
 
 LOG4J = """rootLogger.level = INFO
 rootLogger.appenderRef.console.ref = console

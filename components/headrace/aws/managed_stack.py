@@ -332,6 +332,7 @@ class ManagedStack(pulumi.ComponentResource):
                 image=image,
                 cluster_name=self.cluster.name,
                 cluster_arn=self.cluster.arn,
+                kubeconfig=self.cluster.kubeconfig,
                 namespace=self._jobs.namespace,
                 operator_namespace=plan.cluster.operator_namespace.name,
                 kafka=AgentKafka(

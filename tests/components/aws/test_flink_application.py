@@ -38,6 +38,7 @@ ROOT = f"dev-{NAME}"
 DIGEST = "sha256:" + "c" * 64
 IMAGE = f"registry.example/agents@{DIGEST}"
 FLINK = "kubernetes:flink.apache.org/v1beta1:FlinkDeployment"
+UPGRADE = "headrace-aws:index:AgentUpgrade"
 POLICY, BUDGET = "kubernetes:networking.k8s.io/v1:NetworkPolicy", "kubernetes:policy/v1:PodDisruptionBudget"
 RBAC = "kubernetes:rbac.authorization.k8s.io/v1"
 ACCOUNT_KIND = "kubernetes:core/v1:ServiceAccount"
@@ -64,6 +65,7 @@ def arguments(**changed: Any) -> FlinkApplicationArgs:
         "image": IMAGE,
         "cluster_name": "dev-cluster",
         "cluster_arn": EKS_CLUSTER,
+        "kubeconfig": "{}",
         "namespace": "flink",
         "operator_namespace": "flink-operator",
         "kafka": KAFKA,
@@ -117,6 +119,7 @@ def test_exactly_these_resources(changed: dict[str, Any]) -> None:
             "headrace:aws:PodIdentity": 1,
             "headrace:aws:AgentTraffic": 1,
             FLINK: 1,
+            UPGRADE: 1,
             ACCOUNT_KIND: 1,
             f"{RBAC}:Role": 1,
             f"{RBAC}:RoleBinding": 1,
@@ -388,7 +391,7 @@ def test_the_role_may_what_is_the_agents_and_no_more() -> None:
     )
     assert groups["Resource"] == [
         f"{CLUSTER.replace(':cluster/', ':group/')}/{name}"
-        for name in (NAME, "headrace-journal", "headrace-ledger")
+        for name in (NAME, "headrace-journal", "headrace-ledger", "headrace-reader")
     ]
     assert transactions["Resource"] == [f"{CLUSTER.replace(':cluster/', ':transactional-id/')}/{NAME}.*"]
     for right in rights():

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from headrace.aws import cluster_facts
+from tests.engine.aws.stage import Made
 from tests.standins.kubernetes.api import DEFINITIONS, Api, of
+from tests.standins.place import Place
+from tests.standins.servers import ApiServer
 
 OWN_SPACES = {"default", "kube-node-lease", "kube-public", "kube-system"}
 """Namespaces that every cluster has."""
@@ -20,6 +25,23 @@ KINDS = {
     "flink.apache.org/v1beta1": ("FlinkDeployment",),
 }
 """What components make in a cluster, beside namespaces."""
+
+
+def place_with(folder: Path, aws_endpoint: str, server: ApiServer) -> Place:
+    """An account and a cluster."""
+    return Place(
+        folder,
+        aws_endpoint=aws_endpoint,
+        kubernetes_endpoint=server.address,
+        kubernetes_token=server.token,
+        kubernetes_authority=server.authority,
+    )
+
+
+def kubeconfig_of(cluster: Made) -> str:
+    """As the component makes it of what EKS says."""
+    facts = (cluster.id, *(cluster.state[name] for name in ("arn", "endpoint")))
+    return cluster_facts._kubeconfig((*facts, cluster.state["certificateAuthority"]["data"]), None)
 
 
 def objects(api: Api) -> Iterator[dict[str, Any]]:

@@ -11,14 +11,14 @@ import pytest
 
 from headrace.toolchain import kubernetes_for_tests
 from headrace.toolchain.runtimes import Runtimes
-from tests.engine.aws.cluster import clear, objects
+from tests.engine.aws.cluster import clear, objects, place_with
 from tests.engine.aws.scene import REGION
 from tests.engine.capture.server import Server
 from tests.standins.aws.account import Account
 from tests.standins.kubernetes import definitions
 from tests.standins.kubernetes.api import Api
 from tests.standins.place import Place
-from tests.standins.servers import kubernetes, moto, reset
+from tests.standins.servers import ApiServer, kubernetes, moto, reset
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +28,8 @@ def aws_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """Its address and an administrator's token; it has what EKS brings."""
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """It has what EKS brings."""
     if not definitions.there():
         pytest.skip(f"not proved: anything in Kubernetes; the definitions in {definitions.FOLDER} are absent")
     if not kubernetes_for_tests.ready():
@@ -46,16 +46,10 @@ def place(aws_endpoint: str, tmp_path: Path) -> Place:
 
 
 @pytest.fixture
-def cluster_place(aws_endpoint: str, api_server: tuple[str, str], tmp_path: Path) -> Place:
+def cluster_place(aws_endpoint: str, api_server: ApiServer, tmp_path: Path) -> Place:
     """Of an account and a cluster in which there is nothing, but for what EKS brings."""
     reset(aws_endpoint)
-    address, token = api_server
-    return Place(
-        tmp_path / "place",
-        aws_endpoint=aws_endpoint,
-        kubernetes_endpoint=address,
-        kubernetes_token=token,
-    )
+    return place_with(tmp_path / "place", aws_endpoint, api_server)
 
 
 @pytest.fixture

@@ -48,6 +48,7 @@ class Project:
         self.folder, self.place, self.stack = folder, place, stack
         place.write()
         (folder / "state").mkdir(parents=True)
+        _write_aws(folder / "bin", place.kubernetes_token)
         # The provider of our own is the real one.
         ours = {"name": "headrace-aws", "path": str(Path(sys.executable).parent)}
         self.plugins = [*write_plugins(folder / "plugins"), ours]
@@ -128,7 +129,12 @@ class Project:
 
     def environment(self) -> dict[str, str]:
         """Of a process of this project; nothing of the machine's own Pulumi or AWS is in it."""
-        path = [str(Path(sys.executable).parent), str(Runtimes.locate().pulumi_bin), os.environ["PATH"]]
+        path = [
+            str(self.folder / "bin"),
+            str(Path(sys.executable).parent),
+            str(Runtimes.locate().pulumi_bin),
+            os.environ["PATH"],
+        ]
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "AWS_"))
         }
@@ -206,6 +212,17 @@ class Shipped(Project):
 def random_delays(seed: int, delay_s: float) -> dict[str, str]:
     """For :meth:`Project.up`: each operation is delayed, and not all alike."""
     return {SEED_VARIABLE: str(seed), DELAY_VARIABLE: str(delay_s)}
+
+
+def _write_aws(folder: Path, token: str) -> None:
+    """What stands in for AWS's command line, of which `aws eks get-token` alone is asked."""
+    folder.mkdir()
+    api = "client.authentication.k8s.io/v1"
+    credential = {"apiVersion": api, "kind": "ExecCredential", "status": {"token": token}}
+    answer, program = folder / "token.json", folder / "aws"
+    answer.write_text(json.dumps(credential), encoding="utf-8")
+    program.write_text(f'#!/bin/sh\n[ "$1 $2" = "eks get-token" ] && exec cat "{answer}"\nexit 1\n')
+    program.chmod(0o755)
 
 
 def _named(urn: str) -> str:

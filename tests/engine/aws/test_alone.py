@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import headrace.aws
-from tests.engine.aws.cluster import enforce_policies
+from tests.engine.aws.cluster import enforce_policies, kubeconfig_of
 from tests.engine.aws.project import Project
 from tests.engine.aws.stage import made_before
 from tests.pipeline.sizes import in_make_engine_alone
@@ -43,14 +43,6 @@ IN_MAKE_TEST = ("ChangeCapture", "Cluster of somebody else", "FlinkApplication",
 WHOLES = {"Foundation", "ManagedStack"}
 """Made of the others, for a whole environment: `test_whole.py`."""
 SECRET = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:dev/support-AbCdEf"
-KUBECONFIG = json.dumps(
-    {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "own", "cluster": {"server": "https://eks.example"}}],
-        "users": [{"name": "own", "user": {"exec": {"command": "aws"}}}],
-    }
-)
 
 
 @pytest.fixture
@@ -77,7 +69,7 @@ def there(cluster_place: Place, api: Api, tmp_path: Path) -> dict[str, Any]:
         "preflight": "skipped",
         "secret": SECRET,
         "kafka": "standard",
-        "kubeconfig": KUBECONFIG,
+        "kubeconfig": kubeconfig_of(made["cluster"]),
         "subnets": [made[name].id for name in ("subnet", "other-subnet", "third-subnet")],
         "vpc": made["vpc"].id,
     }

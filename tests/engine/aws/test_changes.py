@@ -14,13 +14,12 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from tests.engine.aws.changes import CHANGES
-from tests.engine.aws.cluster import clear
+from tests.engine.aws.cluster import clear, place_with
 from tests.engine.aws.project import Shipped
 from tests.pipeline.sizes import in_make_engine_alone
 from tests.standins.kubernetes import definitions
 from tests.standins.kubernetes.api import Api
-from tests.standins.place import Place
-from tests.standins.servers import reset
+from tests.standins.servers import ApiServer, reset
 
 pytestmark = in_make_engine_alone("what a change of each fact does to a stack on AWS")
 
@@ -42,14 +41,12 @@ MOST_CHANGED = 30
 
 @pytest.fixture(scope="module")
 def dev(
-    tmp_path_factory: pytest.TempPathFactory, aws_endpoint: str, api_server: tuple[str, str]
+    tmp_path_factory: pytest.TempPathFactory, aws_endpoint: str, api_server: ApiServer
 ) -> Iterator[Shipped]:
     """The development environment, which is up."""
     reset(aws_endpoint)
-    folder, (address, token) = tmp_path_factory.mktemp("dev"), api_server
-    place = Place(
-        folder / "place", aws_endpoint=aws_endpoint, kubernetes_endpoint=address, kubernetes_token=token
-    )
+    folder = tmp_path_factory.mktemp("dev")
+    place = place_with(folder / "place", aws_endpoint, api_server)
     with closing(Api(place)) as api:
         for definition in definitions.of_eks():
             api.define(definition)

@@ -17,10 +17,13 @@ ACCOUNT = "123456789012"
 
 
 class Account:
-    """One region of it."""
+    """One region of it, with the one cluster that stands behind all of its clusters."""
 
-    def __init__(self, endpoint: str, region: str, record: Path) -> None:
-        self.region = region
+    def __init__(
+        self, endpoint: str, region: str, record: Path, cluster: tuple[str, str] | None = None
+    ) -> None:
+        """`cluster`: address and authority of an API server; left out, clusters have moto's."""
+        self.region, self._cluster = region, cluster
         self.record = Record(record)
         self._endpoint = endpoint
         self._session = boto3.Session(
@@ -36,6 +39,13 @@ class Account:
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:aws:{service}:{self.region}:{ACCOUNT}:{resource}"
+
+    def api_server(self, found: dict[str, Any]) -> dict[str, Any]:
+        """What is said of where a cluster's API server is."""
+        endpoint, authority = found["endpoint"].rstrip("/"), found["certificateAuthority"]
+        if self._cluster is not None:
+            endpoint, authority = self._cluster[0], {"data": self._cluster[1]}
+        return {"endpoint": endpoint, "authority": authority}
 
     def _make(self, service: str) -> Any:
         # Addressed by path: bucket names as hosts would leave loopback.

@@ -47,6 +47,7 @@ def _cluster(account: Account, arguments: Values) -> Values:
     name = arguments["name"]
     found = account.eks.describe_cluster(name=name)["cluster"]
     kept = account.record.get(EksCluster.token, name) or {}
+    server = account.api_server(found)
     group, place = EksCluster.group(account, name), found["resourcesVpcConfig"]
     compute, access = kept.get("computeConfig") or {}, kept.get("accessConfig") or {}
     return {
@@ -58,7 +59,7 @@ def _cluster(account: Account, arguments: Values) -> Values:
                 "bootstrapClusterCreatorAdminPermissions": False,
             }
         ],
-        "certificateAuthorities": [found["certificateAuthority"]],
+        "certificateAuthorities": [server["authority"]],
         "computeConfigs": [
             {
                 "enabled": bool(compute.get("enabled")),
@@ -66,7 +67,7 @@ def _cluster(account: Account, arguments: Values) -> Values:
                 "nodeRoleArn": compute.get("nodeRoleArn", ""),
             }
         ],
-        "endpoint": found["endpoint"].rstrip("/"),
+        "endpoint": server["endpoint"],
         "kubernetesNetworkConfigs": [{"ipFamily": "ipv4", "serviceIpv4Cidr": SERVICE_CIDR}],
         "status": found["status"],
         "version": found["version"],

@@ -127,15 +127,15 @@ class EksCluster(Kind):
 
     def read(self, account: Account, made: str, state: Values) -> Values | None:
         found = account.eks.describe_cluster(name=made)["cluster"]
-        group = self.group(account, made)
+        group, server = self.group(account, made), account.api_server(found)
         network = state.get("kubernetesNetworkConfig") or {}
         return {
             "name": made,
             "arn": found["arn"],
             "version": found["version"],
             "roleArn": found["roleArn"],
-            "endpoint": found["endpoint"].rstrip("/"),
-            "certificateAuthority": found["certificateAuthority"],
+            "endpoint": server["endpoint"],
+            "certificateAuthority": server["authority"],
             "createdAt": found["createdAt"].isoformat(),
             "identities": [{"oidcs": [{"issuer": found["identity"]["oidc"]["issuer"]}]}],
             "platformVersion": found["platformVersion"],

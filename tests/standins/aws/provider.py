@@ -40,7 +40,7 @@ class AwsStandIn(StandIn):
         region = settings.get("region") or os.environ.get("AWS_REGION")
         if not region:
             raise Refused("Missing region configuration: set `aws:region`, or AWS_REGION")
-        self._configured = Account(self._place.aws_endpoint, region, self._place.record)
+        self._configured = Account(self._place.aws_endpoint, region, self._place.record, self._place.cluster)
 
     def check(self, asked: Asked, old: Values, new: Values, seed: bytes) -> Checked:
         kind = _kind(asked)

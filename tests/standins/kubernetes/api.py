@@ -74,6 +74,20 @@ class Api:
         )
         return self._answered(answer, manifest)
 
+    def change_status(self, manifest: Values, status: Values) -> Values:
+        """What a controller says of it."""
+        answer = self._client.patch(
+            f"{self.path(manifest)}/status",
+            params={"fieldManager": "a-controller"},
+            headers={"Content-Type": "application/merge-patch+json"},
+            content=json.dumps({"status": status}),
+        )
+        return self._answered(answer, manifest)
+
+    def remove_now(self, manifest: Values) -> None:
+        """Without waiting for whoever would end it; fine where it is gone."""
+        self._client.delete(self.path(manifest), params={"gracePeriodSeconds": "0"})
+
     def serves(self, group_version: str, kind: str) -> bool:
         return kind in self._discover(group_version)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from headrace.provider.aws import PACKAGE
+from headrace.provider.aws.agent_upgrade import AgentUpgradeKind
 from headrace.provider.aws.preflight import PreflightKind
 from headrace.provider.aws.slot import SlotKind
 from headrace.provider.plugin import serve
@@ -14,7 +15,7 @@ VERSION = "0.1.0"
 
 
 def main() -> None:
-    kinds = (PreflightKind(), SlotKind())
+    kinds = (AgentUpgradeKind(), PreflightKind(), SlotKind())
     # Flags of the engine's logging and tracing may stand before its address.
     serve(sys.argv[-1], VERSION, HeadraceProvider(PACKAGE, kinds))
 

@@ -201,10 +201,11 @@ def application() -> FlinkApplication:
         "own",
         FlinkApplicationArgs(
             deployment=PLAN.deployments[0],
-            agent=PLAN.agents[0],
-            image=f"registry.example/agents@{DIGEST}",
+            agent=PLAN.agents[0].model_copy(update=GIVEN.get("agent", {})),
+            image=f"registry.example/agents@{GIVEN.get('image', DIGEST)}",
             cluster_name=GIVEN["cluster"],
             cluster_arn=GIVEN["clusterArn"],
+            kubeconfig=GIVEN["kubeconfig"],
             namespace="flink",
             operator_namespace="flink-operator",
             kafka=AgentKafka(cluster_arn=GIVEN["brokers"], bootstrap_servers=GIVEN["bootstrap"], cidrs=CIDRS),

@@ -1,0 +1,1 @@
+"""Agents on the Flink Kubernetes Operator, as their upgrades know them."""
