@@ -295,7 +295,8 @@ class FlinkApplication(pulumi.ComponentResource):
             metadata={
                 "name": args.agent.name,
                 "namespace": args.namespace,
-                "annotations": {"pulumi.com/waitFor": RUNS},
+                # Fields that an upgrade has changed are its manager's: the engine takes them over.
+                "annotations": {"pulumi.com/waitFor": RUNS, "pulumi.com/patchForce": "true"},
             },
             spec=spec,
             # Two with one name can't be: they are the same Flink cluster. A change has been made by then, and

@@ -93,7 +93,9 @@ class AgentUpgrade(Generic[V]):
         if upgrade.phase == "rolling_back":
             self._roll_back(upgrade)
             raise RolledBack(_told(upgrade))
-        if not self._substrate.has_job():
+        if self._substrate.has_job():
+            self._wait_for_start(upgrade)
+        else:
             with self._substrate.starting(self._new) as start:
                 start.wait_until_ready()
                 self._cut_over(upgrade, start)
@@ -138,23 +140,17 @@ class AgentUpgrade(Generic[V]):
         stopped = time.monotonic()
         snapshot = self._substrate.newest_snapshot()
         if upgrade.cutover is None:
-            outcomes, runs = self._topics.ends(self._old.job_spec)
-            upgrade.cutover = Cutover(
-                snapshot=snapshot or "",
-                outcomes=outcomes,
-                runs=runs,
-                at_ms=_now_ms(),
-            )
+            upgrade.cutover = self._cutover(upgrade, snapshot)
             self._history.write(upgrade)
         try:
             if not self._substrate.has_job():  # the command before may have started it
                 start.go(snapshot)
-            submitted = time.monotonic()
-            self._substrate.wait_until_running()
-        except WaitCancelled:
-            raise
         except HeadraceError as error:
-            upgrade.reason = f"the new version does not start: {error}"
+            self._does_not_start(upgrade, error)
+            return
+        submitted = time.monotonic()
+        self._wait_for_start(upgrade)
+        if upgrade.reason:
             return
         upgrade.gap = Gap(
             wind_down_s=wound_down_s,
@@ -163,6 +159,33 @@ class AgentUpgrade(Generic[V]):
             start_s=time.monotonic() - submitted,
         )
         self._tell(f"the new version runs after {upgrade.gap.total_s:.1f} s without a job")
+
+    def _cutover(self, upgrade: Upgrade, snapshot: str | None) -> Cutover:
+        """Where the new version begins. Where that can't be told, the old one is started again."""
+        try:
+            outcomes, runs = self._topics.ends(self._old.job_spec)
+        except HeadraceError as error:
+            if isinstance(error, WaitCancelled):
+                raise
+            self._tell("the old version is started again")
+            with self._substrate.starting(self._old) as start:
+                start.wait_until_ready()
+                start.go(snapshot)
+            self._end(upgrade, "refused", f"what is decided by now can't be read: {error}")
+            raise
+        return Cutover(snapshot=snapshot or "", outcomes=outcomes, runs=runs, at_ms=_now_ms())
+
+    def _wait_for_start(self, upgrade: Upgrade) -> None:
+        try:
+            self._substrate.wait_until_running()
+        except HeadraceError as error:
+            self._does_not_start(upgrade, error)
+
+    def _does_not_start(self, upgrade: Upgrade, error: HeadraceError) -> None:
+        """A reason to undo it, where it was not this command that was cancelled."""
+        if isinstance(error, WaitCancelled):
+            raise error
+        upgrade.reason = f"the new version does not start: {error}"
 
     def _wind_down(self) -> float | None:
         """How long it took; None where runs in flight are resumed.
@@ -201,9 +224,18 @@ class AgentUpgrade(Generic[V]):
 
         verdict = watch(self._new, self._substrate, upgrade.conduct, cutover, seen)
         upgrade.reason = verdict.reason if verdict.kind == "bad" else ""
-        if upgrade.gap is not None:
+        if upgrade.gap is not None and not upgrade.reason:
+            upgrade.gap = self._with_decisions(upgrade.gap, cutover)
+
+    def _with_decisions(self, gap: Gap, cutover: Cutover) -> Gap:
+        """A figure, for which nothing is to fail."""
+        try:
             decisions_s = self._topics.between_decisions_s(self._new.job_spec, cutover.outcomes)
-            upgrade.gap = upgrade.gap.model_copy(update={"decisions_s": decisions_s})
+        except HeadraceError as error:
+            if isinstance(error, WaitCancelled):
+                raise
+            return gap
+        return gap.model_copy(update={"decisions_s": decisions_s})
 
     # The way back
 
@@ -278,6 +310,12 @@ def end_interrupted(wanted: V, substrate: Substrate[V], tell: Tell) -> V | None:
         return None
     upgrade.undo(interrupted, "another version was wanted before this one had been found healthy")
     return before
+
+
+def give_up(history: History, why: str) -> None:
+    """End an upgrade that was interrupted, of an agent that is not there any more."""
+    if (interrupted := history.unfinished()) is not None:
+        _end(history, interrupted, "superseded", why)
 
 
 def _ended_unheard(substrate: Substrate[V]) -> V | None:

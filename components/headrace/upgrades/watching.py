@@ -15,6 +15,11 @@ from headrace_agents.upgrades.conduct import Conduct
 from headrace_agents.upgrades.told import Seen
 
 LOOK_EVERY_S = 2.0
+GONE_S = 90.0
+"""A job of which there is nothing to be seen for so long, and that is none any more, has ended for good: one
+that a JobManager recovers is there again by then."""
+UNSEEN_S = 600.0
+"""After which a watch ends without a word: what it looks by does not answer, which is no version's fault."""
 
 
 def watch(
@@ -24,13 +29,27 @@ def watch(
     cutover: Cutover,
     seen: Callable[[Look, Verdict], None],
 ) -> Verdict:
-    """The gate's last word: healthy or bad."""
+    """The gate's last word: healthy or bad.
+
+    Raises:
+        HeadraceError: there was nothing to be seen for :data:`UNSEEN_S`; the next command goes on with it.
+    """
     interval_s, looks = _interval_s(inputs), list[Look]()
     with substrate.watched(inputs, cutover) as look_now:
-        began = time.monotonic()
+        began = last = time.monotonic()
         while True:
             look = _look(look_now, time.monotonic() - began)
-            if look is not None:
+            if look is None:
+                unseen_s = time.monotonic() - last
+                if unseen_s > GONE_S and _is_gone(substrate):
+                    return Verdict("bad", "its job has ended")
+                if unseen_s > UNSEEN_S:
+                    raise HeadraceError(
+                        f"agent {inputs.name}: nothing was to be seen of its new version for {unseen_s:.0f}"
+                        " s, so it is neither kept nor undone; the next command watches on"
+                    )
+            else:
+                last = time.monotonic()
                 looks.append(look)
                 verdict = judge(before, looks, inputs.healthy_for_s, interval_s)
                 seen(look, verdict)
@@ -38,6 +57,13 @@ def watch(
                     return verdict
             if cancelled.wait(LOOK_EVERY_S):
                 raise WaitCancelled(f"cancelled while agent {inputs.name} is watched; run the command again")
+
+
+def _is_gone(substrate: Substrate[V]) -> bool:
+    try:
+        return not substrate.has_job()
+    except HeadraceError:
+        return False
 
 
 def _look(look_now: Callable[[], Seen | None], seconds: float) -> Look | None:

@@ -14,6 +14,7 @@ import pytest
 from pydantic import BaseModel
 
 from headrace.environment import load_environment
+from headrace.errors import HeadraceError
 from headrace.plan import plan
 from headrace.upgrades import upgrade, watching
 from headrace.upgrades.proof import Refused
@@ -70,13 +71,16 @@ class World:
         self.noted = False
         self.documents: dict[str, str] = {}
         self.kill_at: int | None = None
+        self.by: type[BaseException] = Killed
         self.moments = 0
+        self.sight = True
+        """Whether who watches sees anything."""
 
     def moment(self) -> None:
-        """The command may be killed here."""
+        """The command may be killed here, or what it asks may fail."""
         self.moments += 1
         if self.moments == self.kill_at:
-            raise Killed
+            raise self.by("here")
 
 
 class Written(History):
@@ -153,6 +157,8 @@ class Place:
     def watched(self, version: Inputs, cutover: object) -> Any:
         def look() -> Seen | None:
             self._world.moment()
+            if not self._world.sight:
+                return None
             job = self._world.job
             failures = 2 if job is not None and job.of == BAD else 0
             vitals = Vitals(failures=failures, failure="bad", checkpoints=1, checkpoint_ms=0)
@@ -168,6 +174,7 @@ class Place:
 
     def ends(self, spec: AgentJobSpec) -> tuple[dict[int, int], dict[int, int]]:
         assert self._world.job is None, "what is read while a job writes is no end"
+        self._world.moment()
         return {}, {}
 
     def wind_down(self, spec: AgentJobSpec) -> int:
@@ -175,7 +182,8 @@ class Place:
         return 0
 
     def between_decisions_s(self, spec: AgentJobSpec, cutover: object) -> float | None:
-        return None
+        self._world.moment()
+        return 1.0
 
     def undoing(self, spec: AgentJobSpec) -> Undoing:
         self._world.moment()
@@ -230,22 +238,31 @@ def ended(world: World, wanted: str) -> type[BaseException] | None:
     """How a command ends."""
     try:
         command(world, wanted)
-    except (Killed, Refused, RolledBack) as error:
+    except (Killed, HeadraceError) as error:
         return type(error)
     return None
 
 
-def killed_everywhere(first: str, then: str) -> Iterator[tuple[World, type[BaseException] | None]]:
-    """A command for the first version, killed at each moment in turn, then one for the second."""
+def interrupted_everywhere(
+    first: str, by: type[BaseException]
+) -> Iterator[tuple[World, type[BaseException] | None]]:
+    """A command for this version, interrupted at each moment in turn."""
     for kill_at in range(1, MOST_MOMENTS):
         world = World()
-        world.kill_at = kill_at
-        if ended(world, first) is not Killed:
+        world.kill_at, world.by = kill_at, by
+        result = ended(world, first)
+        if world.moments < kill_at:
             assert kill_at > 5, "there are many moments"
             return
         world.kill_at = None
-        yield world, ended(world, then)
+        yield world, result
     raise AssertionError("it came to no end")
+
+
+def killed_everywhere(first: str, then: str) -> Iterator[tuple[World, type[BaseException] | None]]:
+    """A command for the first version, killed at each moment in turn, then one for the second."""
+    for world, _ in interrupted_everywhere(first, Killed):
+        yield world, ended(world, then)
 
 
 def outcomes(world: World) -> list[str | None]:
@@ -300,3 +317,55 @@ def test_the_old_version_that_is_wanted_again_runs_and_what_ran_is_known() -> No
         assert world.job.of == OLD
         # Where the other one had been found healthy, this is an upgrade from that.
         assert (GOOD in world.job.sees) == (outcomes(world).count("upgraded") == 2)
+
+
+@pytest.mark.parametrize("wanted", [GOOD, BAD])
+def test_whatever_fails_is_made_good_by_the_next_command(wanted: str) -> None:
+    for world, first in interrupted_everywhere(wanted, HeadraceError):
+        again = ended(world, wanted)
+        assert again is (None if wanted == GOOD else RolledBack)
+        assert world.job is not None
+        assert world.job.of == (GOOD if wanted == GOOD else OLD)
+        assert BAD not in world.job.sees or wanted == GOOD
+        if first is None:
+            assert outcomes(world).count("upgraded") == 1, "what failed was a figure"
+
+
+def test_an_agent_whose_topics_can_not_be_asked_after_its_stop_runs_on() -> None:
+    class Mute(Place):
+        def ends(self, spec: AgentJobSpec) -> tuple[dict[int, int], dict[int, int]]:
+            raise HeadraceError("no answer")
+
+    world = World()
+    with pytest.raises(HeadraceError, match="no answer"):
+        AgentUpgrade(Inputs(code=OLD), Inputs(code=GOOD), Mute(world), lambda _: None).run()
+    assert world.job == Snapshot(OLD, (OLD, OLD))
+    assert outcomes(world) == ["refused"]
+
+
+def test_a_version_whose_job_has_ended_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "GONE_S", 0.0)
+
+    class Ending(Place):
+        def watched(self, version: Inputs, cutover: object) -> Any:
+            if self._world.job is not None and self._world.job.of == GOOD:
+                self._world.job = None
+            return nullcontext(lambda: None)
+
+    world = World()
+    with pytest.raises(RolledBack, match="its job has ended"):
+        AgentUpgrade(Inputs(code=OLD), Inputs(code=GOOD), Ending(world), lambda _: None).run()
+    assert world.job == Snapshot(OLD, (OLD, OLD))
+
+
+def test_a_watch_that_sees_nothing_ends_without_a_word_and_is_taken_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watching, "UNSEEN_S", 0.0)
+    world = World()
+    world.sight = False
+    with pytest.raises(HeadraceError, match="nothing was to be seen"):
+        command(world, GOOD)
+    world.sight = True
+    command(world, GOOD)
+    assert outcomes(world) == ["upgraded"]

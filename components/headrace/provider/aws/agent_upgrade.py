@@ -21,7 +21,7 @@ from headrace.provider.aws.agents.place import AgentPlace
 from headrace.provider.aws.agents.pods import now_ms
 from headrace.provider.resource import JsonObject, Kind
 from headrace.upgrades.substrate import Tell
-from headrace.upgrades.upgrade import AgentUpgrade, end_interrupted
+from headrace.upgrades.upgrade import AgentUpgrade, end_interrupted, give_up
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +41,14 @@ class AgentUpgradeKind(Kind[AgentUpgradeInputs]):
         make. What runs is what is in the cluster, whatever the engine remembers."""
         tell = _teller(inputs)
         place = AgentPlace(inputs, tell)
-        end_interrupted(inputs, place, tell)
-        found = place.deployment()
-        if found is None:
+        if place.deployment() is None:
+            give_up(place.history, "the deployment was removed")
             return _settled(inputs)
+        end_interrupted(inputs, place, tell)
         if place.running() == inputs.digest:
             return _settled(inputs)
-        if place.is_up() and _is_known(found["spec"]):
+        found = place.deployment()
+        if found is not None and _is_known(found["spec"]) and place.has_job() and place.comes_up():
             AgentUpgrade(inputs.running_instead(found["spec"]), inputs, place, tell).run()
         else:
             tell("no job of it runs: it is started with its new version, which is neither proved nor watched")

@@ -17,7 +17,7 @@ MANAGER = "headrace"
 """Who these changes are of, to Kubernetes."""
 DEPLOYMENTS, SNAPSHOTS = "flinkdeployments", "flinkstatesnapshots"
 TIMEOUT_S = 30
-NOT_FOUND, TOO_MANY, FAULTS = 404, 429, 500
+NOT_FOUND, CONFLICT, TOO_MANY, FAULTS = 404, 409, 429, 500
 _AS_IT_IS: Mapping[str, Any] = {"_request_timeout": TIMEOUT_S, "_preload_content": False}
 """Of a call: the answer's text, and no objects of the client's."""
 
@@ -26,6 +26,10 @@ Object = dict[str, Any]
 
 class Unreachable(HeadraceError):
     """The API server does not answer, or can't now."""
+
+
+class Conflict(HeadraceError):
+    """The object is not the one any more that was read."""
 
 
 class Missing(HeadraceError):
@@ -190,6 +194,6 @@ def _asked(what: str) -> Iterator[None]:
 
 
 def _kind_of(status: int) -> type[HeadraceError]:
-    if status == NOT_FOUND:
-        return Missing
+    if status in (NOT_FOUND, CONFLICT):
+        return Missing if status == NOT_FOUND else Conflict
     return Unreachable if status in (0, TOO_MANY) or status >= FAULTS else HeadraceError

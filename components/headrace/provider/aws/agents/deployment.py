@@ -23,6 +23,8 @@ SNAPSHOT, NONCE = "initialSavepointPath", "savepointRedeployNonce"
 OF_THE_MOMENT = frozenset({"state", "upgradeMode", SNAPSHOT, NONCE})
 """Of ``job``: how a version is started and stopped, and not which."""
 
+LAST_STATE_FALLBACK = "kubernetes.operator.job.upgrade.last-state-fallback.enabled"
+
 Spec = dict[str, Any]
 
 
@@ -38,7 +40,13 @@ def job_spec_of(spec: Mapping[str, Any]) -> AgentJobSpec:
 def digest_of(spec: Mapping[str, Any]) -> str:
     """Hex SHA-256 of a version of the deployment, however it was started."""
     job = {name: value for name, value in spec["job"].items() if name not in OF_THE_MOMENT}
-    canonical = json.dumps(_plain({**spec, "job": job}), sort_keys=True, separators=(",", ":"))
+    options = {
+        name: value
+        for name, value in spec.get("flinkConfiguration", {}).items()
+        if name != LAST_STATE_FALLBACK
+    }
+    version = {**spec, "job": job, "flinkConfiguration": options}
+    canonical = json.dumps(_plain(version), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -51,7 +59,13 @@ def running(spec: Mapping[str, Any], snapshot: str | None, nonce: int) -> Spec:
 
 def suspended(spec: Mapping[str, Any], mode: str) -> Spec:
     """A version as it is stopped: ``savepoint``, or ``stateless`` where nothing goes on from it."""
-    return {**spec, "job": {**spec["job"], "state": "suspended", "upgradeMode": mode}}
+    # Else the operator stops a job that does not run just then without a savepoint, and names none.
+    options = {**spec.get("flinkConfiguration", {}), LAST_STATE_FALLBACK: "false"}
+    return {
+        **spec,
+        "flinkConfiguration": options,
+        "job": {**spec["job"], "state": "suspended", "upgradeMode": mode},
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from headrace.provider.aws.agents.cluster import Cluster
@@ -10,8 +11,10 @@ from headrace.upgrades.record import History, Upgrade
 LABEL, KEY = "headrace.dev/upgrades-of", "upgrade.json"
 KEPT = 20
 """Upgrades of one agent, the newest."""
-MOST_EVENTS = 5000
-"""Listed as not in memory: a ConfigMap holds 1 MiB."""
+MOST_BYTES = 900_000
+"""Of what is written down of one: a ConfigMap holds 1 MiB."""
+MOST_CHARACTERS = 300
+"""Of an event that is listed as not in memory."""
 
 
 class ConfigMapHistory(History):
@@ -38,9 +41,23 @@ def _name(upgrade: Upgrade) -> str:
 
 
 def _shortened(upgrade: Upgrade) -> Upgrade:
+    """With as many of the events that are not in memory as there is room for; of a reason its begin."""
     undone = upgrade.caught_up
-    if undone is None or len(undone.not_in_memory) <= MOST_EVENTS:
+    if undone is None:
         return upgrade
-    more = f"{len(undone.not_in_memory) - MOST_EVENTS} more are not listed"
-    listed = undone.model_copy(update={"not_in_memory": (*undone.not_in_memory[:MOST_EVENTS], more)})
-    return upgrade.model_copy(update={"caught_up": listed})
+    listed, room = list[str](), MOST_BYTES - len(_listing(upgrade, ()).model_dump_json())
+    for event in undone.not_in_memory:
+        short = event[:MOST_CHARACTERS]
+        # JSON may write six characters for one, and Kubernetes counts bytes.
+        room -= len(json.dumps(short)) + 1
+        if room < 0:
+            listed.append(f"{len(undone.not_in_memory) - len(listed)} more are not listed")
+            break
+        listed.append(short)
+    return _listing(upgrade, tuple(listed))
+
+
+def _listing(upgrade: Upgrade, events: tuple[str, ...]) -> Upgrade:
+    undone = upgrade.caught_up
+    update = {} if undone is None else {"caught_up": undone.model_copy(update={"not_in_memory": events})}
+    return upgrade.model_copy(update=update)

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from headrace.errors import HeadraceError
-from headrace.provider.aws.agents.cluster import Cluster, Object, Unreachable
+from headrace.provider.aws.agents.cluster import Cluster, Conflict, Object, Unreachable
 from headrace.provider.aws.agents.deployment import (
     API_VERSION,
     KIND,
@@ -34,6 +34,8 @@ SAVEPOINT_S = 900
 STOP_S = 900
 RUNNING_S = 900
 """Nodes may have to be made, and an image pulled."""
+COMES_UP_S = 300
+TRIES = 10
 WATCH_S = 1800
 """Of one pod; what watches longer does so by the next."""
 PROOFS = "_proofs"
@@ -70,6 +72,18 @@ class AgentPlace:
         """Whether there is a job that could make a savepoint."""
         found = self.deployment()
         return found is not None and _job_state(found) == "RUNNING" and _lifecycle(found) in UP
+
+    def comes_up(self) -> bool:
+        """Whether it is up, or is within minutes: a job whose node was lost is started again."""
+        try:
+            self._wait_for(
+                "the job up", lambda found: _lifecycle(found) in BROKEN or self.is_up(), COMES_UP_S
+            )
+        except WaitCancelled:
+            raise
+        except HeadraceError as error:
+            self._tell(str(error))
+        return self.is_up()
 
     def has_job(self) -> bool:
         found = self.deployment()
@@ -188,8 +202,20 @@ class AgentPlace:
             yield seen
 
     def change(self, spec: Spec) -> None:
-        """Raises HeadraceError where somebody else changes it at the same time."""
-        self._cluster.replace_deployment({**self._found(), "spec": spec})
+        """Raises HeadraceError where somebody else changes its specification at the same time."""
+        found = self._found()
+        for _ in range(TRIES):
+            try:
+                self._cluster.replace_deployment({**found, "spec": spec})
+            except Conflict:
+                # The operator writes its status, which moves the object's version too.
+                again = self._found()
+                if again["spec"] != found["spec"]:
+                    raise
+                found = again
+            else:
+                return
+        raise HeadraceError(f"agent {self._inputs.name}: its deployment does not hold still to be changed")
 
     def _found(self) -> Object:
         found = self.deployment()
@@ -243,8 +269,9 @@ def _job_state(found: Object) -> str | None:
 
 
 def _savepoint(found: Object) -> str | None:
-    """That the operator stopped the job with last."""
-    return (_status(found).get("jobStatus") or {}).get("upgradeSavepointPath")
+    """That the operator stopped the job with last; None where it named no place."""
+    path = (_status(found).get("jobStatus") or {}).get("upgradeSavepointPath")
+    return path if path and "://" in path else None
 
 
 def _is_suspended(found: Object) -> bool:

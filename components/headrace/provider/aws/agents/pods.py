@@ -66,17 +66,20 @@ class AgentPods:
         A pod that has ended, with its node or by itself, is followed by another.
         """
         with ExitStack() as stack:
-            job, seen = "", ""
+            job, seen, has_run = "", "", False
 
             def begin() -> None:
-                nonlocal job
+                nonlocal job, has_run
+                has_run = False
                 job = stack.enter_context(self._job(spec, timeout_s, _step(step, arguments)))
                 wait_until(f"an answer of {job}", lambda: self._said(job), START_S)
 
             def look() -> Any:
-                nonlocal seen
-                if self._ended(job):
+                nonlocal seen, has_run
+                # A pod that is gone with its node, or at its job's end, is followed by none of the same job.
+                if self._ended(job) or (has_run and self._is_gone(job)):
                     begin()
+                has_run = True
                 at, found = _answer(job, self._said(job))
                 if at == seen:
                     return None
@@ -134,6 +137,10 @@ class AgentPods:
     def _ended(self, job: str) -> bool:
         pod = self._pod(job)
         return pod is not None and _phase(pod) in ENDED
+
+    def _is_gone(self, job: str) -> bool:
+        """Raises Unreachable where that can't be told."""
+        return not self._cluster.pods_of(job)
 
     def _said(self, job: str) -> list[tuple[str, str]]:
         """Lines and when they were said, the latest last; none before it runs."""
