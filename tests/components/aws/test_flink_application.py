@@ -485,8 +485,10 @@ def test_a_job_starts_with_its_rights_and_its_policies() -> None:
         ROOT,
     }
     assert made["deleted_first"] is True
-    waits = made["inputs"]["metadata"]["annotations"]
-    assert waits == {"pulumi.com/waitFor": "jsonpath={.status.lifecycleState}=STABLE"}
+    assert made["inputs"]["metadata"]["annotations"] == {
+        "pulumi.com/waitFor": "jsonpath={.status.lifecycleState}=STABLE",
+        "pulumi.com/patchForce": "true",
+    }
 
 
 @pytest.mark.parametrize(
