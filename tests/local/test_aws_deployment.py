@@ -7,7 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from headrace.aws.flink_deployment import JOB_FILE
+from headrace.provider.aws.agents.deployment import JOB_FILE
 from headrace.toolchain.runtimes import Runtimes
 from tests.pipeline.deployment import JOB, Decisions, Deployment, Ports
 from tests.pipeline.plugin import Pipeline
