@@ -82,11 +82,12 @@ def submit(spec: AgentJobSpec, go: Go | None = None) -> None:
     environment = StreamExecutionEnvironment.get_execution_environment(_configuration(spec))
     build(spec, environment)
     if go is not None:
-        _warm_up(environment)
-    if go is not None and (snapshot := go.snapshot()) is not None:
-        recovery = Configuration()
-        recovery.set_string("execution.state-recovery.path", snapshot)
-        environment.configure(recovery)
+        if not go.file.exists():  # else nobody waits, and the submission itself is the first one
+            _warm_up(environment)
+        if (snapshot := go.snapshot()) is not None:
+            recovery = Configuration()
+            recovery.set_string("execution.state-recovery.path", snapshot)
+            environment.configure(recovery)
     environment.execute(spec.name)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from confluent_kafka import KafkaError, KafkaException
@@ -39,17 +39,10 @@ def told() -> Iterator[None]:
         raise HeadraceError(f"{error}; is the stack up? (`headrace status`)") from error
 
 
-def read_topic(
-    kafka: KafkaSpec | Broker,
-    topic: str,
-    since_ms: int | None = None,
-    *,
-    offsets: Mapping[int, int] | None = None,
-    uncommitted: bool = False,
-) -> Iterator[KeptRecord]:
+def read_topic(kafka: KafkaSpec | Broker, topic: str, since_ms: int | None = None) -> Iterator[KeptRecord]:
     """As :func:`headrace_agents.topics.read_topic`; raises HeadraceError where that raises TopicError."""
     with told():
-        yield from topics.read_topic(kafka, topic, since_ms, offsets=offsets, uncommitted=uncommitted)
+        yield from topics.read_topic(kafka, topic, since_ms)
 
 
 def write(
