@@ -31,6 +31,7 @@ from headrace.plan.aws.model import DeploymentPlan
 from headrace.plan.model import AgentPlan
 from headrace.provider.aws import PACKAGE
 from headrace.provider.aws.agents.deployment import API_VERSION, KIND
+from headrace_agents.manifest import Manifest
 
 DEPLOYMENT_NAME = re.compile(r"[a-z]([-a-z0-9]{0,43}[a-z0-9])?")
 """What the operator takes: Flink makes longer names of it."""
@@ -77,6 +78,9 @@ class FlinkApplicationArgs:
     kafka: AgentKafka
     state: StateBuckets
     tags: Tags
+    manifest: Manifest | None = None
+    """Of the agent as the image has it, by which a preview tells what a change leads to. None: it is told by
+    the declaration alone."""
     model_key: SecretKey | None = None
     """Where the key of the agent's model is kept in the cluster."""
     bedrock_models: Sequence[str] = ()
@@ -282,6 +286,7 @@ class FlinkApplication(pulumi.ComponentResource):
                 "deployment": pulumi.Output.json_dumps(spec, sort_keys=True),
                 "pod": pulumi.Output.json_dumps(upgrade_pod(plan, account.metadata["name"])),
                 "rest_port": plan.pods.ports.rest,
+                "manifest": args.manifest.canonical() if args.manifest else "",
                 "healthy_for_s": args.agent.healthy_for_ms / 1000,
                 "drains_runs": args.agent.drains_runs,
             },

@@ -33,9 +33,11 @@ from headrace.aws.observability import Observability, ObservabilityArgs
 from headrace.aws.observed import ObservedCluster
 from headrace.aws.slot_watch import WatchedSlot
 from headrace.aws.source_database import databases_of, looked_at
+from headrace.image_manifests import manifests_of_image
 from headrace.plan.aws.cluster_names import collector_endpoint
 from headrace.plan.aws.model import AwsPlan, DeploymentPlan, NamespacePlan
 from headrace.plan.model import AgentPlan, PostgresqlSourcePlan
+from headrace_agents.manifest import Manifest
 
 RUNNER = "runner"
 
@@ -313,13 +315,18 @@ class ManagedStack(pulumi.ComponentResource):
         if plan.agents_image is None:
             return {}
         image = self.images.at(plan.agents_image)
+        manifests = manifests_of_image(self._project, plan.agents_image)
         return {
-            agent.name: self._agent(deployment, agent, image)
+            agent.name: self._agent(deployment, agent, image, manifests.get(agent.spec.entry_point))
             for deployment, agent in zip(plan.deployments, plan.agents, strict=True)
         }
 
     def _agent(
-        self, deployment: DeploymentPlan, agent: AgentPlan, image: pulumi.Output[str]
+        self,
+        deployment: DeploymentPlan,
+        agent: AgentPlan,
+        image: pulumi.Output[str],
+        manifest: Manifest | None,
     ) -> FlinkApplication:
         key, storage, plan = deployment.model_key, self.storage, self._plan
         needs = [self.operator, self._jobs, self.kafka, storage]
@@ -344,6 +351,7 @@ class ManagedStack(pulumi.ComponentResource):
                     names=storage.bucket_names, arns=storage.bucket_arns, key_arn=storage.key_arn
                 ),
                 tags=self._tags,
+                manifest=manifest,
                 model_key=SecretKey(secret=key.secret, key=key.key) if key else None,
                 bedrock_models=deployment.bedrock_models,
                 scraper_cidrs=self._place.cidrs,

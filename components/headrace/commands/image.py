@@ -59,6 +59,8 @@ def push(
 ) -> None:
     """Push the image that `build` made of the same sources, and print the digest that the stack takes.
 
+    What its agents are is written to stacks/images/, which previews read: commit it with the digest.
+
     [dim]headrace image push --repository REPOSITORY_URL[/]
     [dim]headrace image push --repository REPOSITORY_URL --json | jq -r .digest[/]
     """
@@ -66,7 +68,9 @@ def push(
         found = images.find_tool(tool)
         image = images.Image(repository=repository, tag=images.content_tag(base))
         pushed = image.at(images.push(image, found))
+        manifests = str(images.write_manifests(places.CHECKOUT, pushed["digest"]))
         if as_json:
-            print_json(pushed)
+            print_json(pushed | {"manifests": manifests})
         else:
             console.print(escape(pushed["image"]), soft_wrap=True)
+            console.print(f"[dim]its agents' manifests, for previews: {escape(manifests)}[/]", soft_wrap=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from headrace.environment.aws_parts import DIGEST
 from headrace.errors import HeadraceError
+from headrace.image_manifests import manifests_file
 from headrace.toolchain import Runtimes, environments, places
 from headrace.toolchain.console import Console, StepFailed
 from headrace_agents.code import RUNTIME_PACKAGE
@@ -149,7 +150,8 @@ def build(image: Image, base: str, tool: str, console: Console) -> None:
                     uv, "pip", "install", *target, "--no-deps", "--no-build-isolation", AGENT_JOBS,
                     cwd=places.CHECKOUT, env=environments.QUIET,
                 )  # fmt: skip
-                step.run(*manifest_command(context), cwd=context, env={"PYTHONPATH": str(context / "python")})
+                command = manifest_command(context / MANIFESTS)
+                step.run(*command, cwd=context, env={"PYTHONPATH": str(context / "python")})
                 lay_out(context)
             with console.step(f"image: {tool}") as step:
                 step.run(*build_command(tool, image, base, context))
@@ -157,13 +159,12 @@ def build(image: Image, base: str, tool: str, console: Console) -> None:
             raise HeadraceError(str(failed)) from failed
 
 
-def manifest_command(context: Path) -> list[str | Path]:
-    """What writes the manifests of all agents of the image; to be run with the image's packages."""
+def manifest_command(out: Path) -> list[str | Path]:
+    """What writes the manifests of all agents of the image to `out`."""
     project = tomllib.loads((AGENT_JOBS / "pyproject.toml").read_text())
     packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     chosen = [part for name in packages if name != RUNTIME_PACKAGE for part in ("--package", name)]
-    out = ("--out", context / MANIFESTS)
-    return [environments.AGENTS.python, "-m", RUNTIME_PACKAGE, "manifest", *chosen, *out]
+    return [environments.AGENTS.python, "-m", RUNTIME_PACKAGE, "manifest", *chosen, "--out", out]
 
 
 def lay_out(context: Path) -> None:
@@ -185,6 +186,20 @@ def push(image: Image, tool: str) -> str:
         file = Path(scratch) / "digest"
         said = [_output(command) for command in push_commands(tool, image, file)][-1]
         return told_digest(file.read_text() if file.exists() else said, image)
+
+
+def write_manifests(project: Path, digest: str) -> Path:
+    """Write down what agents the image has that was pushed from these sources: for previews.
+
+    Raises:
+        HeadraceError: an agent's class does not load.
+    """
+    file = manifests_file(project, digest)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    _output([str(each) for each in manifest_command(part)])
+    part.replace(file)
+    return file
 
 
 def told_digest(said: str, image: Image) -> str:

@@ -146,6 +146,8 @@ def _of_manifests(old: AgentVersion, new: AgentVersion) -> Iterator[Reason]:
             yield Reason("code", "", "", f"{unknown}, so it is judged by its declaration alone: {PROOF}")
         return
     yield from _code(before, after)
+    if before.code == after.code and old.spec.code != new.spec.code:
+        yield Reason("image", "", "", "what the code stands on may be other; the code is the same")
     if step := flink_step(old, new):
         yield Reason("Flink", *step, _flink_means(*step))
     if after.state_format < before.state_format:

@@ -17,8 +17,11 @@ from headrace.aws import Foundation, ManagedStack, ManagedStackArgs
 from headrace.aws.foundation import tags_of
 from headrace.environment import DeclarationError, Environment
 from headrace.errors import HeadraceError
+from headrace.image_manifests import manifests_file
 from headrace.plan.aws import aws_plan
 from headrace.toolchain.environments import AGENTS
+from headrace_agents.describing import manifest_of
+from headrace_agents.manifest import Manifests
 from tests.components.aws.cloud import (
     EXISTING_CLUSTER,
     FOUNDATION,
@@ -45,6 +48,7 @@ from tests.components.aws.managed import (
 from tests.components.recording import Registered, registered
 from tests.unit.environment.declarations import DIGEST, on_aws, parsed
 
+UPGRADE = "headrace-aws:index:AgentUpgrade"
 FLINK = "kubernetes:flink.apache.org/v1beta1:FlinkDeployment"
 EKS, CONNECTOR = "aws:eks/cluster:Cluster", "aws:mskconnect/connector:Connector"
 PROVIDER, RELEASE = "pulumi:providers:kubernetes", "kubernetes:helm.sh/v3:Release"
@@ -492,6 +496,27 @@ def test_the_chart_is_named_from_the_programs_folder_and_not_by_a_machines_path(
     stack = built(lambda: ManagedStack("dev", ManagedStackArgs(plan=plan, project=tmp_path)))
     chart = inputs(stack, RELEASE, "dev-operator")["chart"]
     assert chart == f"../{plan.operator.chart}"
+
+
+def test_an_agent_has_the_manifest_that_was_written_down_of_its_image(tmp_path: Path) -> None:
+    plan = with_plugin(aws_plan(shipped("dev")), tmp_path)
+    args = ManagedStackArgs(plan=plan, project=tmp_path)
+    known = manifest_of(plan.agents[0].spec.entry_point)
+    assert plan.agents_image
+    file = manifests_file(tmp_path, plan.agents_image)
+    file.parent.mkdir(parents=True)
+    file.write_text(Manifests(agents={known.entry_point: known}).canonical())
+
+    stack = built(lambda: ManagedStack("dev", args))
+    told = {agent.name: inputs(stack, UPGRADE, f"dev-{agent.name}")["manifest"] for agent in plan.agents}
+    assert told == {
+        agent.name: known.canonical() if agent.spec.entry_point == known.entry_point else ""
+        for agent in plan.agents
+    }
+
+    file.write_text("{}")
+    with pytest.raises(HeadraceError, match="remove it, or have `headrace image push` write it"):
+        built(lambda: ManagedStack("dev", args))
 
 
 def test_an_agent_runs_the_declared_image_from_the_stacks_repository() -> None:

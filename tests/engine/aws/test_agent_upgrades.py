@@ -24,6 +24,8 @@ from headrace.provider.aws.agents.deployment import API_VERSION, KIND, job_spec_
 from headrace.provider.aws.agents.history import KEY, LABEL
 from headrace.upgrades.record import Upgrade
 from headrace.waiting import wait_until
+from headrace_agents.describing import manifest_of
+from headrace_agents.manifest import Manifest
 from headrace_agents.records import Outcome
 from headrace_agents.topics import Broker, read_topic
 from headrace_agents.verification import Example, Finding, Report
@@ -49,6 +51,10 @@ BEHAVIOURS = {DEAD: Behaviour(dead_letters=True), STUCK: Behaviour(starts=False)
 UPGRADE = "headrace-aws:index:AgentUpgrade own"
 DEPLOYMENT = "kubernetes:flink.apache.org/v1beta1:FlinkDeployment own"
 KEYS = ("customer-7", "customer-12")
+MANIFEST = manifest_of(planned(kafka="standard").agents[0].spec.entry_point)
+LATER = MANIFEST.model_copy(
+    update={"memory": MANIFEST.memory.model_copy(update={"version": MANIFEST.memory.version + 1})}
+)
 STEP_S = 120
 
 
@@ -60,13 +66,15 @@ class Scene:
         self.operator: Operator
         self.node: Kubelet
 
-    def declare(self, image: str, **agent: Any) -> None:
-        declared = {"image": image, "agent": {"healthy_for_ms": 3000, **agent}}
+    def declare(self, image: str, manifest: Manifest | None = None, **agent: Any) -> None:
+        declared: dict[str, Any] = {"image": image, "agent": {"healthy_for_ms": 3000, **agent}}
+        if manifest is not None:
+            declared["manifest"] = manifest.model_dump(mode="json")
         file = self.project.folder / "program" / "given.json"
         file.write_text(json.dumps({**self._given, **declared}), encoding="utf-8")
 
-    def up(self, image: str, *, check: bool = True) -> Done:
-        self.declare(image)
+    def up(self, image: str, *, manifest: Manifest | None = None, check: bool = True) -> Done:
+        self.declare(image, manifest)
         return self.project.pulumi("up", "--yes", "--skip-preview", check=check)
 
     def preview(self, image: str) -> dict[str, str]:
@@ -121,7 +129,7 @@ def scene(cluster_place: Place, api: Api, tmp_path: Path) -> Iterator[Scene]:
             "kubeconfig": kubeconfig_of(made),
         }
         found = Scene(project, api, given)
-        found.declare(FIRST)
+        found.declare(FIRST, LATER)
         project.start("program")
         found.operator = stack.enter_context(operating(cluster_place, BEHAVIOURS))
         found.node = stack.enter_context(
@@ -133,7 +141,7 @@ def scene(cluster_place: Place, api: Api, tmp_path: Path) -> Iterator[Scene]:
                 lambda image: image.endswith(MISSING),
             )
         )
-        found.up(FIRST)
+        found.up(FIRST, manifest=LATER)
         yield found
         project.destroy()
 
@@ -151,6 +159,12 @@ def test_a_version_is_proved_and_watched_and_a_bad_one_is_undone_with_every_even
     assert all(key in refused.output for key in KEYS)
     assert scene.spec() == before
     assert scene.upgrades()[-1].outcome == "refused"
+
+    # Where its manifest tells of it, the preview does.
+    scene.declare(UNREADABLE, MANIFEST)
+    foretold = scene.project.pulumi("preview", check=False)
+    assert foretold.status != 0
+    assert "memories of a later version are there, which this code can't read" in foretold.output
 
     # Nor does an image that nobody can pull.
     missing = scene.up(MISSING, check=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import HeadraceError
+from headrace.image_manifests import manifests_file, manifests_of_image
 from headrace.operations import image as images
 from headrace.operations.image import (
     Image,
@@ -18,8 +19,10 @@ from headrace.operations.image import (
     push_commands,
     tag_of,
     told_digest,
+    write_manifests,
 )
 from headrace.toolchain import environments, places
+from headrace_agents.code import RUNTIME_PACKAGE, code_digest
 
 IMAGE = Image(repository="headrace/agents", tag="0123456789abcdef")
 DIGEST = "sha256:" + "a" * 64
@@ -101,6 +104,23 @@ def test_a_push_that_fails_says_why(path: Path) -> None:
     script(path, "podman", "echo 'unauthorized: no basic auth credentials' >&2; exit 125")
     with pytest.raises(HeadraceError, match=r"podman push .*: unauthorized: no basic auth credentials"):
         push(IMAGE, "podman")
+
+
+def test_what_is_pushed_has_its_agents_manifests_in_a_file_by_its_digest(tmp_path: Path) -> None:
+    file = write_manifests(tmp_path, DIGEST)
+    assert list(file.parent.iterdir()) == [tmp_path / "stacks" / "images" / f"sha256-{'a' * 64}.json"]
+    known = manifests_of_image(tmp_path, DIGEST)
+    assert {"support_triage.agent:SupportTriage", "order_risk.agent:OrderRisk"} <= known.keys()
+    assert known["order_risk.agent:OrderRisk"].code == code_digest(RUNTIME_PACKAGE, "order_risk")
+    assert not manifests_of_image(tmp_path, f"sha256:{'b' * 64}")
+
+
+def test_a_file_of_manifests_that_is_none_says_the_way_out(tmp_path: Path) -> None:
+    file = manifests_file(tmp_path, DIGEST)
+    file.parent.mkdir(parents=True)
+    file.write_text("[]")
+    with pytest.raises(HeadraceError, match="remove it, or have `headrace image push` write it"):
+        manifests_of_image(tmp_path, DIGEST)
 
 
 def test_of_dockers_digests_the_repositorys_own_is_taken() -> None:

@@ -105,6 +105,12 @@ def test_the_same_is_nothing() -> None:
     assert judged(version()).kind == "nothing"
 
 
+def test_another_image_of_the_same_code_is_a_restart_that_says_so() -> None:
+    """On AWS `code` is the image's digest, and a manifest's is that of the code."""
+    (reason,) = judged(version(code="i2"), version(code="i1")).reasons
+    assert reason.changed == "image"
+
+
 def test_another_manifest_of_a_job_that_is_the_same_changes_nothing() -> None:
     assert judged(version(manifest(Texts))).kind == "nothing"
 

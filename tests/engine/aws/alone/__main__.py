@@ -50,6 +50,7 @@ from headrace.aws import (
     StateBuckets,
     Tags,
 )
+from headrace_agents.manifest import Manifest
 from tests.components.aws.planned import planned
 
 GIVEN: dict[str, Any] = json.loads(Path(__file__).with_name("given.json").read_text(encoding="utf-8"))
@@ -215,6 +216,7 @@ def application() -> FlinkApplication:
                 key_arn=KEY,
             ),
             tags=TAGS,
+            manifest=Manifest.model_validate(GIVEN["manifest"]) if "manifest" in GIVEN else None,
             model_key=SecretKey(secret="models", key="triage"),
         ),
         in_cluster(),
