@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
-import select
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyflink.common import Row, Types
@@ -17,6 +13,7 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from headrace_agents.agent import load
 from headrace_agents.flink.metrics import FlinkMetrics
 from headrace_agents.flink.state import BYTES, FlinkState
+from headrace_agents.flink.worker_end import end_with_task_manager
 from headrace_agents.kafka_journal import KafkaJournal
 from headrace_agents.loop import RunLoop
 from headrace_agents.model.concurrency import concurrency_of, embedding_shared_out, shared_out
@@ -54,7 +51,7 @@ class AgentFunction(KeyedProcessFunction):
         self._closing: Sequence[Callable[[], None]] = ()
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        _die_with_task_manager()
+        end_with_task_manager()
         # It tells of every request, and each line goes through Flink's log service.
         logging.getLogger("httpx2").setLevel(logging.WARNING)
         spec = AgentJobSpec.model_validate_json(self._spec_json)
@@ -196,26 +193,3 @@ def _labels(endpoint: EndpointSpec, asked: Operation, number: int) -> dict[str, 
         "gen_ai_request_model": endpoint.name,
         "endpoint": str(number),
     }
-
-
-def _die_with_task_manager() -> None:
-    """Ends this worker when its TaskManager is gone, however that ended.
-
-    Flink starts workers by a shell script and ends them in its own orderly shutdown; after a
-    ``kill -9`` of the TaskManager nobody would, and the worker would go on calling the model.
-    """
-    task_manager = os.pidfd_open(_parent(os.getppid()))
-    threading.Thread(target=_exit_with, args=(task_manager,), name="headrace-watch", daemon=True).start()
-
-
-def _exit_with(process: int) -> None:
-    poll = select.poll()
-    poll.register(process, select.POLLIN)
-    poll.poll()
-    os._exit(1)
-
-
-def _parent(pid: int) -> int:
-    stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    _, _, after_name = stat.rpartition(")")
-    return int(after_name.split()[1])
