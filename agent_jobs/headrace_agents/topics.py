@@ -93,8 +93,7 @@ def read_topic(
             kafka,
             **{"group.id": READER_GROUP},
             **READS_ALONE,
-            **TO_ITS_END,
-            **({"isolation.level": "read_uncommitted"} if uncommitted else {}),
+            **(TO_ITS_END | _isolation(uncommitted=uncommitted)),
         )
     )
     try:
@@ -187,8 +186,8 @@ def ends(kafka: KafkaSpec | Broker, topic: str, *, uncommitted: bool = False) ->
 
     Raises TopicError as :func:`read_topic` does.
     """
-    level = "read_uncommitted" if uncommitted else "read_committed"
-    consumer = Consumer(client(kafka, **{"group.id": READER_GROUP, "isolation.level": level}, **READS_ALONE))
+    options = {"group.id": READER_GROUP, **_isolation(uncommitted=uncommitted)}
+    consumer = Consumer(client(kafka, **options, **READS_ALONE))
     try:
         return {
             partition: consumer.get_watermark_offsets(
@@ -200,6 +199,10 @@ def ends(kafka: KafkaSpec | Broker, topic: str, *, uncommitted: bool = False) ->
         raise no_answer(error) from error
     finally:
         consumer.close()
+
+
+def _isolation(*, uncommitted: bool) -> dict[str, object]:
+    return {"isolation.level": "read_uncommitted" if uncommitted else "read_committed"}
 
 
 def _partitions(consumer: Consumer, topic: str) -> list[int]:

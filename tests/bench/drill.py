@@ -86,7 +86,7 @@ def _drill(pipeline: Pipeline, kill: Kill) -> dict[str, Any]:
     """By the command, as a program calls it. One that misses the objective is a figure like the others."""
     options = ("--kill", kill, "--load", "0", "--yes", "--json", "--file", str(pipeline.stack.declaration))
     done = subprocess.run(
-        [str(HEADRACE), "drill", *options], cwd=ROOT, capture_output=True, text=True, check=False
+        [str(ROOT / HEADRACE), "drill", *options], cwd=ROOT, capture_output=True, text=True, check=False
     )
     if not done.stdout:
         raise SystemExit(f"headrace drill ended with {done.returncode}:\n{done.stderr}")

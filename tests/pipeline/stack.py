@@ -32,8 +32,9 @@ from headrace.operations.wholeness import missing_connectors
 from headrace.plan.model import StackPlan
 
 ROOT = Path(__file__).resolve().parents[2]
-HEADRACE = ROOT / ".venv" / "bin" / "headrace"
-SUPERVISORCTL = HEADRACE.with_name("supervisorctl")
+HEADRACE = Path(".venv", "bin", "headrace")
+"""In a checkout that is set up."""
+SUPERVISORCTL = ROOT / HEADRACE.with_name("supervisorctl")
 ENVIRONMENT = "headrace:environment"
 UP_TIMEOUT_S = 420
 DOWN_TIMEOUT_S = 240
@@ -59,6 +60,8 @@ class LiveStack:
     """One declaration and the stack it makes."""
 
     declaration: Path
+    checkout: Path = ROOT
+    """Whose commands drive it."""
 
     @cached_property
     def found(self) -> Stack:
@@ -92,10 +95,10 @@ class LiveStack:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """A command that goes on by itself, in a process group of its own."""
-        command = [str(HEADRACE), *arguments, "--file", str(self.declaration)]
+        command = [str(self.checkout / HEADRACE), *arguments, "--file", str(self.declaration)]
         return subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=self.checkout,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -116,9 +119,9 @@ class LiveStack:
 
     def json(self, *arguments: str, timeout_s: float = UP_TIMEOUT_S) -> Any:
         """What a command that must end well says with ``--json``, whatever it says on standard error."""
-        command = [str(HEADRACE), *arguments, "--json", "--file", str(self.declaration)]
+        command = [str(self.checkout / HEADRACE), *arguments, "--json", "--file", str(self.declaration)]
         done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=timeout_s
+            command, cwd=self.checkout, capture_output=True, text=True, check=False, timeout=timeout_s
         )
         if done.returncode:
             raise CommandFailedError(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")

@@ -95,6 +95,11 @@ def judge(old: AgentVersion, new: AgentVersion) -> Judgement:
     return Judgement(agent, "refused" if refused else "restart_with_state", reasons)
 
 
+def same_code(old: AgentJobSpec, new: AgentJobSpec) -> bool:
+    """Whether one reads what the other wrote without a proof."""
+    return (old.code, old.entry_point) == (new.code, new.entry_point)
+
+
 def flink_step(old: AgentVersion, new: AgentVersion) -> tuple[str, str] | None:
     """From which Flink to which; None where it is the same, or not known of both."""
     was, now = (each.manifest.flink_version if each.manifest else "" for each in (old, new))

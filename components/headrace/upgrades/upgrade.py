@@ -21,6 +21,7 @@ import time
 from typing import Generic
 
 from headrace.errors import HeadraceError
+from headrace.plan.upgrades import same_code
 from headrace.upgrades.gate import Look, Verdict
 from headrace.upgrades.proof import Refused
 from headrace.upgrades.record import (
@@ -36,7 +37,6 @@ from headrace.upgrades.record import (
 from headrace.upgrades.substrate import Start, Substrate, Tell, V, VersionInputs
 from headrace.upgrades.watching import watch
 from headrace.waiting import WaitCancelled
-from headrace_agents.spec import AgentJobSpec
 from headrace_agents.upgrades.conduct import Conduct
 from headrace_agents.upgrades.told import CaughtUp
 
@@ -118,7 +118,7 @@ class AgentUpgrade(Generic[V]):
 
     def _proved(self, upgrade: Upgrade) -> dict[str, object] | None:
         """The report; None where nothing is to be proved."""
-        if _same_code(self._old.job_spec, self._new.job_spec):
+        if same_code(self._old.job_spec, self._new.job_spec):
             self._tell("the code is the one that wrote the state: nothing is to be proved")
             return None
         try:
@@ -334,10 +334,6 @@ def _end(history: History, upgrade: Upgrade, outcome: OutcomeOfUpgrade, reason: 
 
 def _version(inputs: VersionInputs) -> Version:
     return Version(digest=inputs.digest, code=inputs.job_spec.code, inputs=inputs.model_dump(mode="json"))
-
-
-def _same_code(old: AgentJobSpec, new: AgentJobSpec) -> bool:
-    return (old.code, old.entry_point) == (new.code, new.entry_point)
 
 
 def _told(upgrade: Upgrade) -> str:

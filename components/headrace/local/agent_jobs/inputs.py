@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from headrace.local.files import StackFiles
-from headrace.plan.upgrades import AgentVersion
+from headrace.plan.upgrades import AgentVersion, flink_step, same_code
 from headrace.provider.resource import Inputs, JsonObject
 from headrace_agents.spec import AgentJobSpec
 
@@ -68,6 +70,19 @@ def submitted(files: StackFiles, agent: str) -> JsonObject | None:
         return None
     manifest = folder / MANIFEST
     return {"spec": spec, "manifest": manifest.read_text() if manifest.exists() else ""}
+
+
+def wrote_its_state(inputs: AgentJobInputs) -> bool:
+    """Whether the state that there may be is by the same code and the same Flink, as far as is known here."""
+    known = submitted(inputs.files, inputs.name)
+    if known is None:
+        return False
+    try:
+        before = version_of(known)
+    except ValidationError:
+        return False
+    now = version_of(inputs.model_dump(mode="json"))
+    return same_code(before.spec, now.spec) and flink_step(before, now) is None
 
 
 def folder_name(agent: str) -> str:

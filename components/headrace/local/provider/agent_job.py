@@ -1,4 +1,4 @@
-"""An agent's Flink job: started from its newest snapshot, stopped with a savepoint, upgraded on proof."""
+"""An agent's Flink job: started from its newest snapshot, stopped with a savepoint, changed on proof."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from headrace.errors import HeadraceError
 from headrace.local.agent_jobs.client import JobClient
-from headrace.local.agent_jobs.inputs import AgentJobInputs, version_of
+from headrace.local.agent_jobs.inputs import AgentJobInputs, version_of, wrote_its_state
 from headrace.local.agent_jobs.job import AgentJob
 from headrace.local.agent_jobs.place import LocalPlace
 from headrace.local.agent_jobs.releases import remove_unused
@@ -49,10 +49,13 @@ class AgentJobKind(Kind[AgentJobInputs]):
 
     def create(self, inputs: AgentJobInputs) -> JsonObject:
         tell = _teller(inputs)
-        end_interrupted(inputs, LocalPlace(inputs, tell), tell)
+        place = LocalPlace(inputs, tell)
+        end_interrupted(inputs, place, tell)
         job = AgentJob(inputs)
         job.wait_for_flink()
         running = job.running(inputs.digest)
+        if running is None and not wrote_its_state(inputs):
+            place.prove(inputs)
         for other in job.all():
             if other != running:
                 job.stop(other)
