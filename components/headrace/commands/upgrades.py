@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +17,16 @@ from headrace.upgrades.record import Upgrade
 
 app = group("What became of agents' upgrades: proofs, gaps, gates, and what was undone.")
 
+Kubeconfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--kubeconfig",
+        metavar="FILE",
+        envvar="KUBECONFIG",
+        help="The way to the cluster, of a stack on AWS.",
+    ),
+]
+
 COLOURS = {"upgraded": "green", "rolled_back": "red", "refused": "red"}
 MOST_EVENTS = 20
 """Shown of those that are not in memory; ``--json`` has all."""
@@ -27,15 +38,17 @@ def list_(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The newest, that many.")] = 20,
     stack: StackName = "local",
     file: DeclarationFile = None,
+    kubeconfig: Kubeconfig = None,
     as_json: AsJson = False,
 ) -> None:
     """List upgrades, the newest first.
 
     [dim]headrace upgrades list[/]
+    [dim]headrace upgrades list --stack prod --kubeconfig ~/.kube/config[/]
     [dim]headrace upgrades list support-triage --json | jq '.[] | select(.outcome == "rolled_back")'[/]
     """
     with reported():
-        found = upgrades(Stack.find(stack, file), name)[:limit]
+        found = upgrades(Stack.find(stack, file), kubeconfig, name)[:limit]
         if as_json:
             print_json([shown(each) for each in found])
             return
@@ -47,6 +60,7 @@ def show(
     id_: Annotated[str, typer.Argument(metavar="ID", help="As `list` has it, or an agent: its newest.")],
     stack: StackName = "local",
     file: DeclarationFile = None,
+    kubeconfig: Kubeconfig = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one upgrade: what was proved, the gap and where it went, the gate's figures, what was undone.
@@ -55,7 +69,7 @@ def show(
     [dim]headrace upgrades show support-triage-20261128T031112.781 --json | jq .caught_up[/]
     """
     with reported():
-        found = upgrade(Stack.find(stack, file), id_)
+        found = upgrade(Stack.find(stack, file), kubeconfig, id_)
         if as_json:
             print_json(shown(found))
             return

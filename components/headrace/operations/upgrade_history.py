@@ -2,28 +2,63 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from headrace.errors import HeadraceError
 from headrace.operations.stack import Stack
-from headrace.upgrades.record import FolderHistory, Upgrade
+from headrace.plan import AwsPlan
+from headrace.provider.aws.agents.cluster import Cluster
+from headrace.provider.aws.agents.history import ConfigMapHistory
+from headrace.upgrades.record import FolderHistory, History, Upgrade
 
 
-def upgrades(stack: Stack, agent: str | None = None) -> list[Upgrade]:
-    """Of one agent or of all, agents that are gone among them; the newest first."""
-    folder = stack.files.upgrades("*").parent
-    names = [agent] if agent else [each.name for each in folder.iterdir()] if folder.exists() else []
-    found = [each for name in names for each in FolderHistory(stack.files.upgrades(name)).all()]
+def upgrades(stack: Stack, kubeconfig: Path | None, agent: str | None = None) -> list[Upgrade]:
+    """Of one agent or of all; the newest first. On this machine agents that are gone are among them.
+
+    Args:
+        stack: on whatever substrate.
+        kubeconfig: file with the way to the cluster of a stack on AWS; not looked at otherwise.
+        agent: None for all.
+
+    Raises:
+        HeadraceError: the cluster is not named, or can't be asked.
+    """
+    plan = stack.any_plan
+    if isinstance(plan, AwsPlan):
+        histories = _in_cluster(plan, kubeconfig, agent)
+    else:
+        histories = _in_folders(stack, agent)
+    found = [each for history in histories for each in history.all()]
     return sorted(found, key=lambda each: each.started_at_ms, reverse=True)
 
 
-def upgrade(stack: Stack, id_: str) -> Upgrade:
+def _in_folders(stack: Stack, agent: str | None) -> list[History]:
+    folder = stack.files.upgrades("*").parent
+    names = [agent] if agent else [each.name for each in folder.iterdir()] if folder.exists() else []
+    return [FolderHistory(stack.files.upgrades(name)) for name in names]
+
+
+def _in_cluster(plan: AwsPlan, kubeconfig: Path | None, agent: str | None) -> list[History]:
+    if kubeconfig is None:
+        raise HeadraceError(
+            f"stack {plan.environment} is on AWS: name the way to its cluster by --kubeconfig FILE or"
+            " KUBECONFIG; the stack's output `kubeconfigs` has one for each role"
+        )
+    try:
+        cluster = Cluster(kubeconfig.read_text(), plan.cluster.agents_namespace.name)
+    except OSError as error:
+        raise HeadraceError(f"--kubeconfig {kubeconfig}: {error.strerror}") from error
+    return [ConfigMapHistory(cluster, name) for name in ([agent] if agent else [a.name for a in plan.agents])]
+
+
+def upgrade(stack: Stack, kubeconfig: Path | None, id_: str) -> Upgrade:
     """Of that id, or the newest of the agent of that name.
 
     Raises:
-        HeadraceError: there is none.
+        HeadraceError: there is none; or as :func:`upgrades` does.
     """
-    found = upgrades(stack)
+    found = upgrades(stack, kubeconfig)
     for each in found:
         if id_ in (each.id, each.agent):
             return each

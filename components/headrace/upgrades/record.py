@@ -91,12 +91,26 @@ class Upgrade(BaseModel):
     caught_up: CaughtUp | None = None
 
 
+KEPT = 20
+"""Upgrades of one agent, the newest."""
+
+
 class History(ABC):
     """The upgrades of one agent."""
 
-    @abstractmethod
     def write(self, upgrade: Upgrade) -> None:
-        """All of it, in one go."""
+        """All of it, in one go. With an upgrade's end, what is old goes."""
+        self._write(upgrade)
+        if upgrade.phase == "ended":
+            for old in self.all()[:-KEPT]:
+                self._remove(old)
+
+    @abstractmethod
+    def _write(self, upgrade: Upgrade) -> None: ...
+
+    @abstractmethod
+    def _remove(self, upgrade: Upgrade) -> None:
+        """Fine where it is gone."""
 
     @abstractmethod
     def _documents(self) -> Iterator[bytes | str]:
@@ -125,15 +139,21 @@ class FolderHistory(History):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def write(self, upgrade: Upgrade) -> None:
+    def _write(self, upgrade: Upgrade) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{upgrade.id}.json"
+        path = self._file(upgrade)
         part = path.with_suffix(".part")
         with part.open("w", encoding="utf-8") as file:
             file.write(upgrade.model_dump_json(indent=2))
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+
+    def _remove(self, upgrade: Upgrade) -> None:
+        self._file(upgrade).unlink(missing_ok=True)
+
+    def _file(self, upgrade: Upgrade) -> Path:
+        return self._folder / f"{upgrade.id}.json"
 
     def _documents(self) -> Iterator[bytes]:
         return (path.read_bytes() for path in self._folder.glob("*.json"))

@@ -78,9 +78,9 @@ class AgentUpgrade(Generic[V]):
             self._tell("making the new version ready")
             try:
                 start.wait_until_ready()
+            except WaitCancelled:
+                raise
             except HeadraceError as error:
-                if isinstance(error, WaitCancelled):
-                    raise
                 self._end(upgrade, "refused", str(error))
                 raise
             self._enter(upgrade, "cutting_over")
@@ -145,8 +145,10 @@ class AgentUpgrade(Generic[V]):
         try:
             if not self._substrate.has_job():  # the command before may have started it
                 start.go(snapshot)
+        except WaitCancelled:
+            raise
         except HeadraceError as error:
-            self._does_not_start(upgrade, error)
+            upgrade.reason = _does_not_start(error)
             return
         submitted = time.monotonic()
         self._wait_for_start(upgrade)
@@ -164,9 +166,9 @@ class AgentUpgrade(Generic[V]):
         """Where the new version begins. Where that can't be told, the old one is started again."""
         try:
             outcomes, runs = self._topics.ends(self._old.job_spec)
+        except WaitCancelled:
+            raise
         except HeadraceError as error:
-            if isinstance(error, WaitCancelled):
-                raise
             self._tell("the old version is started again")
             with self._substrate.starting(self._old) as start:
                 start.wait_until_ready()
@@ -178,14 +180,10 @@ class AgentUpgrade(Generic[V]):
     def _wait_for_start(self, upgrade: Upgrade) -> None:
         try:
             self._substrate.wait_until_running()
+        except WaitCancelled:
+            raise
         except HeadraceError as error:
-            self._does_not_start(upgrade, error)
-
-    def _does_not_start(self, upgrade: Upgrade, error: HeadraceError) -> None:
-        """A reason to undo it, where it was not this command that was cancelled."""
-        if isinstance(error, WaitCancelled):
-            raise error
-        upgrade.reason = f"the new version does not start: {error}"
+            upgrade.reason = _does_not_start(error)
 
     def _wind_down(self) -> float | None:
         """How long it took; None where runs in flight are resumed.
@@ -231,9 +229,9 @@ class AgentUpgrade(Generic[V]):
         """A figure, for which nothing is to fail."""
         try:
             decisions_s = self._topics.between_decisions_s(self._new.job_spec, cutover.outcomes)
-        except HeadraceError as error:
-            if isinstance(error, WaitCancelled):
-                raise
+        except WaitCancelled:
+            raise
+        except HeadraceError:
             return gap
         return gap.model_copy(update={"decisions_s": decisions_s})
 
@@ -334,6 +332,10 @@ def _end(history: History, upgrade: Upgrade, outcome: OutcomeOfUpgrade, reason: 
 
 def _version(inputs: VersionInputs) -> Version:
     return Version(digest=inputs.digest, code=inputs.job_spec.code, inputs=inputs.model_dump(mode="json"))
+
+
+def _does_not_start(error: HeadraceError) -> str:
+    return f"the new version does not start: {error}"
 
 
 def _told(upgrade: Upgrade) -> str:

@@ -36,6 +36,7 @@ from tests.engine.aws.project import Done, Project
 from tests.engine.aws.stage import made_before
 from tests.engine.aws.test_alone import PROGRAM
 from tests.pipeline.sizes import in_make_engine_alone
+from tests.pipeline.stack import HEADRACE, ROOT
 from tests.standins.flink.broker import mock_broker
 from tests.standins.flink.job import Behaviour
 from tests.standins.flink.operator import Operator, operating
@@ -102,6 +103,21 @@ class Scene:
     def steps(self) -> list[str]:
         """What pods were asked, one after the other."""
         return ["verify" if "verify" in each else each[-1] for each in self.node.commands]
+
+    def told_by_headrace(self) -> list[dict[str, Any]]:
+        """What `headrace upgrades list` has."""
+        kubeconfig = self.project.folder / "kubeconfig"
+        kubeconfig.write_text(self._given["kubeconfig"])
+        command = [str(ROOT / HEADRACE), "upgrades", "list", AGENT, "--stack", "dev"]
+        done = subprocess.run(
+            [*command, "--kubeconfig", str(kubeconfig), "--json"],
+            cwd=ROOT,
+            env=self.project.environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return list(json.loads(done.stdout))
 
     def decided(self) -> Counter[int]:
         """How often each event has an outcome."""
@@ -197,6 +213,11 @@ def test_a_version_is_proved_and_watched_and_a_bad_one_is_undone_with_every_even
     assert scene.preview(DEAD) == {UPGRADE: "update", DEPLOYMENT: "update"}
     assert scene.preview(GOOD) == {}
     assert_decided_once(scene.decided())
+
+    # A person's command tells the same, of the stack that is declared.
+    told = scene.told_by_headrace()
+    assert [each["outcome"] for each in told] == ["rolled_back", "upgraded", "refused", "refused"]
+    assert [each["id"] for each in told] == [each.id for each in reversed(scene.upgrades())]
 
 
 @in_make_engine_alone("an upgrade on AWS that is killed amid its watch")

@@ -87,10 +87,13 @@ class Written(History):
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def write(self, upgrade: Upgrade) -> None:
+    def _write(self, upgrade: Upgrade) -> None:
         self._world.moment()
         self._world.documents[upgrade.id] = upgrade.model_dump_json()
         self._world.moment()
+
+    def _remove(self, upgrade: Upgrade) -> None:
+        self._world.documents.pop(upgrade.id)
 
     def _documents(self) -> Iterator[str]:
         return iter(self._world.documents.values())

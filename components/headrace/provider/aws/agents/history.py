@@ -9,8 +9,6 @@ from headrace.provider.aws.agents.cluster import Cluster
 from headrace.upgrades.record import History, Upgrade
 
 LABEL, KEY = "headrace.dev/upgrades-of", "upgrade.json"
-KEPT = 20
-"""Upgrades of one agent, the newest."""
 MOST_BYTES = 900_000
 """Of what is written down of one: a ConfigMap holds 1 MiB."""
 MOST_CHARACTERS = 300
@@ -23,13 +21,13 @@ class ConfigMapHistory(History):
     def __init__(self, cluster: Cluster, agent: str) -> None:
         self._cluster, self._labels = cluster, {LABEL: agent}
 
-    def write(self, upgrade: Upgrade) -> None:
+    def _write(self, upgrade: Upgrade) -> None:
         # An id is a name with a time, of which a name of Kubernetes takes the letter small.
         document = _shortened(upgrade).model_dump_json()
         self._cluster.write_config_map(_name(upgrade), self._labels, {KEY: document})
-        if upgrade.phase == "ended":
-            for old in self.all()[:-KEPT]:
-                self._cluster.remove_config_map(_name(old))
+
+    def _remove(self, upgrade: Upgrade) -> None:
+        self._cluster.remove_config_map(_name(upgrade))
 
     def _documents(self) -> Iterator[str]:
         for found in self._cluster.config_maps(self._labels):
