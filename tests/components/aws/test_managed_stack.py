@@ -19,6 +19,9 @@ from headrace.environment import DeclarationError, Environment
 from headrace.errors import HeadraceError
 from headrace.image_manifests import manifests_file
 from headrace.plan.aws import aws_plan
+from headrace.plan.aws.cluster_names import JOBMANAGERS
+from headrace.plan.aws.compute import LIMIT_TO_NEED
+from headrace.provider.aws.agents.pods import VERIFICATION
 from headrace.toolchain.environments import AGENTS
 from headrace_agents.describing import manifest_of
 from headrace_agents.manifest import Manifests
@@ -517,6 +520,17 @@ def test_an_agent_has_the_manifest_that_was_written_down_of_its_image(tmp_path: 
     file.write_text("{}")
     with pytest.raises(HeadraceError, match="remove it, or have `headrace image push` write it"):
         built(lambda: ManagedStack("dev", args))
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_all_agents_can_be_verified_at_once_beside_what_runs(environment: str) -> None:
+    plan = aws_plan(shipped(environment))
+    (pool,) = [each for each in plan.cluster.node_pools if each.name.endswith(JOBMANAGERS)]
+    spare = 1 - 1 / LIMIT_TO_NEED
+    requests = VERIFICATION["requests"]
+    assert requests == {"cpu": "1", "memory": "2Gi"}
+    assert spare * pool.vcpu_limit >= len(plan.agents)
+    assert spare * pool.memory_limit_mib >= len(plan.agents) * 2048
 
 
 def test_an_agent_runs_the_declared_image_from_the_stacks_repository() -> None:

@@ -22,6 +22,7 @@ import pytest
 
 from headrace.provider.aws.agents.deployment import API_VERSION, KIND, job_spec_of
 from headrace.provider.aws.agents.history import KEY, LABEL
+from headrace.provider.aws.agents.place import PROOF_OF
 from headrace.upgrades.record import Upgrade
 from headrace.waiting import wait_until
 from headrace_agents.describing import manifest_of
@@ -103,6 +104,18 @@ class Scene:
     def steps(self) -> list[str]:
         """What pods were asked, one after the other."""
         return ["verify" if "verify" in each else each[-1] for each in self.node.commands]
+
+    def proofs(self) -> list[dict[str, Any]]:
+        return list(self._api.all(API_VERSION, "FlinkStateSnapshot"))
+
+    def leave_a_proof(self) -> None:
+        """As an upgrade does that is killed while it proves."""
+        left = of("FlinkStateSnapshot", f"{AGENT}-proof-1", API_VERSION, SPACE)
+        left["metadata"]["labels"] = {PROOF_OF: AGENT}
+        reference = {"kind": KIND, "name": AGENT}
+        left["spec"] = {"jobReference": reference, "savepoint": {"path": "s3://own-savepoints/_proofs"}}
+        self._api.apply(left)
+        assert len(self.proofs()) == 1
 
     def told_by_headrace(self) -> list[dict[str, Any]]:
         """What `headrace upgrades list` has."""
@@ -188,7 +201,9 @@ def test_a_version_is_proved_and_watched_and_a_bad_one_is_undone_with_every_even
     assert scene.spec() == before
     assert scene.operator.starts == [(_image(FIRST), None)]
 
+    scene.leave_a_proof()
     scene.up(GOOD)
+    assert scene.proofs() == []
     upgraded = scene.upgrades()[-1]
     assert upgraded.outcome == "upgraded"
     assert upgraded.proof is not None

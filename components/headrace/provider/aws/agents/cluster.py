@@ -60,6 +60,14 @@ class Cluster:
     def snapshot(self, name: str) -> Object | None:
         return self._custom(SNAPSHOTS, name)
 
+    def snapshots(self, labels: Mapping[str, str]) -> list[str]:
+        """Their names."""
+        with _asked("snapshots can't be read"):
+            found: Object = self._objects.list_namespaced_custom_object(
+                *self._kind(SNAPSHOTS), label_selector=_selector(labels), _request_timeout=TIMEOUT_S
+            )
+        return [each["metadata"]["name"] for each in found["items"]]
+
     def make_snapshot(self, body: Object) -> None:
         with _asked("a savepoint can't be asked for"):
             self._objects.create_namespaced_custom_object(
@@ -107,10 +115,9 @@ class Cluster:
         return bytes(answer.data).decode(errors="replace").splitlines()
 
     def config_maps(self, labels: Mapping[str, str]) -> list[Object]:
-        selector = ",".join(f"{name}={value}" for name, value in labels.items())
         with _asked("what is written down of upgrades can't be read"):
             found = self._core.list_namespaced_config_map(
-                self._namespace, label_selector=selector, **_AS_IT_IS
+                self._namespace, label_selector=_selector(labels), **_AS_IT_IS
             )
         return _items(found)
 
@@ -172,6 +179,10 @@ class Cluster:
         from kubernetes import client  # noqa: PLC0415
 
         return client.BatchV1Api(self._api)
+
+
+def _selector(labels: Mapping[str, str]) -> str:
+    return ",".join(f"{name}={value}" for name, value in labels.items())
 
 
 def _items(answer: Any) -> list[Object]:

@@ -38,6 +38,8 @@ COMES_UP_S = 300
 TRIES = 10
 WATCH_S = 1800
 """Of one pod; what watches longer does so by the next."""
+PROOF_OF = "headrace.dev/proof-of"
+"""Label of a snapshot: the agent."""
 PROOFS = "_proofs"
 """Folder for savepoints that nothing goes on from."""
 SUSPENDED, UP = "SUSPENDED", ("DEPLOYED", "STABLE")
@@ -101,14 +103,16 @@ class AgentPlace:
         Raises:
             HeadraceError: the job makes none.
         """
-        name = f"{new.name}-proof-{now_ms()}"
+        name, labels = f"{new.name}-proof-{now_ms()}", {PROOF_OF: new.name}
+        for left in self._cluster.snapshots(labels):  # by an upgrade that was killed
+            self._cluster.remove_snapshot(left)
         self._tell("the running job makes a savepoint to prove the new version on")
         folder = new.spec["flinkConfiguration"]["execution.checkpointing.savepoint-dir"]
         self._cluster.make_snapshot(
             {
                 "apiVersion": API_VERSION,
                 "kind": "FlinkStateSnapshot",
-                "metadata": {"name": name},
+                "metadata": {"name": name, "labels": labels},
                 "spec": {
                     "backoffLimit": 1,
                     "jobReference": {"kind": KIND, "name": new.name},
