@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-HELD_S = 60.0
+HELD_S = 30.0
 """A handler that has held the interpreter for so long is taken to hold it for ever."""
 LOOKS = 6
 """In that time."""

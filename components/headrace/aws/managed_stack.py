@@ -37,6 +37,7 @@ from headrace.image_manifests import manifests_of_image
 from headrace.plan.aws.cluster_names import collector_endpoint
 from headrace.plan.aws.model import AwsPlan, DeploymentPlan, NamespacePlan
 from headrace.plan.model import AgentPlan, PostgresqlSourcePlan
+from headrace.provider.aws import PACKAGE
 from headrace_agents.manifest import Manifest
 
 RUNNER = "runner"
@@ -314,6 +315,12 @@ class ManagedStack(pulumi.ComponentResource):
         plan = self._plan
         if plan.agents_image is None:
             return {}
+        pulumi.CustomResource(
+            f"{PACKAGE}:index:Roster",
+            self._name,
+            {"declared": [agent.name for agent in plan.agents], "removed": list(plan.agents_removed)},
+            pulumi.ResourceOptions(parent=self),
+        )
         image = self.images.at(plan.agents_image)
         manifests = manifests_of_image(self._project, plan.agents_image)
         return {

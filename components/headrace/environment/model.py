@@ -588,8 +588,8 @@ class Environment(Declared):
     )
     agents_removed: tuple[Name, ...] = declared(
         "a list of names that no declared agent has",
-        "Agents that ran and are to go: on this machine no agent is removed without this word. Its job is "
-        "stopped with a savepoint; topics and state stay. On AWS nobody asks for it yet.",
+        "Agents that ran and are to go: no agent is removed without this word. Its job is stopped with a "
+        "savepoint; state stays, and so do topics, but on AWS where `protect` is false.",
         default=(),
     )
     recovery: Recovery = declared("recovery objectives", "What a failure may cost.")

@@ -17,7 +17,6 @@ from headrace.local.kafka import KafkaBroker
 from headrace.local.object_store import ObjectStore
 from headrace.local.postgres import PostgresServer
 from headrace.local.prometheus import Prometheus
-from headrace.local.provider.roster import RosterInputs
 from headrace.local.provider.supervisor import SupervisorInputs
 from headrace.local.resources import RosterResource, SupervisorResource
 from headrace.local.savepoints import PeriodicSavepoints
@@ -26,6 +25,7 @@ from headrace.local.scripted_model import ScriptedModel
 from headrace.local.source import Source
 from headrace.local.zookeeper import ZooKeeper
 from headrace.plan.model import StackPlan
+from headrace.provider.roster import RosterInputs
 from headrace.toolchain.runtimes import Runtimes
 from headrace_agents.code import RUNTIME_PACKAGE, code_digest
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from headrace.environment.model import Environment
 from headrace.environment.substrates import AwsSubstrate
 from headrace.environment.types import SCRIPTED
-from headrace.plan.agents import agents
+from headrace.plan.agents import agents, agents_removed
 from headrace.plan.aws import AwsPlan, aws_plan
 from headrace.plan.because import because, build
 from headrace.plan.connectors import sources
@@ -63,10 +63,7 @@ def plan(environment: Environment) -> StackPlan:
         state_storage=state_storage(environment.savepoints),
         agents=agents(environment, place, cluster.value.checkpoints),
         scaling=scaling(environment.recovery),
-        agents_removed=because(
-            environment.agents_removed,
-            f"{len(environment.agents_removed)} are declared: no other agent goes without a word",
-        ),
+        agents_removed=agents_removed(environment),
         scripted_model=because(scripted > 0, f"{scripted} of {len(environment.agents)} agents use it"),
         reasons=because({}, ""),
     )

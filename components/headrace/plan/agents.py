@@ -56,6 +56,11 @@ def agents(environment: Environment, place: Place, rhythm: CheckpointPlan) -> Be
     return sequence(_agent(environment, agent, place, rhythm) for agent in environment.agents)
 
 
+def agents_removed(environment: Environment) -> Because[tuple[str, ...]]:
+    removed = environment.agents_removed
+    return because(removed, f"{len(removed)} are declared: no other agent goes without a word")
+
+
 def _agent(
     environment: Environment, agent: Agent, place: Place, rhythm: CheckpointPlan
 ) -> Because[AgentPlan]:

@@ -275,6 +275,8 @@ class CommonPlan(PlanModel):
     """Every topic of the stack: captured tables, agents' outputs, what is said to agents, journals."""
     state_storage: StateStoragePlan
     agents: tuple[AgentPlan, ...]
+    agents_removed: tuple[str, ...]
+    """Names of agents that may be gone."""
     scaling: ScalingPlan
     reasons: dict[str, str]
 
@@ -294,7 +296,5 @@ class StackPlan(CommonPlan):
     flink: FlinkPlan
     taskmanagers_max: int
     """Processes that scaling may start; ``flink.taskmanager.count`` always run."""
-    agents_removed: tuple[str, ...]
-    """Names of agents that may be gone."""
     scripted_model: bool
     """Whether any agent of the stack uses the scripted model."""

@@ -120,7 +120,9 @@ class Substrate(Protocol[V]):
     def undo(self, digest: str) -> None:
         """End the job of this version, and let nothing go on from the snapshots that it made."""
 
-    def wait_until_running(self) -> None: ...
+    def wait_until_running(self, most_failures: int | None = None) -> None:
+        """Raises HeadraceError: it does not come to that. Where failures can be told, one that has failed so
+        often is not waited for."""
 
     def watched(self, version: V, cutover: Cutover) -> AbstractContextManager[Callable[[], Seen | None]]:
         """Looks at what the new version does. None where nothing can be told: Flink or Kafka does not answer,

@@ -22,7 +22,7 @@ from typing import Generic
 
 from headrace.errors import HeadraceError
 from headrace.plan.upgrades import same_code
-from headrace.upgrades.gate import Look, Verdict
+from headrace.upgrades.gate import MOST_FAILURES, Look, Verdict
 from headrace.upgrades.proof import Refused
 from headrace.upgrades.record import (
     Cutover,
@@ -179,7 +179,7 @@ class AgentUpgrade(Generic[V]):
 
     def _wait_for_start(self, upgrade: Upgrade) -> None:
         try:
-            self._substrate.wait_until_running()
+            self._substrate.wait_until_running(MOST_FAILURES)
         except WaitCancelled:
             raise
         except HeadraceError as error:

@@ -112,8 +112,8 @@ class Scene:
         """As an upgrade does that is killed while it proves."""
         left = of("FlinkStateSnapshot", f"{AGENT}-proof-1", API_VERSION, SPACE)
         left["metadata"]["labels"] = {PROOF_OF: AGENT}
-        reference = {"kind": KIND, "name": AGENT}
-        left["spec"] = {"jobReference": reference, "savepoint": {"path": "s3://own-savepoints/_proofs"}}
+        savepoint = {"path": "s3://own-savepoints/_proofs", "formatType": "NATIVE", "disposeOnDelete": True}
+        left["spec"] = {"jobReference": {"kind": KIND, "name": AGENT}, "savepoint": savepoint}
         self._api.apply(left)
         assert len(self.proofs()) == 1
 

@@ -28,6 +28,8 @@ from tests.unit.environment.declarations import SHIPPED
 
 SPEC = plan(load_environment(SHIPPED)).agents[0].spec
 OLD, GOOD, BAD, UNREADABLE, OTHER = "old", "good", "bad", "unreadable", "other"
+NEVER_RUNS = "never runs"
+"""It fails again and again, before all of its tasks run."""
 MOST_MOMENTS = 200
 
 
@@ -153,9 +155,12 @@ class Place:
         world.snapshots = [each for each in world.snapshots if each.of != digest]
         world.moment()
 
-    def wait_until_running(self) -> None:
+    def wait_until_running(self, most_failures: int | None = None) -> None:
         self._world.moment()
         assert self._world.job is not None
+        if self._world.job.of == NEVER_RUNS:
+            assert most_failures is not None, "this would be waited for in vain"
+            raise HeadraceError("it failed again and again")
 
     def watched(self, version: Inputs, cutover: object) -> Any:
         def look() -> Seen | None:
@@ -283,12 +288,13 @@ def test_a_good_version_runs_in_the_end() -> None:
         assert not world.noted
 
 
-def test_a_bad_version_is_undone_in_the_end_and_what_it_decided_is_noted() -> None:
-    for world, result in killed_everywhere(BAD, BAD):
+@pytest.mark.parametrize("bad", [BAD, NEVER_RUNS])
+def test_a_bad_version_is_undone_in_the_end_and_what_it_decided_is_noted(bad: str) -> None:
+    for world, result in killed_everywhere(bad, bad):
         assert result is RolledBack
         assert world.job is not None
         assert world.job.of == OLD
-        assert BAD not in world.job.sees
+        assert bad not in world.job.sees
         assert outcomes(world)[-1] == "rolled_back"
         assert world.noted
 

@@ -54,8 +54,12 @@ class AgentJob:
         jobs = self.all()
         return jobs[0] if jobs and self.digest(jobs[0]) == digest else None
 
-    def wait_until_running(self) -> Job:
+    def wait_until_running(self, most_failures: int | None = None) -> Job:
+        """Raises HeadraceError: it ended, takes too long, or fails so often before all of its tasks run."""
+
         def found() -> Job | None:
+            if most_failures is not None:
+                self._refuse_failing(most_failures)
             jobs = self.all()
             if not jobs:
                 raise HeadraceError(
@@ -64,6 +68,11 @@ class AgentJob:
             return jobs[0] if self.rest.all_running(jobs[0].id) else None
 
         return wait_until(f"agent {self.name} running", found, RUNNING_TIMEOUT_S)
+
+    def _refuse_failing(self, most_failures: int) -> None:
+        vitals = self.rest.vitals(self.name)
+        if vitals is not None and vitals.failures >= most_failures:
+            raise HeadraceError(f"it failed {vitals.failures} times before it ran: {vitals.failure}")
 
     def newest_snapshot(self) -> str | None:
         snapshot = newest_snapshot(self._store, self.name)

@@ -123,8 +123,8 @@ class LocalPlace:
             if self._job.digest(job) == digest:
                 self._job.undo(job)
 
-    def wait_until_running(self) -> None:
-        self._job.wait_until_running()
+    def wait_until_running(self, most_failures: int | None = None) -> None:
+        self._job.wait_until_running(most_failures)
 
     @contextmanager
     def watched(self, version: AgentJobInputs, cutover: Cutover) -> Iterator[Callable[[], Seen | None]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headrace.environment.model import Environment
-from headrace.plan.agents import agents
+from headrace.plan.agents import agents, agents_removed
 from headrace.plan.aws.compute import cluster
 from headrace.plan.aws.flink import deployments
 from headrace.plan.aws.kafka import connect, msk
@@ -60,6 +60,7 @@ def aws_plan(environment: Environment) -> AwsPlan:
         operator=rules,
         deployments=jobs,
         agents=agents(environment, place, checkpoints(environment).value),
+        agents_removed=agents_removed(environment),
         scaling=scaling(environment.recovery),
         reasons=because({}, ""),
     )

@@ -183,7 +183,8 @@ class AgentPlace:
             self.change(suspended(found["spec"], "stateless"))
         self._wait_for("the undone job's end", _is_suspended, STOP_S)
 
-    def wait_until_running(self) -> None:
+    def wait_until_running(self, most_failures: int | None = None) -> None:  # noqa: ARG002
+        """The operator itself tells what it has given up."""
         self._wait_for(f"agent {self._inputs.name} running", self._runs, RUNNING_S)
 
     def _runs(self, found: Object) -> bool:
