@@ -51,6 +51,7 @@ from tests.components.aws.managed import (
 from tests.components.recording import Registered, registered
 from tests.unit.environment.declarations import DIGEST, on_aws, parsed
 
+ROSTER = "headrace-aws:index:Roster"
 UPGRADE = "headrace-aws:index:AgentUpgrade"
 FLINK = "kubernetes:flink.apache.org/v1beta1:FlinkDeployment"
 EKS, CONNECTOR = "aws:eks/cluster:Cluster", "aws:mskconnect/connector:Connector"
@@ -299,8 +300,18 @@ def test_without_an_image_there_is_a_repository_and_no_agent() -> None:
         if not key.startswith("aws:msk/topic:Topic ")
     }
     assert of_agents
-    assert set(stack_of("dev")) - set(stack) == of_agents
+    assert set(stack_of("dev")) - set(stack) == {*of_agents, f"{ROSTER} dev"}
     assert "aws:ecr/repository:Repository dev-agents" in stack
+
+
+def test_an_agent_that_goes_needs_a_word() -> None:
+    declared = shipped("dev")
+    gone = declared.model_copy(update={"agents": declared.agents[:1], "agents_removed": ("order-risk",)})
+    told = [inputs(managed(each), ROSTER, "dev") for each in (declared, gone)]
+    assert told == [
+        {"declared": ["support-triage", "order-risk"], "removed": []},
+        {"declared": ["support-triage"], "removed": ["order-risk"]},
+    ]
 
 
 def test_a_model_on_bedrock_is_called_within_the_network_by_its_own_agent_alone() -> None:

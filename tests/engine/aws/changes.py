@@ -58,7 +58,7 @@ def _another_agent(declaration: Declaration) -> None:
 
 
 def _one_agent_less(declaration: Declaration) -> None:
-    del declaration["agents"][1]
+    declaration["agents_removed"] = [declaration["agents"].pop(1)["name"]]
 
 
 def _collector() -> Change:

@@ -95,6 +95,13 @@ def _told(plan: dict[str, str]) -> dict[str, object]:
     return counted
 
 
+def test_an_agent_does_not_go_without_its_word(shipped: Shipped) -> None:
+    shipped.declare("dev", lambda declaration: declaration["agents"].pop())
+    refused = shipped.pulumi("preview", check=False)
+    assert refused.status != 0
+    assert "agents_removed: [order-risk]" in refused.output
+
+
 def test_what_does_not_change_is_not_touched(shipped: Shipped) -> None:
     assert shipped.preview() == {}
 
