@@ -26,7 +26,7 @@ def manifests_of_image(project: Path, digest: str) -> Mapping[str, Manifest]:
     """By entry point; none where nobody has written them down.
 
     Raises:
-        HeadraceError: the file is not what this Headrace writes.
+        HeadraceError: the file is not what this Headrace writes, which nothing has to fail for.
     """
     file = manifests_file(project, digest)
     try:
@@ -35,6 +35,6 @@ def manifests_of_image(project: Path, digest: str) -> Mapping[str, Manifest]:
         return {}
     except ValidationError as error:
         raise HeadraceError(
-            f"{file} is none that this Headrace writes: remove it, or have `headrace image push` write it"
-            f" anew ({error.error_count()} problems, the first: {error.errors()[0]['msg']})"
+            f"{file} is none that this Headrace reads: previews judge by the declaration alone, as without it"
+            f" ({error.error_count()} problems, the first: {error.errors()[0]['msg']})"
         ) from error

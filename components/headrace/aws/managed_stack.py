@@ -33,6 +33,7 @@ from headrace.aws.observability import Observability, ObservabilityArgs
 from headrace.aws.observed import ObservedCluster
 from headrace.aws.slot_watch import WatchedSlot
 from headrace.aws.source_database import databases_of, looked_at
+from headrace.errors import HeadraceError
 from headrace.image_manifests import manifests_of_image
 from headrace.plan.aws.cluster_names import collector_endpoint
 from headrace.plan.aws.model import AwsPlan, DeploymentPlan, NamespacePlan
@@ -313,16 +314,20 @@ class ManagedStack(pulumi.ComponentResource):
 
     def _agents(self) -> dict[str, FlinkApplication]:
         plan = self._plan
-        if plan.agents_image is None:
-            return {}
         pulumi.CustomResource(
             f"{PACKAGE}:index:Roster",
             self._name,
             {"declared": [agent.name for agent in plan.agents], "removed": list(plan.agents_removed)},
             pulumi.ResourceOptions(parent=self),
         )
+        if plan.agents_image is None:
+            return {}
         image = self.images.at(plan.agents_image)
-        manifests = manifests_of_image(self._project, plan.agents_image)
+        try:
+            manifests = manifests_of_image(self._project, plan.agents_image)
+        except HeadraceError as error:
+            pulumi.log.warn(str(error), self)
+            manifests = {}
         return {
             agent.name: self._agent(deployment, agent, image, manifests.get(agent.spec.entry_point))
             for deployment, agent in zip(plan.deployments, plan.agents, strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -156,7 +157,9 @@ class FolderHistory(History):
         return self._folder / f"{upgrade.id}.json"
 
     def _documents(self) -> Iterator[bytes]:
-        return (path.read_bytes() for path in self._folder.glob("*.json"))
+        for path in self._folder.glob("*.json"):
+            with suppress(FileNotFoundError):  # it was old, and went meanwhile
+                yield path.read_bytes()
 
 
 def new_id(agent: str, at_ms: int) -> str:

@@ -119,7 +119,7 @@ def test_a_file_of_manifests_that_is_none_says_the_way_out(tmp_path: Path) -> No
     file = manifests_file(tmp_path, DIGEST)
     file.parent.mkdir(parents=True)
     file.write_text("[]")
-    with pytest.raises(HeadraceError, match="remove it, or have `headrace image push` write it"):
+    with pytest.raises(HeadraceError, match="is none that this Headrace reads"):
         manifests_of_image(tmp_path, DIGEST)
 
 

@@ -58,19 +58,25 @@ class AgentJob:
         """Raises HeadraceError: it ended, takes too long, or fails so often before all of its tasks run."""
 
         def found() -> Job | None:
-            if most_failures is not None:
-                self._refuse_failing(most_failures)
             jobs = self.all()
             if not jobs:
                 raise HeadraceError(
                     f"agent {self.name} ended right after its start; see Flink's log of the JobManager"
                 )
-            return jobs[0] if self.rest.all_running(jobs[0].id) else None
+            if self.rest.all_running(jobs[0].id):
+                return jobs[0]
+            if most_failures is not None:
+                self._refuse_failing(most_failures)
+            return None
 
         return wait_until(f"agent {self.name} running", found, RUNNING_TIMEOUT_S)
 
     def _refuse_failing(self, most_failures: int) -> None:
-        vitals = self.rest.vitals(self.name)
+        try:
+            vitals = self.rest.vitals(self.name)
+        except (Unreachable, JobGone):
+            # Of a job that is made, or recovered, the Dispatcher knows no checkpoints yet.
+            return
         if vitals is not None and vitals.failures >= most_failures:
             raise HeadraceError(f"it failed {vitals.failures} times before it ran: {vitals.failure}")
 

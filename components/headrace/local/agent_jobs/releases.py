@@ -7,6 +7,7 @@ finds the code that it goes back to.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -33,6 +34,7 @@ def release(files: StackFiles, code: str, packages: Mapping[str, Path]) -> Path:
     """
     folder = files.release(code)
     if folder.exists():
+        os.utime(folder)  # somebody is about to use it
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Another agent's job may be about to make the same one.
