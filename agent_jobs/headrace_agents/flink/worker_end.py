@@ -42,8 +42,8 @@ def watch(process: int, log: TextIO | None, held_s: float = HELD_S) -> None:
 
 
 def _error_output(process: int) -> TextIO | None:
-    """Of another process. A worker's own goes nowhere that outlives it: Flink hands it to Beam, which drops it,
-    and to a file that it removes when the job is restarted."""
+    """Of another process. A worker's own goes nowhere that outlives it: to Beam, which drops it, and to a
+    file that Flink removes when the job is restarted."""
     try:
         return Path(f"/proc/{process}/fd/2").open("a", encoding="utf-8")
     except OSError:

@@ -24,8 +24,9 @@ from headrace.toolchain import MissingRuntime
 DECLARATION_REFUSED = 2
 FAILED = 1
 
-console = Console()
-errors = Console(stderr=True)
+# A path or an agent's word may look like an emoji's name.
+console = Console(emoji=False)
+errors = Console(stderr=True, emoji=False)
 
 StackName = Annotated[str, typer.Option("--stack", "-s", help="Environment: stacks/Pulumi.NAME.yaml.")]
 DeclarationFile = Annotated[

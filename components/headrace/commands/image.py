@@ -67,8 +67,9 @@ def push(
     with reported():
         found = images.find_tool(tool)
         image = images.Image(repository=repository, tag=images.content_tag(base))
-        pushed = image.at(images.push(image, found))
-        manifests = str(images.write_manifests(places.CHECKOUT, pushed["digest"]))
+        with images.described(places.CHECKOUT) as keep:
+            pushed = image.at(images.push(image, found))
+            manifests = str(keep(pushed["digest"]))
         if as_json:
             print_json(pushed | {"manifests": manifests})
         else:

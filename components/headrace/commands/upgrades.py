@@ -23,7 +23,7 @@ Kubeconfig = Annotated[
         "--kubeconfig",
         metavar="FILE",
         envvar="KUBECONFIG",
-        help="The way to the cluster, of a stack on AWS.",
+        help="The way to the cluster of a stack on AWS: one file.",
     ),
 ]
 

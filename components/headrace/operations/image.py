@@ -9,13 +9,14 @@ import shutil
 import subprocess
 import tempfile
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.environment.aws_parts import DIGEST
 from headrace.errors import HeadraceError
-from headrace.image_manifests import manifests_file
+from headrace.image_manifests import FOLDER, manifests_file
 from headrace.toolchain import Runtimes, environments, places
 from headrace.toolchain.console import Console, StepFailed
 from headrace_agents.code import RUNTIME_PACKAGE
@@ -188,18 +189,24 @@ def push(image: Image, tool: str) -> str:
         return told_digest(file.read_text() if file.exists() else said, image)
 
 
-def write_manifests(project: Path, digest: str) -> Path:
-    """Write down what agents the image has that was pushed from these sources: for previews.
+@contextmanager
+def described(project: Path) -> Iterator[Callable[[str], Path]]:
+    """Manifests of the agents in these sources; call what it gives with the image's digest to keep them.
 
     Raises:
-        HeadraceError: an agent's class does not load.
+        HeadraceError: an agent's class does not load, or there is no environment of agents to load it in.
     """
-    file = manifests_file(project, digest)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    _output([str(each) for each in manifest_command(part)])
-    part.replace(file)
-    return file
+    folder = project / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".next-", dir=folder) as scratch:
+        written = Path(scratch) / MANIFESTS
+        try:
+            _output([str(each) for each in manifest_command(written)])
+        except OSError as error:
+            raise HeadraceError(
+                f"the agents can't be loaded: {error}; run: {places.SETUP_COMMAND}"
+            ) from error
+        yield lambda digest: written.rename(manifests_file(project, digest))
 
 
 def told_digest(said: str, image: Image) -> str:

@@ -9,12 +9,12 @@ from headrace.errors import HeadraceError
 from headrace.operations.stack import Stack
 from headrace.plan import AwsPlan
 from headrace.provider.aws.agents.cluster import Cluster
-from headrace.provider.aws.agents.history import ConfigMapHistory
-from headrace.upgrades.record import FolderHistory, History, Upgrade
+from headrace.provider.aws.agents.history import upgrades_in
+from headrace.upgrades.record import FolderHistory, Upgrade
 
 
 def upgrades(stack: Stack, kubeconfig: Path | None, agent: str | None = None) -> list[Upgrade]:
-    """Of one agent or of all; the newest first. On this machine agents that are gone are among them.
+    """Of one agent or of all, agents that are gone among them; the newest first.
 
     Args:
         stack: on whatever substrate.
@@ -25,31 +25,27 @@ def upgrades(stack: Stack, kubeconfig: Path | None, agent: str | None = None) ->
         HeadraceError: the cluster is not named, or can't be asked.
     """
     plan = stack.any_plan
-    if isinstance(plan, AwsPlan):
-        histories = _in_cluster(plan, kubeconfig, agent)
-    else:
-        histories = _in_folders(stack, agent)
-    found = [each for history in histories for each in history.all()]
+    found = _in_cluster(plan, kubeconfig, agent) if isinstance(plan, AwsPlan) else _in_folders(stack, agent)
     return sorted(found, key=lambda each: each.started_at_ms, reverse=True)
 
 
-def _in_folders(stack: Stack, agent: str | None) -> list[History]:
+def _in_folders(stack: Stack, agent: str | None) -> list[Upgrade]:
     folder = stack.files.upgrades("*").parent
     names = [agent] if agent else [each.name for each in folder.iterdir()] if folder.exists() else []
-    return [FolderHistory(stack.files.upgrades(name)) for name in names]
+    return [each for name in names for each in FolderHistory(stack.files.upgrades(name)).all()]
 
 
-def _in_cluster(plan: AwsPlan, kubeconfig: Path | None, agent: str | None) -> list[History]:
+def _in_cluster(plan: AwsPlan, kubeconfig: Path | None, agent: str | None) -> list[Upgrade]:
     if kubeconfig is None:
         raise HeadraceError(
             f"stack {plan.environment} is on AWS: name the way to its cluster by --kubeconfig FILE or"
             " KUBECONFIG; the stack's output `kubeconfigs` has one for each role"
         )
     try:
-        cluster = Cluster(kubeconfig.read_text(), plan.cluster.agents_namespace.name)
-    except OSError as error:
-        raise HeadraceError(f"--kubeconfig {kubeconfig}: {error.strerror}") from error
-    return [ConfigMapHistory(cluster, name) for name in ([agent] if agent else [a.name for a in plan.agents])]
+        text = kubeconfig.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise HeadraceError(f"--kubeconfig {kubeconfig}: {error}; allowed: one file") from error
+    return upgrades_in(Cluster(text, plan.cluster.agents_namespace.name), agent)
 
 
 def upgrade(stack: Stack, kubeconfig: Path | None, id_: str) -> Upgrade:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -119,19 +119,25 @@ class History(ABC):
 
     def all(self) -> list[Upgrade]:
         """The oldest first; what another version of headrace wrote and this one can't read is left out."""
-        return sorted(self._read(), key=lambda upgrade: (upgrade.started_at_ms, upgrade.id))
+        return read_upgrades(self._documents())
 
     def unfinished(self) -> Upgrade | None:
         """The newest, where it has no end: what ran it was interrupted."""
         newest = next(reversed(self.all()), None)
         return newest if newest is not None and newest.phase != "ended" else None
 
-    def _read(self) -> Iterator[Upgrade]:
-        for document in self._documents():
-            try:
-                yield Upgrade.model_validate_json(document)
-            except ValidationError:
-                continue
+
+def read_upgrades(documents: Iterable[bytes | str]) -> list[Upgrade]:
+    """As :meth:`History.all` does, of whatever agents."""
+    return sorted(_read(documents), key=lambda upgrade: (upgrade.started_at_ms, upgrade.id))
+
+
+def _read(documents: Iterable[bytes | str]) -> Iterator[Upgrade]:
+    for document in documents:
+        try:
+            yield Upgrade.model_validate_json(document)
+        except ValidationError:
+            continue
 
 
 class FolderHistory(History):

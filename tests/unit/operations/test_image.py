@@ -14,12 +14,12 @@ from headrace.operations import image as images
 from headrace.operations.image import (
     Image,
     build_command,
+    described,
     find_tool,
     push,
     push_commands,
     tag_of,
     told_digest,
-    write_manifests,
 )
 from headrace.toolchain import environments, places
 from headrace_agents.code import RUNTIME_PACKAGE, code_digest
@@ -107,12 +107,19 @@ def test_a_push_that_fails_says_why(path: Path) -> None:
 
 
 def test_what_is_pushed_has_its_agents_manifests_in_a_file_by_its_digest(tmp_path: Path) -> None:
-    file = write_manifests(tmp_path, DIGEST)
+    with described(tmp_path) as keep:
+        file = keep(DIGEST)
     assert list(file.parent.iterdir()) == [tmp_path / "stacks" / "images" / f"sha256-{'a' * 64}.json"]
     known = manifests_of_image(tmp_path, DIGEST)
     assert {"support_triage.agent:SupportTriage", "order_risk.agent:OrderRisk"} <= known.keys()
     assert known["order_risk.agent:OrderRisk"].code == code_digest(RUNTIME_PACKAGE, "order_risk")
     assert not manifests_of_image(tmp_path, f"sha256:{'b' * 64}")
+
+
+def test_an_image_that_is_not_pushed_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(HeadraceError, match="refused"), described(tmp_path):
+        raise HeadraceError("refused")
+    assert list((tmp_path / "stacks" / "images").iterdir()) == []
 
 
 def test_a_file_of_manifests_that_is_none_says_the_way_out(tmp_path: Path) -> None:

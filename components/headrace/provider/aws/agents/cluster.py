@@ -114,7 +114,8 @@ class Cluster:
             )
         return bytes(answer.data).decode(errors="replace").splitlines()
 
-    def config_maps(self, labels: Mapping[str, str]) -> list[Object]:
+    def config_maps(self, labels: Mapping[str, str | None]) -> list[Object]:
+        """With these labels; None stands for whatever value."""
         with _asked("what is written down of upgrades can't be read"):
             found = self._core.list_namespaced_config_map(
                 self._namespace, label_selector=_selector(labels), **_AS_IT_IS
@@ -159,7 +160,7 @@ class Cluster:
         try:
             connect: Any = config.new_client_from_config_dict
             return connect(yaml.safe_load(self._kubeconfig))
-        except config.ConfigException as error:
+        except (config.ConfigException, yaml.YAMLError) as error:
             raise HeadraceError(f"the cluster's kubeconfig can't be used: {error}") from error
 
     @cached_property
@@ -181,8 +182,8 @@ class Cluster:
         return client.BatchV1Api(self._api)
 
 
-def _selector(labels: Mapping[str, str]) -> str:
-    return ",".join(f"{name}={value}" for name, value in labels.items())
+def _selector(labels: Mapping[str, str | None] | Mapping[str, str]) -> str:
+    return ",".join(name if value is None else f"{name}={value}" for name, value in labels.items())
 
 
 def _items(answer: Any) -> list[Object]:

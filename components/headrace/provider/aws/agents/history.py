@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from headrace.provider.aws.agents.cluster import Cluster
-from headrace.upgrades.record import History, Upgrade
+from headrace.upgrades.record import History, Upgrade, read_upgrades
 
 LABEL, KEY = "headrace.dev/upgrades-of", "upgrade.json"
 MOST_BYTES = 900_000
@@ -19,7 +19,8 @@ class ConfigMapHistory(History):
     """A ConfigMap for each upgrade."""
 
     def __init__(self, cluster: Cluster, agent: str) -> None:
-        self._cluster, self._labels = cluster, {LABEL: agent}
+        self._cluster = cluster
+        self._labels = {LABEL: agent}
 
     def _write(self, upgrade: Upgrade) -> None:
         # An id is a name with a time, of which a name of Kubernetes takes the letter small.
@@ -30,8 +31,17 @@ class ConfigMapHistory(History):
         self._cluster.remove_config_map(_name(upgrade))
 
     def _documents(self) -> Iterator[str]:
-        for found in self._cluster.config_maps(self._labels):
-            yield (found.get("data") or {}).get(KEY, "")
+        return _documents(self._cluster, self._labels)
+
+
+def upgrades_in(cluster: Cluster, agent: str | None) -> list[Upgrade]:
+    """Of one agent, or of all that the namespace knows of, also of those that are gone; the oldest first."""
+    return read_upgrades(_documents(cluster, {LABEL: agent}))
+
+
+def _documents(cluster: Cluster, labels: Mapping[str, str | None]) -> Iterator[str]:
+    for found in cluster.config_maps(labels):
+        yield (found.get("data") or {}).get(KEY, "")
 
 
 def _name(upgrade: Upgrade) -> str:
