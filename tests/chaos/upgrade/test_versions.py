@@ -129,3 +129,24 @@ def test_a_version_that_cannot_read_a_memory_is_refused_by_its_key(
     assert finding["total"] == 1
     assert finding["examples"][0]["key"] in upgrade.reason
     assert stack.job_ids()[AGENT] == job
+
+
+@in_make_chaos_alone("that other code is proved after a `down`, too")
+def test_after_a_down_a_version_that_cannot_read_a_memory_is_not_started(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    stack = pipeline.stack
+    pipeline.load.insert(1, customer=NOBODY_ELSES, body=UNREADABLE)
+    pipeline.settle()
+    pipeline.ledger.close()
+    stack.down()
+    refused = bring_to(stack, tmp_path, "CannotGoOn")
+    assert refused.code, refused.output
+    assert "no such label" in refused.output
+    assert not stack.flink.jobs(AGENT)
+
+    started = bring_to(stack, tmp_path, "Migrating")
+    assert not started.code, started.output
+    assert "proving the new version on" in started.output
+    pipeline.load.insert(EVENTS)
+    pipeline.verify(may_fail=MAY_FAIL)
