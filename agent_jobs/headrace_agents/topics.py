@@ -93,7 +93,7 @@ def read_topic(
             kafka,
             **{"group.id": READER_GROUP},
             **READS_ALONE,
-            **(TO_ITS_END | _isolation(uncommitted=uncommitted)),
+            **{**TO_ITS_END, **_isolation(uncommitted=uncommitted)},
         )
     )
     try:

@@ -29,18 +29,38 @@ def loaded(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "said"),
     [
-        pytest.param("Reworded", marks=in_make_chaos_alone("that other code goes on with its state")),
-        pytest.param("WithField", marks=in_make_chaos_alone("that memories get a new field's default")),
-        pytest.param("Chronicle", marks=in_make_chaos_alone("that memories lose a field that is gone")),
-        "Migrating",
+        pytest.param(
+            "Reworded",
+            "runs in flight go on with it",
+            id="Reworded",
+            marks=in_make_chaos_alone("that other code goes on with its state"),
+        ),
+        pytest.param(
+            "WithField",
+            "new, so memories that are there get the defaults",
+            id="WithField",
+            marks=in_make_chaos_alone("that memories get a new field's default"),
+        ),
+        pytest.param(
+            "Chronicle",
+            "removed: what memories hold of it is lost",
+            id="Chronicle",
+            marks=in_make_chaos_alone("that memories lose a field that is gone"),
+        ),
+        pytest.param("Migrating", "1 migration, of each memory when it is used", id="Migrating"),
     ],
 )
-def test_a_version_that_reads_its_state_takes_over(pipeline: Pipeline, tmp_path: Path, name: str) -> None:
+def test_a_version_that_reads_its_state_takes_over(
+    pipeline: Pipeline, tmp_path: Path, name: str, said: str
+) -> None:
     stack = pipeline.stack
     loaded(pipeline)
     job = stack.job_ids()[AGENT]
+    preview = version(stack, tmp_path, name).run("preview")
+    assert not preview.code, preview.output
+    assert said in preview.output, preview.output
     with pipeline.load.running(RATE):
         done = bring_to(stack, tmp_path, name)
     assert not done.code, done.output
