@@ -33,7 +33,7 @@ def loaded(pipeline: Pipeline) -> None:
     [
         pytest.param(
             "Reworded",
-            "runs in flight go on with it",
+            "another class decides, with the memory that this one kept",
             id="Reworded",
             marks=in_make_chaos_alone("that other code goes on with its state"),
         ),
