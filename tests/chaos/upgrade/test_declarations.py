@@ -9,13 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.chaos.upgrade.versions import AGENT, UPGRADE_TIMEOUT_S, bring_to, latest, running, version
+from tests.chaos.upgrade.versions import (
+    AGENT,
+    UPGRADE_TIMEOUT_S,
+    bring_to,
+    declared,
+    environment,
+    latest,
+    running,
+    version,
+)
 from tests.pipeline.model import ScriptedModel
 from tests.pipeline.plugin import Pipeline
 from tests.pipeline.sizes import in_make_chaos_alone
-from tests.pipeline.stack import ENVIRONMENT, LiveStack
+from tests.pipeline.stack import LiveStack
 from tests.pipeline.waiting import until
 
 RATE = 10
@@ -148,19 +156,9 @@ def test_an_agent_that_comes_and_goes(pipeline: Pipeline, tmp_path: Path) -> Non
 
 
 def agents(stack: LiveStack) -> list[dict[str, Any]]:
-    return list(yaml.safe_load(stack.declaration.read_text())["config"][ENVIRONMENT]["agents"])
+    return list(declared(stack)["agents"])
 
 
 def second(stack: LiveStack) -> dict[str, Any]:
     (first,) = agents(stack)
     return first | {"name": SECOND}
-
-
-def environment(stack: LiveStack, folder: Path, **change: Any) -> LiveStack:
-    """The stack with other fields of its environment."""
-    document = yaml.safe_load(stack.declaration.read_text())
-    document["config"][ENVIRONMENT] |= change
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / stack.declaration.name
-    path.write_text(yaml.safe_dump(document, sort_keys=False))
-    return LiveStack(path)

@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.chaos.upgrade.conftest import DECLARATION
 from tests.chaos.upgrade.earlier_flink import EARLIER, checkout_with_earlier_flink
-from tests.chaos.upgrade.versions import AGENT
+from tests.chaos.upgrade.versions import AGENT, declared, environment
 from tests.pipeline.ledger import Ledger
 from tests.pipeline.load import Load
 from tests.pipeline.plugin import Pipeline
 from tests.pipeline.sizes import in_make_chaos_alone
-from tests.pipeline.stack import ENVIRONMENT, LiveStack
+from tests.pipeline.stack import LiveStack
 
 EVENTS = 60
 
@@ -25,11 +24,9 @@ pytestmark = in_make_chaos_alone("that an agent's state goes with Flink's versio
 @pytest.fixture
 def declaration(tmp_path: Path) -> Path:
     """Of a stack whose data is in no checkout."""
-    document = yaml.safe_load(DECLARATION.read_text())
-    document["config"][ENVIRONMENT]["substrate"]["data_dir"] = str(tmp_path / "data")
-    path = tmp_path / DECLARATION.name
-    path.write_text(yaml.safe_dump(document, sort_keys=False))
-    return path
+    shared = LiveStack(DECLARATION)
+    substrate = declared(shared)["substrate"] | {"data_dir": str(tmp_path / "data")}
+    return environment(shared, tmp_path, substrate=substrate).declaration
 
 
 @pytest.fixture

@@ -28,6 +28,12 @@ def loaded(pipeline: Pipeline) -> None:
     pipeline.settle()
 
 
+def remembering_what_can_not_be_read(pipeline: Pipeline) -> None:
+    """By the version that refuses it; others can."""
+    pipeline.load.insert(1, customer=NOBODY_ELSES, body=UNREADABLE)
+    pipeline.settle()
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
@@ -135,8 +141,7 @@ def test_a_version_that_cannot_read_a_memory_is_refused_by_its_key(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:
     stack = pipeline.stack
-    pipeline.load.insert(1, customer=NOBODY_ELSES, body=UNREADABLE)
-    pipeline.settle()
+    remembering_what_can_not_be_read(pipeline)
     job = stack.job_ids()[AGENT]
     done = bring_to(stack, tmp_path, "CannotGoOn")
 
@@ -156,8 +161,7 @@ def test_after_a_down_a_version_that_cannot_read_a_memory_is_not_started(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:
     stack = pipeline.stack
-    pipeline.load.insert(1, customer=NOBODY_ELSES, body=UNREADABLE)
-    pipeline.settle()
+    remembering_what_can_not_be_read(pipeline)
     pipeline.ledger.close()
     stack.down()
     refused = bring_to(stack, tmp_path, "CannotGoOn")

@@ -18,9 +18,9 @@ from headrace.local.agent_jobs.inputs import (
 )
 from headrace.plan import plan
 from headrace_agents.describing import manifest_of
+from tests.unit.environment.declarations import SHIPPED
 
-REPOSITORY = Path(__file__).parents[3]
-AGENT = plan(load_environment(REPOSITORY / "stacks" / "Pulumi.local.yaml")).agents[0].spec
+AGENT = plan(load_environment(SHIPPED)).agents[0].spec
 KNOWN = manifest_of(AGENT.entry_point).model_copy(update={"flink_version": "2.3.0"})
 
 

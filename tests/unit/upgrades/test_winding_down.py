@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,14 +14,14 @@ from headrace_agents.topics import Broker, read_topic, write
 from headrace_agents.upgrades import winding_down
 from headrace_agents.upgrades.winding_down import wind_down
 from tests.standins.flink.broker import mock_broker
+from tests.unit.environment.declarations import SHIPPED
 
-LOCAL = Path(__file__).parents[3] / "stacks" / "Pulumi.local.yaml"
 SHARDS = 4
 
 
 @pytest.fixture
 def spec() -> Iterator[AgentJobSpec]:
-    found = plan(load_environment(LOCAL)).agents[0].spec
+    found = plan(load_environment(SHIPPED)).agents[0].spec
     with mock_broker(found.feedback.control, found.outputs.reports) as servers:
         kafka = found.kafka.model_copy(update={"bootstrap_servers": servers})
         yield found.model_copy(update={"kafka": kafka, "shards": SHARDS})
